@@ -1,0 +1,15 @@
+"""Batch normalization from scratch in Apache MXNet Gluon, to learn from and to train with.
+
+Import this package before `mxnet`: MXNet 1.9.1 does not import on newer Pythons otherwise.
+"""
+
+from d2l_bn import _compat
+
+_compat.import_mxnet()
+
+from d2l_bn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
+from d2l_bn.normalization import BatchNorm, batch_norm  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = ["BatchNorm", "batch_norm", "copy_parameters", "gluon_norm", "lenet"]

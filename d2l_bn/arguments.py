@@ -1,0 +1,87 @@
+"""What batch normalization accepts, and what it answers to everything else."""
+
+from __future__ import annotations
+
+import numpy as np
+from mxnet import nd
+
+PARAMETER_TYPE = {np.float16: np.float32, np.float32: np.float32, np.float64: np.float64}
+
+
+def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
+    """Refuse an input, or one of the named values per channel, that would broadcast by accident.
+
+    Raises
+    ------
+    ValueError
+        If `X` is neither 2-D nor 4-D, or if something else than one value per channel is given.
+    TypeError
+        If the types are mixed, or are not floating-point.
+    """
+    if X.ndim not in (2, 4):
+        raise ValueError(
+            "batch_norm takes (batch, features) or (batch, channels, height, width), got "
+            f"{X.ndim} dimensions: {X.shape}. Reshape X first."
+        )
+    if X.dtype not in PARAMETER_TYPE:
+        raise TypeError(
+            f"X must be float16, float32 or float64, got {np.dtype(X.dtype)}. "
+            "Use X.astype('float32')."
+        )
+    channels = X.shape[1]
+    shapes = [(1, channels), (channels,)] if X.ndim == 2 else [(1, channels, 1, 1)]
+    for name, value in per_channel.items():
+        if value.shape not in shapes:
+            raise ValueError(
+                f"{name} must hold one value per channel, shape {shapes[0]} for X of shape "
+                f"{X.shape}, got {value.shape}. A layer needs BatchNorm({channels}, {X.ndim}) here."
+            )
+        if value.dtype != PARAMETER_TYPE[X.dtype]:
+            raise TypeError(
+                f"{name} must be {np.dtype(PARAMETER_TYPE[X.dtype])} where X is "
+                f"{np.dtype(X.dtype)}, got {np.dtype(value.dtype)}. Cast X with astype(), or the "
+                "whole network with net.cast()."
+            )
+
+
+def check_training_batch(X: nd.NDArray) -> None:
+    """Refuse a batch whose variance is zero by construction.
+
+    Raises
+    ------
+    ValueError
+        If each channel has a single value: its normalized value would be zero, always.
+    """
+    values = X.size // X.shape[1]
+    if values < 2:
+        raise ValueError(
+            f"training needs at least 2 values per channel, got {values}: X has shape {X.shape}, "
+            "and would be normalized to zeros. Use a larger batch, or predict "
+            "(outside of autograd.record)."
+        )
+
+
+def check_options(num_features: int, num_dims: int, eps: float, momentum: float) -> None:
+    """Refuse arguments of the layer that are out of their range.
+
+    Raises
+    ------
+    ValueError
+        If one of them is.
+    """
+    if num_dims not in (2, 4):
+        raise ValueError(
+            "num_dims must be 2 for (batch, features) or 4 for (batch, channels, height, width), "
+            f"got {num_dims!r}"
+        )
+    if not isinstance(num_features, (int, np.integer)) or num_features < 1:
+        raise ValueError(
+            f"num_features must be a whole number, 1 or larger, got {num_features!r}: it is "
+            "X.shape[1], the number of features or channels"
+        )
+    if not eps > 0:
+        raise ValueError(f"eps must be positive, got {eps!r}: a usual value is 1e-5")
+    if not 0 <= momentum <= 1:
+        raise ValueError(
+            f"momentum must be in [0, 1], got {momentum!r}: it weighs the old value, usually 0.9"
+        )

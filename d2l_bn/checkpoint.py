@@ -1,0 +1,107 @@
+"""A checkpoint is all that a run needs to go on as if it had never stopped, in one file.
+
+The file is NumPy's ``npz`` without pickled objects, so that loading one never executes code.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from mxnet import gluon, nd
+
+from d2l_bn.data import Dataset
+from d2l_bn.errors import InputError, RunError
+from d2l_bn.files import replacing
+from d2l_bn.settings import Settings
+
+FORMAT = 1
+
+
+def identity(settings: Settings, dataset: Dataset) -> dict:
+    """What must be the same when a run goes on: the format, the settings and every image."""
+    arrays = dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels
+    checks = [zlib.crc32(np.ascontiguousarray(array)) for array in arrays]
+    data = f"{dataset.name}, checksums {' '.join(f'{check:08x}' for check in checks)}"
+    return {"format": FORMAT, **asdict(settings), "data": data}
+
+
+def save(
+    path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict, history: list[dict]
+) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file, replaced if it is there.
+    net : Block
+        Its parameters and statistics are saved.
+    trainer : gluon.Trainer
+        The momentum of each parameter is saved.
+    identity : dict
+        What `identity` returned.
+    history : list of dict
+        The epochs done.
+    """
+    arrays = {f"parameter/{name}": value.data() for name, value in _values(net).items()}
+    arrays.update({f"momentum/{index}": value for index, value in _momentum(trainer).items()})
+    arrays = {name: value.asnumpy() for name, value in arrays.items()}
+    about = json.dumps({"identity": identity, "history": history})
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, about=np.array(about), **arrays)
+
+
+def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -> list[dict]:
+    """Put a checkpoint back into `net` and `trainer`, and return the history.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint comes from other settings or other data.
+    RunError
+        If the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+        saved, history = about["identity"], about["history"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{path} is not a whole checkpoint ({error}); --overwrite starts anew"
+        ) from error
+    differences = [
+        f"{name} is {identity.get(name)}, there it was {saved.get(name)}"
+        for name in {**saved, **identity}
+        if saved.get(name) != identity.get(name)
+    ]
+    if differences:
+        raise InputError(
+            f"{path} belongs to another run: {'; '.join(differences)}. Use the same settings, "
+            "another --out, or --overwrite"
+        )
+    for name, parameter in _values(net).items():
+        parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
+    _set_momentum(trainer, {int(k[9:]): v for k, v in arrays.items() if k.startswith("momentum/")})
+    return history
+
+
+def _values(net: gluon.Block) -> dict[str, gluon.Parameter]:
+    return net._collect_params_with_prefix()
+
+
+def _momentum(trainer: gluon.Trainer) -> dict[int, nd.NDArray]:
+    # Trainer.save_states would pickle; with several contexts all updaters hold the same state.
+    states = trainer._updaters[0].states
+    return {index: state for index, state in states.items() if state is not None}
+
+
+def _set_momentum(trainer: gluon.Trainer, momentum: dict[int, np.ndarray]) -> None:
+    for updater, context in zip(trainer._updaters, trainer._contexts):
+        updater.states = {i: nd.array(value, ctx=context) for i, value in momentum.items()}
+        updater.states_synced = dict.fromkeys(momentum, True)

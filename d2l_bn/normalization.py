@@ -1,0 +1,226 @@
+"""Batch normalization: the mathematics as pure functions, then the layer that keeps the state.
+
+Equations and symbols are those of Ioffe and Szegedy, "Batch Normalization: Accelerating Deep
+Network Training by Reducing Internal Covariate Shift" (2015), https://arxiv.org/abs/1502.03167.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from mxnet import autograd, init, nd
+from mxnet.gluon import nn
+
+from d2l_bn.arguments import check_input, check_options, check_training_batch
+from d2l_bn.statistic import Statistic
+
+
+def batch_norm(
+    X: nd.NDArray,
+    gamma: nd.NDArray,
+    beta: nd.NDArray,
+    moving_mean: nd.NDArray,
+    moving_var: nd.NDArray,
+    eps: float,
+    momentum: float,
+) -> tuple[nd.NDArray, nd.NDArray, nd.NDArray]:
+    """Normalize each channel of a batch, then scale and shift it.
+
+    In training mode (``autograd.is_training()``) the mean and the variance are those of the batch,
+    and the moving averages take a step towards them. In prediction mode they are the moving
+    averages, which stay as they are.
+
+    Parameters
+    ----------
+    X : NDArray, shape (batch, features) or (batch, channels, height, width)
+        The input, float16, float32 or float64.
+    gamma, beta : NDArray, shape (1, features) or (1, channels, 1, 1)
+        The scale and the shift of each channel; dense layers may also give shape (features,).
+        Their type is that of `X`, but float32 where `X` is float16. The same holds for the next two.
+    moving_mean, moving_var : NDArray, same shapes
+        The moving averages so far.
+    eps : float
+        Added to the variance, so that a constant channel does not divide by zero.
+    momentum : float
+        The weight of the **old** value in the moving average, in [0, 1].
+
+    Returns
+    -------
+    Y : NDArray, shape and type of `X`
+        The output.
+    moving_mean, moving_var : NDArray
+        The new moving averages, outside of any autograd graph.
+
+    Raises
+    ------
+    ValueError
+        If `X` is neither 2-D nor 4-D, if a value per channel is missing, or if a training batch
+        has fewer than two values per channel.
+    TypeError
+        If the types are mixed.
+
+    Notes
+    -----
+    The variance is the biased one, a sum divided by the count (Algorithm 1 of the paper).
+    """
+    check_input(X, gamma=gamma, beta=beta, moving_mean=moving_mean, moving_var=moving_var)
+    if not autograd.is_training():
+        return normalize(X, moving_mean, moving_var, gamma, beta, eps), moving_mean, moving_var
+    check_training_batch(X)
+    mean, var = batch_statistics(X)
+    Y = normalize(X, mean, var, gamma, beta, eps)
+    with autograd.pause():  # or each step's graph would hold on to that of the step before
+        moving_mean = moving_average(moving_mean, mean, momentum)
+        moving_var = moving_average(moving_var, var, momentum)
+    return Y, moving_mean, moving_var
+
+
+def batch_statistics(X: nd.NDArray) -> tuple[nd.NDArray, nd.NDArray]:
+    """Mean and biased variance of each channel of a batch.
+
+    Parameters
+    ----------
+    X : NDArray, shape (m, features) or (m, channels, p, q)
+        The batch. Each channel has m values, or m*p*q.
+
+    Returns
+    -------
+    mean, var : NDArray, shape (1, features) or (1, channels, 1, 1)
+        In the type of `X`, but float32 where `X` is float16.
+    """
+    X = _at_least_float32(X)
+    axes = (0, 2, 3)[: X.ndim - 1]
+    mean = X.mean(axis=axes, keepdims=True)  # mu = 1/m sum_i x_i
+    var = (X - mean).square().mean(axis=axes, keepdims=True)  # sigma^2 = 1/m sum_i (x_i - mu)^2
+    return mean, var
+
+
+def normalize(
+    X: nd.NDArray,
+    mean: nd.NDArray,
+    var: nd.NDArray,
+    gamma: nd.NDArray,
+    beta: nd.NDArray,
+    eps: float,
+) -> nd.NDArray:
+    """Move each channel of `X` from the given mean and variance to `beta` and `gamma`.
+
+    The shapes and the types are those of `batch_norm`.
+    """
+    X_hat = (_at_least_float32(X) - mean) / (
+        var + eps
+    ).sqrt()  # x^ = (x - mu) / sqrt(sigma^2 + eps)
+    Y = gamma * X_hat + beta  # y = gamma x^ + beta
+    return Y.astype(X.dtype, copy=False)
+
+
+def moving_average(old: nd.NDArray, new: nd.NDArray, momentum: float) -> nd.NDArray:
+    """One step of an exponential moving average: `momentum` weighs the old value."""
+    return momentum * old + (1 - momentum) * new.reshape(old.shape)
+
+
+def _at_least_float32(X: nd.NDArray) -> nd.NDArray:
+    """`X`, in float32 where it is float16: a sum over a batch overflows float16."""
+    return X.astype("float32") if X.dtype == np.float16 else X
+
+
+class BatchNorm(nn.Block):
+    """Batch normalization as a layer: parameters that are trained, statistics that are kept.
+
+    The layer stands after the convolution, or the affine map, and before the activation.
+
+    Parameters
+    ----------
+    num_features : int
+        The number of features of a dense layer, or of channels of a convolution.
+    num_dims : {2, 4}
+        The rank of the input: (batch, features) or (batch, channels, height, width).
+    eps : float, default 1e-5
+        Added to the variance.
+    momentum : float, default 0.9
+        The weight of the old value in the moving averages, in [0, 1].
+    use_global_stats : bool, default False
+        Normalize with the moving averages in training mode too and leave them as they are, as
+        one does when fine-tuning.
+    **kwargs
+        ``prefix`` and ``params`` of `mxnet.gluon.nn.Block`.
+
+    Attributes
+    ----------
+    gamma, beta : Parameter, shape (1, num_features) or (1, num_features, 1, 1)
+        Scale (ones) and shift (zeros) of each channel. Trained.
+    running_mean, running_var : Statistic, same shape
+        What is saved and loaded with the network. Kept, never trained.
+    moving_mean, moving_var : NDArray, same shape
+        The arrays in `running_mean` and `running_var`: zeros in main memory at first, afterwards
+        in the context of the last input. They can be assigned.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_dims: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.9,
+        use_global_stats: bool = False,
+        **kwargs,
+    ) -> None:
+        check_options(num_features, num_dims, eps, momentum)
+        super().__init__(**kwargs)
+        shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        self.gamma = self.params.get("gamma", shape=shape, init=init.One())
+        self.beta = self.params.get("beta", shape=shape, init=init.Zero())
+        self.running_mean = Statistic.of(self.params, "running_mean", shape)
+        self.running_var = Statistic.of(self.params, "running_var", shape)
+        self.eps = eps
+        self.momentum = momentum
+        self.use_global_stats = use_global_stats
+
+    @property
+    def moving_mean(self) -> nd.NDArray:
+        """The moving average of the batch means."""
+        return self.running_mean.data()
+
+    @moving_mean.setter
+    def moving_mean(self, value: nd.NDArray) -> None:
+        self.running_mean.set_data(value)
+
+    @property
+    def moving_var(self) -> nd.NDArray:
+        """The moving average of the batch variances."""
+        return self.running_var.data()
+
+    @moving_var.setter
+    def moving_var(self, value: nd.NDArray) -> None:
+        self.running_var.set_data(value)
+
+    def cast(self, dtype) -> None:
+        """Cast parameters and statistics, but keep them in float32 where `dtype` is float16."""
+        super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
+
+    def forward(self, X: nd.NDArray) -> nd.NDArray:
+        """Normalize `X` and, in training mode, update the moving averages."""
+        if self.moving_mean.context != X.context:
+            self.moving_mean = self.moving_mean.copyto(X.context)
+            self.moving_var = self.moving_var.copyto(X.context)
+        gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
+        statistics = self.moving_mean, self.moving_var
+        if self.use_global_stats:
+            check_input(X, gamma=gamma, beta=beta)
+            return normalize(X, *statistics, gamma, beta, self.eps)
+        Y, self.moving_mean, self.moving_var = batch_norm(
+            X, gamma, beta, *statistics, self.eps, self.momentum
+        )
+        return Y
+
+    def __repr__(self) -> str:
+        _, num_features, *image = self.gamma.shape
+        return (
+            f"{type(self).__name__}({num_features}, {2 + len(image)}, eps={self.eps}, "
+            f"momentum={self.momentum}, use_global_stats={self.use_global_stats})"
+        )

@@ -1,0 +1,140 @@
+"""Histories and predictions as figures; the only module that imports matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Mapping, Optional, Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from d2l_bn.files import replacing
+
+# Okabe and Ito's palette: told apart by colour-blind readers, and by their lightness in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+}
+RIGHT, WRONG = COLOURS[0], COLOURS[1]
+
+
+def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (9, 3.6), **options):
+    """A figure in the style of the book, and its axes.
+
+    Parameters
+    ----------
+    rows, columns : int
+        The grid of axes.
+    size : (float, float)
+        Width and height in inches.
+    **options
+        Passed to `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure, axes
+        As `matplotlib.pyplot.subplots` returns them, but kept by nobody else.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure, figure.subplots(rows, columns, **options)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with rc_context(STYLE), replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def curves(histories: Mapping[str, Sequence[dict]], title: str = "") -> Figure:
+    """Loss and accuracy over the epochs of one or several runs.
+
+    Parameters
+    ----------
+    histories : mapping of str to list of dict
+        The label of each run, and what `fit` returned.
+    title : str
+        Above both panels.
+
+    Returns
+    -------
+    Figure
+        Training loss on the left, training and test accuracy on the right.
+    """
+    figure, (left, right) = new_figure(1, 2)
+    several = len(histories) > 1
+    for number, (label, history) in enumerate(histories.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        epochs, loss, train, test = (
+            [row[name] for row in history]
+            for name in ("epoch", "train_loss", "train_accuracy", "test_accuracy")
+        )
+        # A colour is a run where there are several, and a set of images where there is one.
+        test_colour = colour if several else COLOURS[1]
+        left.plot(epochs, loss, "o--", ms=3, color=colour, label=label if several else "training")
+        right.plot(
+            epochs, train, "o--", ms=3, color=colour, label=f"{label}, training".lstrip(", ")
+        )
+        right.plot(epochs, test, "s-", ms=4, color=test_colour, label=f"{label}, test".lstrip(", "))
+    left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    right.set(title="Accuracy", xlabel="epoch", ylabel="share of right answers")
+    left.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def prediction_grid(
+    images: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    labels: Optional[np.ndarray] = None,
+    title: str = "",
+) -> Figure:
+    """Images with the predicted class and its probability, wrong ones with the true class too.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, height, width), uint8
+        The images.
+    probabilities : ndarray, shape (n, classes)
+        What the network says.
+    class_names : sequence of str
+        The name of each class.
+    labels : ndarray, shape (n,), optional
+        The true classes, where they are known.
+    title : str
+        Above the grid.
+
+    Returns
+    -------
+    Figure
+        Eight images in a row.
+    """
+    columns = min(8, len(images))
+    rows = -(-len(images) // columns)
+    figure, grid = new_figure(rows, columns, size=(1.35 * columns, 1.75 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, (axes, image) in enumerate(zip(grid.flat, images)):
+        guess = int(probabilities[number].argmax())
+        caption = f"{class_names[guess]} {probabilities[number, guess]:.0%}"
+        right = labels is None or guess == labels[number]
+        caption += "" if right else f"\nis {class_names[labels[number]]}"
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(caption, fontsize=8, color=RIGHT if right else WRONG)
+    figure.suptitle(title)
+    return figure

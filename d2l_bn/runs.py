@@ -1,0 +1,141 @@
+"""The folder of a run: used by one program at a time, and replaced only by a finished run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Iterator
+
+from d2l_bn.errors import InputError
+
+CHECKPOINT = "checkpoint.npz"
+PARAMETERS = "lenet.params"
+HISTORY = "history.csv"
+CURVES = "curves.png"
+PREDICTIONS = "predictions.png"
+SUMMARY = "summary.json"  # written last: where it is, the run is finished
+FILES = {CHECKPOINT, PARAMETERS, HISTORY, CURVES, PREDICTIONS, SUMMARY}
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in `folder` came to its end."""
+    return (folder / SUMMARY).exists()
+
+
+@contextlib.contextmanager
+def run_folder(out: Path, *, resume: bool = False, overwrite: bool = False) -> Iterator[Path]:
+    """Lock the folder `out` and say where to work for it.
+
+    Parameters
+    ----------
+    out : Path
+        The folder of the run. It is made where it is missing.
+    resume : bool
+        Go on with the run that is there.
+    overwrite : bool
+        Work in a folder beside `out`, which takes the place of `out` if it is finished at the end.
+
+    Yields
+    ------
+    Path
+        The folder to work in.
+
+    Raises
+    ------
+    InputError
+        If `out` is in use, holds a run and neither `resume` nor `overwrite` is given, or holds
+        anything else.
+    """
+    _refuse_strangers(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(out.parent, wait=True):
+        _mend(out)
+    new = not out.exists()
+    out.mkdir(exist_ok=True)
+    with _locked(out):
+        occupied = any((out / name).exists() for name in (CHECKPOINT, SUMMARY))
+        if occupied and not resume and not overwrite:
+            state = "a finished run" if is_finished(out) else "an interrupted run"
+            raise InputError(
+                f"{out} holds {state}: --resume goes on with it, --overwrite replaces it, "
+                "another --out leaves it alone"
+            )
+        try:
+            if occupied and overwrite:
+                with _beside(out) as work:
+                    yield work
+            else:
+                _sweep(out)
+                yield out
+        finally:
+            if new and out.exists() and not any(out.iterdir()):
+                out.rmdir()
+
+
+@contextlib.contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A fresh folder that takes the place of `out` if its run is finished at the end."""
+    work, old = _names(out)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    yield work
+    if is_finished(work):
+        with _locked(out.parent, wait=True):
+            out.rename(old)
+            work.rename(out)
+            shutil.rmtree(old)
+
+
+def _mend(out: Path) -> None:
+    """Finish what a kill between the renames of `_beside` left half done."""
+    work, old = _names(out)
+    if old.exists() and not out.exists():
+        (work if is_finished(work) else old).rename(out)
+    if old.exists() and is_finished(out):
+        shutil.rmtree(old)
+
+
+def _names(out: Path) -> tuple[Path, Path]:
+    return out.parent / f".{out.name}.new", out.parent / f".{out.name}.old"
+
+
+def _refuse_strangers(out: Path) -> None:
+    """A folder with other files in it isn't ours to replace, nor to fill."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out must be a folder, and {out} is a file")
+    strangers = [p.name for p in out.iterdir()] if out.exists() else []
+    strangers = sorted(name for name in strangers if name not in FILES and not _temporary(name))
+    if strangers:
+        raise InputError(
+            f"--out must be a new folder or that of a run, and {out} holds {strangers[0]}"
+        )
+
+
+def _temporary(name: str) -> bool:
+    return any(name.startswith(f".{file}.") for file in FILES)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed run was just writing."""
+    for path in out.iterdir():
+        if _temporary(path.name):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    # The lock is on the folder itself: the system drops it with the process, however that ends.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InputError(
+                f"{folder} is in use by another run; wait for it, or choose another --out"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""A statistic is a value that a network keeps and saves, but does not train."""
+
+from __future__ import annotations
+
+from mxnet import cpu, gluon, initializer, nd
+
+
+class Statistic(gluon.Parameter):
+    """One array of zeros that lives in one place, from construction on.
+
+    A Gluon `Parameter` has no value before ``initialize`` and one copy for each context after it. A
+    statistic has a value at once and a single copy, which its layer moves to where the data is. As
+    a `Parameter` it is saved, loaded, cast and moved together with the network; as one whose
+    ``grad_req`` is "null" it is passed over by every trainer.
+
+    Parameters
+    ----------
+    name : str
+        The full name, with the prefix of the layer.
+    shape : tuple of int
+        The shape of the array.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        super().__init__(name, grad_req="null", shape=shape, init="zeros", differentiable=False)
+        self._data = [nd.zeros(shape, ctx=cpu())]
+
+    @classmethod
+    def of(cls, params: gluon.ParameterDict, name: str, shape: tuple[int, ...]) -> Statistic:
+        """The statistic `name` in `params`; it is made there unless another layer shares it."""
+        full_name = params.prefix + name
+        shared = params._get_impl(full_name)
+        if shared is not None:
+            return shared
+        statistic = cls(full_name, shape)
+        params.update({full_name: statistic})
+        return statistic
+
+    def data(self, ctx=None) -> nd.NDArray:
+        """The array, wherever it is. There is no other copy, so `ctx` does not matter."""
+        return self._data[0]
+
+    def set_data(self, data: nd.NDArray) -> None:
+        """Take `data` as the new value, where `data` is and without the graph that made it.
+
+        Raises
+        ------
+        ValueError
+            If `data` is not an NDArray of the statistic's shape and type.
+        """
+        kept = self.data()
+        if not isinstance(data, nd.NDArray):
+            raise ValueError(
+                f"{self.name} must be an NDArray, got {type(data).__name__}. Use mx.nd.array()."
+            )
+        if (data.shape, data.dtype) != (kept.shape, kept.dtype):
+            raise ValueError(
+                f"{self.name} must have shape {kept.shape} and type {kept.dtype.__name__}, got "
+                f"{data.shape} and {data.dtype.__name__}. Use .reshape() or .astype()."
+            )
+        self._data = [data.detach()]
+
+    def initialize(
+        self, init=None, ctx=None, default_init=initializer.Zero(), force_reinit=False
+    ) -> None:
+        """Move to the network's context. The value stays, unless `force_reinit` asks for zeros."""
+        if self._ctx_list is None and not force_reinit:
+            self.reset_ctx(ctx)
+        else:
+            super().initialize(init, ctx, default_init, force_reinit)
+
+    def _init_impl(self, data: nd.NDArray, ctx_list: list) -> None:
+        # The network's contexts are remembered, since Trainer asks that all parameters share them.
+        self._ctx_list = list(ctx_list)
+        self._data = [data.copyto(self._ctx_list[0])]
+
+    def _load_init(self, data: nd.NDArray, ctx, **kwargs) -> None:
+        if self._ctx_list is None:  # loaded before any initialize: go where the network goes
+            self.reset_ctx(ctx or cpu())
+        super()._load_init(data.as_in_context(self._ctx_list[0]), ctx, **kwargs)
