@@ -1,0 +1,172 @@
+"""Make MXNet 1.9.1 import and work on Python 3.9 to 3.13, with NumPy 1.23 to 2.5.
+
+MXNet's last release is older than these: it reads names that NumPy has removed and a module that
+Python 3.12 has removed. `import_mxnet` lends both while MXNet is imported and then takes them back.
+NumPy looks as before to everyone else; MXNet's own modules keep a private view of it with the names.
+
+It has to run before any other ``import mxnet``, so programs import ``d2l_bn`` first. Otherwise::
+
+    >>> import mxnet
+    AttributeError: module 'numpy' has no attribute 'bool'
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+VERSION = "1.9.1"
+INSTALL = f"pip install --no-deps mxnet=={VERSION}"  # its metadata refuses NumPy 2, wrongly
+PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64")}  # those with a wheel that works
+LIBRARIES = {"libgomp.so": "libgomp1", "libquadmath.so": "libquadmath0"}  # and Debian's package
+
+
+def import_mxnet() -> None:
+    """Import MXNet, so that ``import mxnet`` works from here on. Does nothing the second time.
+
+    Raises
+    ------
+    ImportError
+        If MXNet is missing, is another version or can't run here; the message says what to do.
+    """
+    if "mxnet" in sys.modules:
+        return _check_version()
+    # An earlier `import mxnet` that failed leaves some of its modules behind: start afresh.
+    for name in [name for name in sys.modules if name.startswith("mxnet.")]:
+        del sys.modules[name]
+    try:
+        import numpy
+
+        lent = _import_with_old_names(numpy)
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise ImportError(_explain(error)) from error
+    _check_version()
+    _keep_view(numpy, lent)
+    if not numpy.__version__.startswith("1."):
+        _accept_numpy_integers(numpy)
+
+
+def _check_version() -> None:
+    found = sys.modules["mxnet"].__version__
+    if found != VERSION:
+        raise ImportError(f"d2l_bn needs MXNet {VERSION}, and found {found}. Run: {INSTALL}")
+
+
+def _import_with_old_names(numpy: Any) -> dict[str, Any]:
+    """Import MXNet with NumPy's removed names lent to it for that time; return them."""
+    # `vars`, not `hasattr`: for some of these names NumPy 1.23 answers with a warning.
+    lent = {name: v for name, v in _old_names(numpy).items() if name not in vars(numpy)}
+    vars(numpy).update(lent)
+    try:
+        with _distutils():
+            import mxnet  # noqa: F401
+    finally:
+        for name in lent:
+            del vars(numpy)[name]
+    return lent
+
+
+def _old_names(numpy: Any) -> dict[str, Any]:
+    """Return what MXNet reads from NumPy and NumPy may have removed, with today's equivalents."""
+
+    def removed(*args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError("NumPy removed its finance functions. Use numpy-financial.")
+
+    return {
+        "bool": bool,
+        "int": int,
+        **dict(PZERO=0.0, NZERO=-0.0, PINF=numpy.inf, NINF=-numpy.inf, Inf=numpy.inf),
+        **dict(NAN=numpy.nan, NaN=numpy.nan),
+        **dict(alltrue=numpy.all, sometrue=numpy.any, product=numpy.prod, round_=numpy.round),
+        "trapz": getattr(numpy, "trapezoid", None),
+        "msort": lambda a: numpy.sort(a, axis=0),
+        "in1d": lambda a, b, **kwargs: numpy.isin(a, b, **kwargs).reshape(-1),
+        "compat": types.SimpleNamespace(basestring=str),
+        **dict.fromkeys(("mirr", "npv", "pmt", "ppmt", "pv", "rate"), removed),
+    }
+
+
+@contextlib.contextmanager
+def _distutils() -> Iterator[None]:
+    """Stand in for ``distutils.version``, which Python 3.12 has removed and 3.10 warns about."""
+
+    class Version:
+        """Compares the first two numbers of versions, which is all that MXNet needs."""
+
+        def __init__(self, text: str) -> None:
+            self.numbers = [int(part) for part in text.split(".")[:2]]
+
+        def __ge__(self, other: Version) -> bool:
+            return self.numbers >= other.numbers
+
+    version: Any = types.ModuleType("distutils.version")
+    version.LooseVersion = version.StrictVersion = Version
+    ours = {"distutils": types.ModuleType("distutils"), "distutils.version": version}
+    before = {name: sys.modules[name] for name in ours if name in sys.modules}
+    sys.modules.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _keep_view(numpy: Any, lent: dict[str, Any]) -> None:
+    """Put a NumPy that still has the names in place of ``numpy`` in MXNet's own modules.
+
+    Without it, boolean masks in ``mx.np`` and ``mx.test_utils.check_numeric_gradient`` fail.
+    """
+    view = types.ModuleType("numpy")
+    vars(view).update(vars(numpy), **lent)
+    if hasattr(numpy.lib, "array_utils"):  # `nd.moveaxis` looks for it where NumPy 1 had it
+        vars(view)["core"] = types.SimpleNamespace(numeric=numpy.lib.array_utils)
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == "mxnet":
+            for key, value in list(vars(module).items()):
+                if value is numpy:
+                    setattr(module, key, view)
+
+
+def _accept_numpy_integers(numpy: Any) -> None:
+    """Let shapes and axes hold NumPy integers, which NumPy 2 prints as ``np.int64(3)``.
+
+    MXNet turns arguments into text with ``str`` for its C library, which can't read that. So
+    where it does, ``str`` becomes a class that makes plain numbers of them first.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(plain, value))
+        return value.item() if isinstance(value, numpy.generic) else value
+
+    class Text(type):
+        def __call__(cls, value: Any) -> str:
+            return str(plain(value))
+
+        def __instancecheck__(cls, value: Any) -> bool:
+            return isinstance(value, str)
+
+    for module in ("_ctypes.ndarray", "_ctypes.symbol", "symbol.symbol"):
+        vars(sys.modules[f"mxnet.{module}"])["str"] = Text("str", (), {})
+
+
+def _explain(error: Exception) -> str:
+    """Return why MXNet can't be imported here and what to do about it."""
+    here = (platform.system(), platform.machine())
+    if any(library in str(error) for library in LIBRARIES):
+        packages = " ".join(LIBRARIES.values())
+        return f"MXNet needs a system library: {error}. Install it: apt-get install {packages}"
+    if here not in PLATFORMS:
+        return (
+            f"MXNet {VERSION} runs on Linux and macOS with an x86-64 processor, and this is "
+            f"{' '.join(here)}. Use Docker (linux/amd64), WSL or a hosted notebook: see README.md."
+        )
+    if isinstance(error, ModuleNotFoundError):
+        install = INSTALL if str(error.name).startswith("mxnet") else f"pip install {error.name}"
+        return f"MXNet {VERSION} or a package that it needs is missing: {error}. Run: {install}"
+    return f"MXNet can't be imported: {error!r}. d2l_bn needs version {VERSION}. Run: {INSTALL}"

@@ -1,0 +1,209 @@
+"""MXNet imports and works on this Python and this NumPy, and NumPy stays as it was.
+
+An import happens once in a process, so most of these run in a child process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from d2l_bn import _compat
+
+import mxnet as mx
+from mxnet import nd
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def run(code, *options, path=""):
+    """Run ``code`` in a fresh Python that looks for modules in ``path``, then in the checkout."""
+    folders = [str(path), str(CHECKOUT), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, *options, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def succeed(code, *options):
+    """Run ``code``, which has to end well and print nothing."""
+    done = run(code, *options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def refusal(tmp_path, source):
+    """Return the last line that `import d2l_bn` prints when mxnet consists of ``source``."""
+    (tmp_path / "mxnet.py").write_text(source)
+    done = run("import d2l_bn", path=tmp_path)
+    assert done.returncode == 1
+    return done.stderr.strip().splitlines()[-1]
+
+
+SNAPSHOT = """
+import sys, types
+import numpy as np
+def snapshot():  # submodules may be loaded by anybody's import
+    return {k: v for k, v in vars(np).items() if not isinstance(v, types.ModuleType)}
+before, listed = snapshot(), dir(np)
+"""
+COMPARE = """
+after = snapshot()
+changed = [k for k in {**before, **after} if before.get(k, k) is not after.get(k, k)]
+assert not changed, changed
+assert set(dir(np)) - set(listed) <= {k for k in dir(np) if k not in after}
+"""
+FAIL_HALF_WAY = """
+import sys, warnings
+class Refuse:
+    def find_spec(self, name, path, target=None):
+        if name == "mxnet.io":
+            raise ImportError("refused")
+sys.meta_path.insert(0, Refuse())
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, on the way to the AttributeError
+        {}
+except (ImportError, AttributeError):
+    assert "mxnet" not in sys.modules and "mxnet.base" in sys.modules
+else:
+    raise AssertionError("it did not fail")
+del sys.meta_path[0]
+"""
+
+
+def test_numpy_is_as_before_and_nothing_warns():
+    succeed(SNAPSHOT + "import d2l_bn, mxnet" + COMPARE, "-W", "error")
+
+
+def test_numpy_is_as_before_when_the_import_fails():
+    succeed(SNAPSHOT + FAIL_HALF_WAY.format("import d2l_bn") + COMPARE)
+
+
+def test_distutils_is_not_left_behind():
+    succeed("import sys, d2l_bn; assert not [m for m in sys.modules if m.startswith('distutils')]")
+
+
+def test_works_after_an_import_of_mxnet_that_failed():
+    again = "import d2l_bn, mxnet\nassert mxnet.gluon.nn.Dense(1) and mxnet.nd.ones(1).asscalar()"
+    succeed(FAIL_HALF_WAY.format("import mxnet") + again)
+
+
+def test_second_call_does_nothing():
+    before = dict(vars(mx))
+    _compat.import_mxnet()
+    assert vars(mx) == before
+
+
+@pytest.mark.parametrize("word", ["bool", "int", "PZERO", "trapz", "npv"])
+def test_mxnet_keeps_a_numpy_with_the_old_names(word):
+    assert hasattr(mx.test_utils.np, word)
+    assert mx.test_utils.np.ndarray is np.ndarray
+
+
+def test_in1d_and_msort_keep_their_meaning():
+    names = _compat._old_names(np)
+    table = np.array([[3, 1], [2, 4]])
+    assert names["in1d"](table, [1, 4]).tolist() == [False, True, False, True]
+    assert names["msort"](table).tolist() == [[2, 1], [3, 4]]
+
+
+def test_boolean_masks_of_mx_np():
+    with mx.util.np_shape(True), mx.util.np_array(True):
+        x = mx.np.array([[1.0, 2.0], [3.0, 4.0]])
+        assert x[x > 2].asnumpy().tolist() == [3, 4]
+        x[x > 2] = 0
+        assert x.asnumpy().tolist() == [[1, 2], [0, 0]]
+
+
+def test_check_numeric_gradient(capfd):
+    x = mx.sym.var("x")
+    mx.test_utils.check_numeric_gradient(mx.sym.square(x), [np.ones((2, 2))], dtype=np.float64)
+    with pytest.raises(AssertionError):
+        mx.test_utils.check_numeric_gradient(mx.sym.BlockGrad(x), [np.ones((2, 2))])
+
+
+def test_moveaxis():
+    assert nd.moveaxis(nd.zeros((2, 3, 4)), 0, 2).shape == (3, 4, 2)
+
+
+def test_numpy_integers_in_shapes_and_axes():
+    two, three = np.int64(2), np.int32(3)
+    X = nd.arange(6)
+    assert nd.zeros((two, 3)).shape == (2, 3)
+    assert X.reshape((two, three)).shape == (2, 3)
+    assert nd.reshape(X, shape=(two, three)).shape == (2, 3)
+    assert nd.sum(X.reshape((1, 2, 3)), axis=(np.int64(0), two)).asnumpy().tolist() == [3, 12]
+    assert nd.random.uniform(shape=(two, three)).shape == (2, 3)
+
+
+def test_numpy_integers_in_symbols_and_hybridized_layers():
+    two, three = np.int64(2), np.int64(3)
+    x = mx.sym.var("x", shape=(two, three, two))
+    total = mx.sym.sum(mx.sym.reshape(x, shape=(two, np.int64(6))), axis=(np.int64(1),))
+    assert total.infer_shape()[1] == [(2,)]
+    layer = mx.gluon.nn.Dense(three, in_units=two)
+    layer.hybridize()
+    layer.initialize()
+    assert layer(nd.ones((4, 2))).shape == (4, 3)
+
+
+def test_missing_library_names_the_package(tmp_path):
+    source = "raise OSError('libquadmath.so.0: cannot open shared object file: No such file')"
+    line = refusal(tmp_path, source)
+    assert "libquadmath.so.0" in line and "apt-get install libgomp1 libquadmath0" in line
+
+
+def test_other_version_is_refused(tmp_path):
+    line = refusal(tmp_path, "__version__ = '1.6.0'")
+    assert "1.6.0" in line and "pip install --no-deps mxnet==1.9.1" in line
+
+
+def test_broken_installation(tmp_path):
+    line = refusal(tmp_path, "raise RuntimeError('Cannot find the MXNet library.')")
+    assert "Cannot find the MXNet library" in line and "mxnet==1.9.1" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("mxnet", "pip install --no-deps mxnet==1.9.1"), ("six", "install six")]
+)
+def test_missing_package(tmp_path, name, remedy):
+    source = f"raise ModuleNotFoundError('No module named {name}', name='{name}')"
+    assert refusal(tmp_path, source).endswith(remedy)
+
+
+@pytest.mark.parametrize("here", [("Darwin", "arm64"), ("Windows", "AMD64"), ("Linux", "aarch64")])
+def test_platform_without_mxnet(monkeypatch, here):
+    monkeypatch.setattr("platform.system", lambda: here[0])
+    monkeypatch.setattr("platform.machine", lambda: here[1])
+    text = _compat._explain(ModuleNotFoundError("No module named 'mxnet'", name="mxnet"))
+    assert all(word in text for word in (*here, "Docker", "WSL", "hosted notebook", "README.md"))
+
+
+def test_import_loads_nothing_heavy():
+    heavy = "{'matplotlib', 'tqdm', 'pooch', 'PIL', 'torch', 'tensorflow', 'IPython'}"
+    succeed(
+        f"import sys, d2l_bn; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    )
+
+
+@pytest.mark.slow
+def test_import_takes_hardly_longer_than_mxnet():
+    """At most 1.1 times `import mxnet` (with the same shim, without which it can't be timed)."""
+    clock = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
+    alone = "from importlib import util; s = util.spec_from_file_location('c', 'd2l_bn/_compat.py')"
+    alone += "; c = util.module_from_spec(s); s.loader.exec_module(c); c.import_mxnet()"
+    times = [
+        [float(run(clock.format(code)).stdout) for code in (alone, "import d2l_bn")]
+        for _ in range(6)
+    ]
+    fastest = np.min(times, axis=0)
+    assert fastest[1] <= 1.1 * fastest[0]
