@@ -73,26 +73,24 @@ def curves(histories: Mapping[str, Sequence[dict]], title: str = "") -> Figure:
         Training loss on the left, training and test accuracy on the right.
     """
     figure, (left, right) = new_figure(1, 2)
-    several = len(histories) > 1
     for number, (label, history) in enumerate(histories.items()):
         colour = COLOURS[number % len(COLOURS)]
         epochs, loss, train, test = (
             [row[name] for row in history]
             for name in ("epoch", "train_loss", "train_accuracy", "test_accuracy")
         )
-        # A colour is a run where there are several, and a set of images where there is one.
-        test_colour = colour if several else COLOURS[1]
-        left.plot(epochs, loss, "o--", ms=3, color=colour, label=label if several else "training")
-        right.plot(
-            epochs, train, "o--", ms=3, color=colour, label=f"{label}, training".lstrip(", ")
-        )
-        right.plot(epochs, test, "s-", ms=4, color=test_colour, label=f"{label}, test".lstrip(", "))
+        name = f"{label}, " if label else ""
+        left.plot(epochs, loss, "o--", ms=3, color=colour, label=label)
+        right.plot(epochs, train, "o--", ms=3, color=colour, label=f"{name}training images")
+        right.plot(epochs, test, "s-", ms=4, color=colour, label=f"{name}test images")
     left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)")
     right.set(title="Accuracy", xlabel="epoch", ylabel="share of right answers")
     left.set_ylim(bottom=0)
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+    if any(histories):  # one run without a label needs no legend for its loss
+        left.legend()
+    right.legend()
     figure.suptitle(title)
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import Callable, Iterable, Iterator, Optional
@@ -103,7 +104,9 @@ def train_epoch(
         hits += batch_hits.asscalar()
         seen += size
         if not math.isfinite(loss_sum):
-            raise RunError(f"the loss is {loss_sum} in batch {number}; try a smaller learning rate")
+            raise RunError(
+                f"batch {number}: the loss must be finite, and is {loss_sum}. Try a smaller --lr"
+            )
         if on_batch is not None:
             on_batch(number, loss_sum / seen, hits / seen)
     return float(loss_sum / seen), float(hits / seen)
@@ -161,37 +164,39 @@ def fit(
     """
     trainer = trainer or make_trainer(net, settings)
     history = list(history)
-    images, labels = dataset.train_images, dataset.train_labels
-    options = {"at_least": settings.smallest_batch}
-    steps = batch_count(len(images), settings.batch_size, **options)
     for epoch in range(len(history) + 1, settings.epochs + 1):
-        order = np.random.default_rng([settings.seed, epoch])
-        data = batches(images, labels, settings.batch_size, rng=order, **options)
-        done = ((epoch - 1) * steps + step for step in range(steps))
-        rates = [settings.learning_rate(step / (steps * settings.epochs)) for step in done]
-        report = None if on_batch is None else lambda *now, epoch=epoch: on_batch(epoch, *now)
-        start = time.perf_counter()
-        try:
-            loss, accuracy = train_epoch(net, data, trainer, rates, report)
-        except RunError as error:
-            raise RunError(f"epoch {epoch}: {error}, or --schedule cosine") from error
-        nd.waitall()
-        seconds = time.perf_counter() - start
-        test = batches(dataset.test_images, dataset.test_labels, EVALUATION_BATCH)
-        history.append(
-            {
-                "epoch": epoch,
-                "train_loss": loss,
-                "train_accuracy": accuracy,
-                "test_accuracy": evaluate(net, test),
-                "learning_rate": rates[0],
-                "seconds": seconds,
-                "examples_per_second": len(images) / seconds,
-            }
-        )
+        history.append(_run_epoch(net, dataset, settings, trainer, epoch, on_batch))
         if on_epoch is not None:
             on_epoch(history)
     return history
+
+
+def _run_epoch(net, dataset, settings, trainer, epoch, on_batch) -> dict:
+    """Train and evaluate; the row of `epoch` in the history."""
+    count, size, least = len(dataset.train_images), settings.batch_size, settings.smallest_batch
+    order = np.random.default_rng([settings.seed, epoch])
+    data = batches(dataset.train_images, dataset.train_labels, size, rng=order, at_least=least)
+    steps = batch_count(count, size, at_least=least)
+    done = [(epoch - 1 + step / steps) / settings.epochs for step in range(steps)]
+    rates = [settings.learning_rate(progress) for progress in done]
+    start = time.perf_counter()
+    try:
+        report = functools.partial(on_batch, epoch) if on_batch is not None else None
+        loss, accuracy = train_epoch(net, data, trainer, rates, report)
+    except RunError as error:
+        raise RunError(f"epoch {epoch}, {error}") from error
+    nd.waitall()
+    seconds = time.perf_counter() - start
+    test = batches(dataset.test_images, dataset.test_labels, EVALUATION_BATCH)
+    return {
+        "epoch": epoch,
+        "train_loss": loss,
+        "train_accuracy": accuracy,
+        "test_accuracy": evaluate(net, test),
+        "learning_rate": rates[0],
+        "seconds": seconds,
+        "examples_per_second": count / seconds,
+    }
 
 
 def _total(arrays: Iterable[nd.NDArray]) -> nd.NDArray:

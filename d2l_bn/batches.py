@@ -1,0 +1,73 @@
+"""Batches of images: shuffled, gathered and scaled whole, not image by image."""
+
+from __future__ import annotations
+
+from typing import Iterator, Optional
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from d2l_bn.errors import InputError
+
+
+def batch_count(count: int, batch_size: int, *, at_least: int = 2) -> int:
+    """How many batches `batches` makes of `count` images."""
+    return len(_bounds(count, batch_size, at_least)) - 1
+
+
+def batches(
+    images: np.ndarray,
+    labels: np.ndarray,
+    batch_size: int,
+    *,
+    rng: Optional[np.random.Generator] = None,
+    ctx: Optional[mx.Context] = None,
+    at_least: int = 2,
+) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
+    """Go through images and labels once.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, height, width), uint8
+        The images.
+    labels : ndarray, shape (n,)
+        Their classes.
+    batch_size : int
+        Images in a batch. A last batch of fewer than `at_least` joins the one before it.
+    rng : numpy.random.Generator, optional
+        Shuffles the images; by default they come in order.
+    ctx : Context, optional
+        Where the batches are put; main memory by default.
+    at_least : int, default 2
+        The fewest images in a batch: batch normalization needs two values per channel.
+
+    Yields
+    ------
+    X : NDArray, shape (batch, 1, height, width), float32
+        Images, scaled from 0...255 to 0...1.
+    y : NDArray, shape (batch,), float32
+        Classes.
+
+    Raises
+    ------
+    InputError
+        If `batch_size`, or the number of images, is smaller than `at_least`.
+    """
+    bounds = _bounds(len(images), batch_size, at_least)
+    order = np.arange(len(images)) if rng is None else rng.permutation(len(images))
+    for start, stop in zip(bounds, bounds[1:]):
+        chosen = order[start:stop]
+        X = nd.array(images[chosen][:, None], ctx=ctx, dtype=np.uint8).astype(np.float32) / 255
+        yield X, nd.array(labels[chosen], ctx=ctx, dtype=np.float32)
+
+
+def _bounds(count: int, batch_size: int, at_least: int) -> list[int]:
+    """Where each batch begins, and where the last one ends."""
+    for name, number in [("batch_size", batch_size), ("the number of images", count)]:
+        if number < at_least:
+            raise InputError(f"{name} must be {at_least} or more, got {number}")
+    starts = list(range(0, count, batch_size))
+    if count - starts[-1] < at_least:
+        starts.pop()
+    return [*starts, count]
