@@ -48,9 +48,11 @@ def save(
     history : list of dict
         The epochs done.
     """
-    arrays = {f"parameter/{name}": value.data() for name, value in _values(net).items()}
-    arrays.update({f"momentum/{index}": value for index, value in _momentum(trainer).items()})
-    arrays = {name: value.asnumpy() for name, value in arrays.items()}
+    arrays = {f"parameter/{name}": p.data().asnumpy() for name, p in _values(net).items()}
+    states = trainer._updaters[0].states  # with several contexts, all updaters hold the same
+    for name, index in _indices(net, trainer).items():
+        if states.get(index) is not None:
+            arrays[f"momentum/{name}"] = states[index].asnumpy()
     about = json.dumps({"identity": identity, "history": history})
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, about=np.array(about), **arrays)
@@ -66,15 +68,7 @@ def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -
     RunError
         If the file is damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays.pop("about")))
-        saved, history = about["identity"], about["history"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"{path} is not a whole checkpoint ({error}); --overwrite starts anew"
-        ) from error
+    saved, history, arrays = _read(path)
     differences = [
         f"{name} is {identity.get(name)}, there it was {saved.get(name)}"
         for name in {**saved, **identity}
@@ -85,23 +79,44 @@ def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -
             f"{path} belongs to another run: {'; '.join(differences)}. Use the same settings, "
             "another --out, or --overwrite"
         )
-    for name, parameter in _values(net).items():
-        parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
-    _set_momentum(trainer, {int(k[9:]): v for k, v in arrays.items() if k.startswith("momentum/")})
+    try:
+        for name, parameter in _values(net).items():
+            parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
+        _set_momentum(net, trainer, arrays)
+    except KeyError as error:
+        raise _damaged(path, error) from error
     return history
+
+
+def _read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+        return about["identity"], about["history"], arrays
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path} is not a whole checkpoint ({error!r}); --overwrite starts anew")
 
 
 def _values(net: gluon.Block) -> dict[str, gluon.Parameter]:
     return net._collect_params_with_prefix()
 
 
-def _momentum(trainer: gluon.Trainer) -> dict[int, nd.NDArray]:
-    # Trainer.save_states would pickle; with several contexts all updaters hold the same state.
-    states = trainer._updaters[0].states
-    return {index: state for index, state in states.items() if state is not None}
+def _indices(net: gluon.Block, trainer: gluon.Trainer) -> dict[str, int]:
+    # The trainer sorts by full name, and "batchnorm10" comes before "batchnorm9": the order, and
+    # with it the index, is another for the second network of a program.
+    index = {parameter: number for number, parameter in enumerate(trainer._params)}
+    return {name: index[parameter] for name, parameter in _values(net).items()}
 
 
-def _set_momentum(trainer: gluon.Trainer, momentum: dict[int, np.ndarray]) -> None:
-    for updater, context in zip(trainer._updaters, trainer._contexts):
-        updater.states = {i: nd.array(value, ctx=context) for i, value in momentum.items()}
-        updater.states_synced = dict.fromkeys(momentum, True)
+def _set_momentum(net: gluon.Block, trainer: gluon.Trainer, arrays: dict[str, np.ndarray]) -> None:
+    # Not with Trainer.load_states: that would unpickle.
+    for name, index in _indices(net, trainer).items():
+        for updater, context in zip(trainer._updaters, trainer._contexts):
+            if f"momentum/{name}" in arrays:
+                updater.states[index] = nd.array(arrays[f"momentum/{name}"], ctx=context)
+                updater.states_synced[index] = True
