@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
@@ -26,6 +27,18 @@ STYLE = {
     "savefig.dpi": 150,
 }
 RIGHT, WRONG = COLOURS[0], COLOURS[1]
+SCREEN_DPI = 100
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as it is, without pyplot and its global state."""
+
+    def _repr_png_(self) -> bytes:
+        picture = BytesIO()
+        # No version of matplotlib inside, so that the same figure is the same bytes.
+        with rc_context(STYLE):
+            self.savefig(picture, format="png", dpi=SCREEN_DPI, metadata={"Software": None})
+        return picture.getvalue()
 
 
 def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (9, 3.6), **options):
@@ -46,7 +59,7 @@ def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (
         As `matplotlib.pyplot.subplots` returns them, but kept by nobody else.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = NotebookFigure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         return figure, figure.subplots(rows, columns, **options)
 
