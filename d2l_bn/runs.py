@@ -50,12 +50,9 @@ def run_folder(out: Path, *, resume: bool = False, overwrite: bool = False) -> I
         anything else.
     """
     _refuse_strangers(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(out.parent, wait=True):
+    with _made(out.parent), _locked(out.parent, wait=True):
         _mend(out)
-    new = not out.exists()
-    out.mkdir(exist_ok=True)
-    with _locked(out):
+    with _made(out), _locked(out):
         occupied = any((out / name).exists() for name in (CHECKPOINT, SUMMARY))
         if occupied and not resume and not overwrite:
             state = "a finished run" if is_finished(out) else "an interrupted run"
@@ -63,16 +60,25 @@ def run_folder(out: Path, *, resume: bool = False, overwrite: bool = False) -> I
                 f"{out} holds {state}: --resume goes on with it, --overwrite replaces it, "
                 "another --out leaves it alone"
             )
-        try:
-            if occupied and overwrite:
-                with _beside(out) as work:
-                    yield work
-            else:
-                _sweep(out)
-                yield out
-        finally:
-            if new and out.exists() and not any(out.iterdir()):
-                out.rmdir()
+        if occupied and overwrite:
+            with _beside(out) as work:
+                yield work
+        else:
+            _sweep(out)
+            yield out
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, and remove it at the end, with its parents, if nothing was put there."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for path in new:
+            if path.exists() and not any(path.iterdir()):
+                path.rmdir()
 
 
 @contextlib.contextmanager
