@@ -16,8 +16,10 @@ def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
     ValueError
         If `X` is neither 2-D nor 4-D, or if something else than one value per channel is given.
     TypeError
-        If the types are mixed, or are not floating-point.
+        If `X` is not an NDArray, or if the types are mixed, or are not floating-point.
     """
+    if not isinstance(X, nd.NDArray):
+        raise TypeError(f"X must be an NDArray, got {type(X).__name__}. Use mx.nd.array(X).")
     if X.ndim not in (2, 4):
         raise ValueError(
             "batch_norm takes (batch, features) or (batch, channels, height, width), got "

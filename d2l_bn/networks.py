@@ -85,12 +85,13 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
     if sources.keys() != targets.keys():
         differing = ", ".join(sorted(sources.keys() ^ targets.keys()))
         raise ValueError(f"both networks need the same parameters; only one has {differing}")
+    values = {name: parameter.list_data()[0] for name, parameter in sources.items()}
     for name, parameter in targets.items():
-        value = sources[name].data()
-        if value.size != parameter.data().size:
+        if values[name].size != parameter.list_data()[0].size:
             raise ValueError(
-                f"{name} must have the same size in both networks, got {value.shape} and "
+                f"{name} must have the same size in both networks, got {values[name].shape} and "
                 f"{parameter.shape}"
             )
     for name, parameter in targets.items():
-        parameter.set_data(sources[name].data().reshape(parameter.shape))
+        # astype makes a copy of its own: Gluon's layer updates its statistics in place
+        parameter.set_data(values[name].astype(parameter.dtype).reshape(parameter.shape))

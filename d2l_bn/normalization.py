@@ -205,9 +205,9 @@ class BatchNorm(nn.Block):
 
     def forward(self, X: nd.NDArray) -> nd.NDArray:
         """Normalize `X` and, in training mode, update the moving averages."""
-        if self.moving_mean.context != X.context:
-            self.moving_mean = self.moving_mean.copyto(X.context)
-            self.moving_var = self.moving_var.copyto(X.context)
+        for statistic in (self.running_mean, self.running_var):
+            if statistic.data().context != X.context:
+                statistic.set_data(statistic.data().copyto(X.context))
         gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
         statistics = self.moving_mean, self.moving_var
         if self.use_global_stats:

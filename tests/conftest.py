@@ -1,0 +1,27 @@
+"""What all tests share: one seed for every generator, and how hard Hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import d2l_bn  # noqa: F401  before mxnet
+
+import hypothesis
+import mxnet as mx
+import numpy as np
+import pytest
+
+hypothesis.settings.register_profile("d2l_bn", deadline=None, max_examples=25)
+hypothesis.settings.register_profile(
+    "d2l_bn-ci", hypothesis.settings.get_profile("d2l_bn"), derandomize=True, print_blob=True
+)
+hypothesis.settings.load_profile("d2l_bn-ci" if os.environ.get("CI") else "d2l_bn")
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Start each test from the same random state, whichever tests ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    mx.random.seed(0)
