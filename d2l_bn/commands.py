@@ -105,7 +105,7 @@ def _what_is_left(folder: Path, out: Path) -> str:
     if folder != out:
         return f"\nthe earlier run in {out} is as it was"
     if (folder / runs.CHECKPOINT).exists():
-        return f"\nthe last checkpoint is whole: the same command with --resume goes on from it"
+        return "\nthe last checkpoint is whole: the same command with --resume goes on from it"
     return "\nno epoch was finished"
 
 
@@ -156,6 +156,13 @@ def predict(options: argparse.Namespace) -> None:
 
 
 def data(options: argparse.Namespace) -> None:
-    """Say which data are there, where, and whether they check out."""
-    for finding in survey():
-        print(finding)
+    """Say which data are there, where, and whether they check out, and which would be used."""
+    for line in survey():
+        print(line)
+    used = load(options.data, download=False)
+    height, width = used.image_shape
+    print(
+        f"--data {options.data} means {used.name} in {used.source}: "
+        f"{len(used.train_images):,} + {len(used.test_images):,} images of {height} by {width}, "
+        f"{used.classes} classes"
+    )

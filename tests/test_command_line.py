@@ -235,9 +235,11 @@ def test_predict_refuses_a_damaged_run(train, out, folder, capsys, name):
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_data_lists_the_places(capsys):
-    assert main(["data"]) == 0
-    assert re.search(r"^sample .*6,000 \+ 1,000 images", capsys.readouterr().out, re.M)
+def test_data_lists_the_places(folder, capsys):
+    assert main(["data", "--data", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^sample .*6,000 \+ 1,000 images", printed, re.M)
+    assert f"bars in {folder}: 96 + 32 images of 16 by 16, 4 classes" in printed
 
 
 def child(folder, out, *more, **options):
