@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, Optional, Sequence
+from typing import NoReturn, Optional
 
 from d2l_bn import commands
 from d2l_bn.errors import InputError, RunError
@@ -18,6 +19,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that answers a mistake with one line."""
 
     def error(self, message: str) -> NoReturn:
+        """Print the mistake on one line and exit with code 2."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from mxnet import nd
 
 PARAMETER_TYPE = {np.float16: np.float32, np.float32: np.float32, np.float64: np.float64}

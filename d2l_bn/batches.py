@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Optional
+from collections.abc import Iterator
+from typing import Optional
 
-import mxnet as mx
 import numpy as np
-from mxnet import nd
 
 from d2l_bn.errors import InputError
+
+import mxnet as mx
+from mxnet import nd
 
 
 def batch_count(count: int, batch_size: int, *, at_least: int = 2) -> int:

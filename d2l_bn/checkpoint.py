@@ -12,12 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from mxnet import gluon, nd
 
 from d2l_bn.data import Dataset
 from d2l_bn.errors import InputError, RunError
 from d2l_bn.files import replacing
 from d2l_bn.settings import Settings
+
+from mxnet import gluon, nd
 
 FORMAT = 1
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from mxnet import gluon
 from tqdm import tqdm
 
 from d2l_bn import checkpoint, report, runs
@@ -18,6 +17,8 @@ from d2l_bn.errors import InputError, RunError
 from d2l_bn.files import replacing
 from d2l_bn.settings import RECIPES, Settings
 from d2l_bn.train import build, fit, make_trainer
+
+from mxnet import gluon
 
 
 def train(options: argparse.Namespace) -> None:

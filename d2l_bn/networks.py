@@ -1,13 +1,13 @@
-"""LeNet, with the normalization passed in, and the way from one kind of normalization to another."""
+"""LeNet with the normalization passed in, and copying between two kinds of normalization."""
 
 from __future__ import annotations
 
 from typing import Callable, Optional
 
+from d2l_bn.normalization import BatchNorm
+
 from mxnet import gluon
 from mxnet.gluon import nn
-
-from d2l_bn.normalization import BatchNorm
 
 Norm = Callable[[int, int], gluon.Block]
 

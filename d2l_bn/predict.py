@@ -1,18 +1,19 @@
-"""Predictions of a trained network: probabilities for test images, or for a picture of one's own."""
+"""Predictions of a trained network, for test images or for a picture of one's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
-from mxnet import gluon, nd
 
 from d2l_bn.errors import InputError
 from d2l_bn.networks import lenet
 from d2l_bn.report import read_summary
 from d2l_bn.runs import PARAMETERS, SUMMARY
 from d2l_bn.settings import NORMS
+
+import mxnet as mx
+from mxnet import gluon, nd
 
 
 def load_network(run: Path) -> tuple[gluon.Block, dict]:

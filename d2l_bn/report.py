@@ -8,13 +8,14 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
 
 from d2l_bn.data import Dataset
 from d2l_bn.errors import InputError
 from d2l_bn.files import replacing
 from d2l_bn.settings import Settings
+
+import mxnet as mx
 
 COLUMNS = {
     "epoch": int,
@@ -49,7 +50,9 @@ def read_history(path: Path) -> list[dict]:
                 {name: COLUMNS[name](row[name]) for name in COLUMNS} for row in csv.DictReader(file)
             ]
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): is this the folder of a run?")
+        raise InputError(
+            f"{path} can't be read ({error.strerror}): is this the folder of a run?"
+        ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(f"{path} is not the history of a run ({error})") from error
     if not rows:
@@ -99,7 +102,9 @@ def read_summary(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): is this a finished run?")
+        raise InputError(
+            f"{path} can't be read ({error.strerror}): is this a finished run?"
+        ) from error
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); train again") from error
 

@@ -6,11 +6,11 @@ import math
 import re
 from dataclasses import dataclass
 
-import mxnet as mx
-
 from d2l_bn.errors import InputError
 from d2l_bn.networks import POOLING, gluon_norm
 from d2l_bn.normalization import BatchNorm
+
+import mxnet as mx
 
 NORMS = {"scratch": BatchNorm, "gluon": gluon_norm, "none": None}
 SCHEDULES = {

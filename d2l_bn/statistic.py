@@ -60,14 +60,12 @@ class Statistic(gluon.Parameter):
             )
         self._data = [data.detach()]
 
-    def initialize(
-        self, init=None, ctx=None, default_init=initializer.Zero(), force_reinit=False
-    ) -> None:
+    def initialize(self, init=None, ctx=None, default_init=None, force_reinit=False) -> None:
         """Move to the network's context. The value stays, unless `force_reinit` asks for zeros."""
         if self._ctx_list is None and not force_reinit:
             self.reset_ctx(ctx)
         else:
-            super().initialize(init, ctx, default_init, force_reinit)
+            super().initialize(init, ctx, default_init or initializer.Zero(), force_reinit)
 
     def _init_impl(self, data: nd.NDArray, ctx_list: list) -> None:
         # The network's contexts are remembered, since Trainer asks that all parameters share them.

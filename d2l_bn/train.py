@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import math
 import time
-from typing import Callable, Iterable, Iterator, Optional
+from collections.abc import Iterable, Iterator
+from typing import Callable, Optional
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon, init, nd
-from mxnet.gluon.utils import split_and_load
 
 from d2l_bn.batches import batch_count, batches
 from d2l_bn.data import Dataset
 from d2l_bn.errors import RunError
 from d2l_bn.networks import lenet
 from d2l_bn.settings import NORMS, Settings
+
+import mxnet as mx
+from mxnet import autograd, gluon, init, nd
+from mxnet.gluon.utils import split_and_load
 
 Batch = tuple  # (X, y): images (batch, 1, height, width) and labels (batch,)
 EVALUATION_BATCH = 1000

@@ -1,4 +1,7 @@
-"""Make the sample in the package from the full Fashion-MNIST: python scripts/make_sample.py"""
+"""Make the sample that the package carries, from the full Fashion-MNIST.
+
+Use: python scripts/make_sample.py [FOLDER]
+"""
 
 from __future__ import annotations
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import random
 
-import d2l_bn  # noqa: F401  before mxnet
-
 import hypothesis
-import mxnet as mx
 import numpy as np
 import pytest
+
+import d2l_bn  # noqa: F401  before mxnet
+
+import mxnet as mx
 
 hypothesis.settings.register_profile("d2l_bn", deadline=None, max_examples=25)
 hypothesis.settings.register_profile(

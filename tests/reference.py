@@ -1,18 +1,19 @@
-"""What ours is held against: the source's two definitions, and the mathematics in NumPy float64."""
+"""What ours is held against: the source's two definitions, and NumPy in float64."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+
 from mxnet import autograd, init, nd
 from mxnet.gluon import nn
 
 # --- The source -------------------------------------------------------------------------------
-# Part 1 of the article "TensorFlow使用记录(七):BN层和Dropout层的使用" (published 2023-09-29), whose code
-# follows "Dive into Deep Learning" (Zhang, Lipton, Li and Smola, https://zh.d2l.ai). The code is
-# the article's, with the words that a machine translation had damaged put back; the comments are
-# ours. Nothing else may be changed here: this is what "the source's semantics" means.
+# Part 1 of the article "TensorFlow使用记录(七):BN层和Dropout层的使用" (2023-09-29), whose code follows
+# "Dive into Deep Learning" (Zhang, Lipton, Li and Smola, https://zh.d2l.ai). The code is the
+# article's, with the words put back that a machine translation had damaged. Don't improve it: it
+# is what "the source's semantics" means.
 
 
 def source_batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
@@ -35,8 +36,8 @@ def source_batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
 
 class SourceBatchNorm(nn.Block):
     def __init__(self, num_features, num_dims, **kwargs):
-        super(SourceBatchNorm, self).__init__(**kwargs)
-        if num_dims == 2:
+        super(SourceBatchNorm, self).__init__(**kwargs)  # noqa: UP008
+        if num_dims == 2:  # noqa: SIM108
             shape = (1, num_features)
         else:
             shape = (1, num_features, 1, 1)
@@ -77,7 +78,7 @@ def axes_of(X) -> tuple[int, ...]:
 
 
 def training(X, gamma, beta, dY, mean, var, eps=1e-5, momentum=0.9) -> Step:
-    """A training step; `mean` and `var` are the moving averages before and, in the result, after."""
+    """A training step. `mean` and `var` are the moving averages before it; the new ones return."""
     X, dY = np.asarray(X, np.float64), np.asarray(dY, np.float64)
     axes, m = axes_of(X), X.size // X.shape[1]
     mu = X.sum(axes, keepdims=True) / m
@@ -115,7 +116,7 @@ def prediction(X, gamma, beta, dY, mean, var, eps=1e-5) -> Step:
 
 
 def assert_steps_close(received: Step, expected: Step, tolerance: float) -> None:
-    """Compare every element of every field; `tolerance` is relative to the field's largest value."""
+    """Compare every element; `tolerance` is relative to the largest value of its field."""
     for name, got, wanted in zip(Step._fields, received, expected):
         largest = max(1.0, float(np.abs(wanted).max()))
         np.testing.assert_allclose(

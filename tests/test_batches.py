@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +9,8 @@ from hypothesis import strategies as st
 
 from d2l_bn.batches import batch_count, batches
 from d2l_bn.errors import InputError
+
+import mxnet as mx
 
 
 def data(count):
@@ -60,5 +61,5 @@ def test_white_is_one_and_black_is_zero():
 
 @pytest.mark.parametrize("count, size", [(5, 1), (5, 0), (1, 4), (0, 4)])
 def test_single_images_are_refused(count, size):
-    with pytest.raises(InputError, match="must be 2 or more, got [01]"):
+    with pytest.raises(InputError, match=r"must be 2 or more, got [01]"):
         next(batches(*data(count), size))

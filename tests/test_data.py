@@ -88,7 +88,7 @@ def test_without_anything_the_sample_is_used_and_said(nowhere):
     said = []
     assert len(load("auto", log=said.append).train_images) == 6000
     assert len(said) == 1 and "using the sample" in said[0]
-    with pytest.raises(InputError, match="dataset-fashion-mnist.*--data sample"):
+    with pytest.raises(InputError, match=r"dataset-fashion-mnist.*--data sample"):
         load("fashion-mnist", log=said.append)
     assert not nowhere.exists()
 

@@ -122,7 +122,7 @@ def test_a_folder_in_use_is_refused(finished):
 def test_other_files_are_never_touched(out, options):
     out.mkdir(parents=True)
     (out / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="thesis.tex"), runs.run_folder(out, **options):
+    with pytest.raises(InputError, match=r"thesis\.tex"), runs.run_folder(out, **options):
         pass
     assert (out / "thesis.tex").exists()
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
-import mxnet as mx
 import numpy as np
 import pytest
 from datasets import bars
-from mxnet import autograd, gluon, nd
 
 from d2l_bn import train
 from d2l_bn.errors import InputError, RunError
 from d2l_bn.settings import RECIPES, Settings
+
+import mxnet as mx
+from mxnet import autograd, gluon, nd
 
 FAST = dict(epochs=2, batch_size=32, lr=0.1)
 
@@ -166,6 +167,6 @@ def test_the_recipe_of_the_source():
     ids=str,
 )
 def test_refuses(wrong):
-    name, value = list(wrong.items())[0]
+    name = next(iter(wrong))
     with pytest.raises(InputError, match=name.replace("_", "-") + r" must be .*got"):
         Settings(**wrong)
