@@ -21,12 +21,22 @@ from d2l_bn.settings import Settings
 from mxnet import gluon, nd
 
 FORMAT = 1
+# What NumPy and json raise for files that are not whole, or not checkpoints at all.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 
 
 def identity(settings: Settings, dataset: Dataset) -> dict:
     """What must be the same when a run goes on: the format, the settings and every image."""
     arrays = dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels
-    checks = [zlib.crc32(np.ascontiguousarray(array)) for array in arrays]
+    checks = [zlib.crc32(array.tobytes()) for array in arrays]
     data = f"{dataset.name}, checksums {' '.join(f'{check:08x}' for check in checks)}"
     return {"format": FORMAT, **asdict(settings), "data": data}
 
@@ -91,11 +101,11 @@ def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -
 
 def _read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
         return about["identity"], about["history"], arrays
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 

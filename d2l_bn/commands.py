@@ -6,6 +6,7 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -40,7 +41,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name) for name in asdict(Settings())}
+    given: dict[str, Any] = {name: getattr(options, name) for name in asdict(Settings())}
     recipe = RECIPES[options.recipe]
     return Settings(**{k: recipe[k] if v is None else v for k, v in given.items()})
 

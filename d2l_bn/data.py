@@ -77,7 +77,8 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of an image."""
-        return self.train_images.shape[1:]
+        _, height, width = self.train_images.shape
+        return height, width
 
 
 def cache() -> Path:
@@ -214,16 +215,16 @@ def _read_folder(
     class_names: tuple[str, ...] = (),
     sha256: tuple[str, ...] = (),
 ) -> Dataset:
-    paths = [_find(folder, file) for file in FILES]
-    arrays, digests = zip(*(read_idx(path) for path in paths))
+    paths = [_find(folder, file) or folder / file for file in FILES]
+    (images, labels, test_images, test_labels), digests = zip(*map(read_idx, paths))
     for path, digest, expected in zip(paths, digests, sha256):
         if digest != expected:
             raise InputError(f"{path} is not Fashion-MNIST's: its SHA-256 is {digest}")
-    _check(folder, *arrays)
+    _check(folder, images, labels, test_images, test_labels)
     if digests == FASHION_MNIST:
         class_names = FASHION_NAMES
-    names = class_names or tuple(str(label) for label in range(int(arrays[1].max()) + 1))
-    return Dataset(name, source, *arrays, names)
+    names = class_names or tuple(str(label) for label in range(int(labels.max()) + 1))
+    return Dataset(name, source, images, labels, test_images, test_labels, names)
 
 
 def _check(folder: Path, train_images, train_labels, test_images, test_labels) -> None:

@@ -64,13 +64,13 @@ def write_idx(path: Path, array: np.ndarray) -> None:
         temporary.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
 
 
-def _decompressed(file: BinaryIO) -> BinaryIO:
+def _decompressed(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
     compressed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     return gzip.GzipFile(fileobj=file) if compressed else file
 
 
-def _read(path: Path, stream: BinaryIO, largest: int) -> tuple[np.ndarray, str]:
+def _read(path: Path, stream: BinaryIO | gzip.GzipFile, largest: int) -> tuple[np.ndarray, str]:
     digest = hashlib.sha256()
 
     def take(count: int) -> bytes:

@@ -27,6 +27,7 @@ STYLE = {
     "legend.frameon": False,
     "savefig.dpi": 150,
 }
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 RIGHT, WRONG = COLOURS[0], COLOURS[1]
 SCREEN_DPI = 100
 
@@ -88,15 +89,19 @@ def curves(histories: Mapping[str, Sequence[dict]], title: str = "") -> Figure:
     """
     figure, (left, right) = new_figure(1, 2)
     for number, (label, history) in enumerate(histories.items()):
-        colour = COLOURS[number % len(COLOURS)]
+        look = {
+            "color": COLOURS[number % len(COLOURS)],
+            "marker": MARKERS[number % len(MARKERS)],
+            "lw": max(3.0 - number, 1.0),  # so that a run shows below one that covers it
+        }
         epochs, loss, train, test = (
             [row[name] for row in history]
             for name in ("epoch", "train_loss", "train_accuracy", "test_accuracy")
         )
         name = f"{label}, " if label else ""
-        left.plot(epochs, loss, "o--", ms=3, color=colour, label=label)
-        right.plot(epochs, train, "o--", ms=3, color=colour, label=f"{name}training images")
-        right.plot(epochs, test, "s-", ms=4, color=colour, label=f"{name}test images")
+        left.plot(epochs, loss, "--", ms=3, label=label, **look)
+        right.plot(epochs, train, "--", ms=3, label=f"{name}training images", **look)
+        right.plot(epochs, test, "-", ms=5, label=f"{name}test images", **look)
     left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)")
     right.set(title="Accuracy", xlabel="epoch", ylabel="share of right answers")
     left.set_ylim(bottom=0)
@@ -134,19 +139,129 @@ def prediction_grid(
     Returns
     -------
     Figure
-        Eight images in a row.
+        Six images in a row.
     """
-    columns = min(8, len(images))
+    columns = min(6, len(images))
     rows = -(-len(images) // columns)
-    figure, grid = new_figure(rows, columns, size=(1.35 * columns, 1.75 * rows), squeeze=False)
+    figure, grid = new_figure(rows, columns, size=(1.5 * columns, 1.9 * rows), squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for number, (axes, image) in enumerate(zip(grid.flat, images)):
         guess = int(probabilities[number].argmax())
         caption = f"{class_names[guess]} {probabilities[number, guess]:.0%}"
-        right = labels is None or guess == labels[number]
-        caption += "" if right else f"\nis {class_names[labels[number]]}"
+        truth = guess if labels is None else int(labels[number])
+        right = guess == truth
+        caption += "" if right else f"\nis {class_names[truth]}"
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=8, color=RIGHT if right else WRONG)
+        axes.set_title(caption, fontsize=9, color=RIGHT if right else WRONG)
     figure.suptitle(title)
+    return figure
+
+
+def layer_histograms(
+    stages: Mapping[str, Mapping[str, Sequence[np.ndarray]]],
+    layers: Sequence[str],
+    xlabel: str,
+    title: str = "",
+) -> Figure:
+    """What goes through the layers of one or several networks, at one or several stages.
+
+    Parameters
+    ----------
+    stages : mapping of str to mapping of str to list of ndarray, each of shape (images, ...)
+        For each stage, such as "before training", and each network, the values at each layer.
+    layers : sequence of str
+        The name of each layer.
+    xlabel : str
+        What the values are.
+    title : str
+        Above the figure.
+
+    Returns
+    -------
+    Figure
+        A row for each stage and a column for each layer. The legends give the spread over images:
+        the standard deviation of one unit from image to image, averaged over the units.
+    """
+    size = (9, 0.5 + 2.2 * len(stages))
+    figure, grid = new_figure(len(stages), len(layers), size=size, squeeze=False)
+    for row, (stage, networks) in zip(grid, stages.items()):
+        for column, axes in enumerate(row):
+            arrays = [values[column] for values in networks.values()]
+            bins = np.linspace(min(a.min() for a in arrays), max(a.max() for a in arrays), 61)
+            for number, (name, array) in enumerate(zip(networks, arrays)):
+                shares = np.histogram(array, bins)[0] / array.size
+                label = f"{name} {array.std(axis=0).mean():.2g}"
+                fill = {"fill": number == 0, "alpha": 0.5 if number == 0 else 1}
+                axes.stairs(shares, bins, color=COLOURS[number], label=label, lw=1.5, **fill)
+            axes.set(title=f"{layers[column]}, {stage}", xlabel=xlabel)
+            axes.title.set_size(9)
+            axes.legend(title="spread over images", fontsize=9, title_fontsize=9)
+        row[0].set_ylabel("share of the values")
+    figure.suptitle(title)
+    return figure
+
+
+def scales_and_shifts(
+    networks: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    layers: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """What the normalization layers of one or several networks have learned.
+
+    Parameters
+    ----------
+    networks : mapping of str to list of (ndarray, ndarray)
+        For each network, gamma and beta of each of its layers.
+    layers : sequence of str
+        The name of each layer.
+    title : str
+        Above the figure.
+
+    Returns
+    -------
+    Figure
+        For each layer one mark per channel, beta to the right and gamma upwards.
+    """
+    figure, row = new_figure(1, len(layers), size=(9, 2.9), squeeze=False, sharey=True)
+    for column, (axes, layer) in enumerate(zip(row[0], layers)):
+        for number, (name, pairs) in enumerate(networks.items()):
+            gamma, beta = pairs[column]
+            look = {"color": COLOURS[number], "ls": "none", "marker": MARKERS[number], "ms": 4}
+            axes.plot(beta.ravel(), gamma.ravel(), label=name, alpha=0.7, **look)
+        axes.plot([0], [1], "k+", ms=12, label="start")
+        axes.set(title=layer, xlabel="shift beta")
+    row[0, 0].set_ylabel("scale gamma")
+    figure.legend(*row[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=9)
+    figure.suptitle(title)
+    return figure
+
+
+def confusions(counts: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
+    """How often each class was taken for each other.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (classes, classes), int
+        Images, by their class (row) and by the predicted class (column).
+    class_names : sequence of str
+        The name of each class.
+    title : str
+        Above the table.
+
+    Returns
+    -------
+    Figure
+        The counts; the darker, the larger the share of the class.
+    """
+    figure, axes = new_figure(size=(7, 6))
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, count or "", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set(xlabel="predicted class", ylabel="class", title=title)
+    axes.grid(False)
     return figure

@@ -79,8 +79,8 @@ def read_picture(path: Path, image_shape: tuple[int, int]) -> np.ndarray:
 
     height, width = image_shape
     try:
-        with Image.open(path) as picture:
-            picture = picture.convert("RGBA")
+        with Image.open(path) as file:
+            picture = file.convert("RGBA")
             white = Image.new("RGBA", picture.size, "white")
             grey = Image.alpha_composite(white, picture).convert("L")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:

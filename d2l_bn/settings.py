@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any, NoReturn, Optional
 
 from d2l_bn.errors import InputError
-from d2l_bn.networks import POOLING, gluon_norm
+from d2l_bn.networks import POOLING, Norm, gluon_norm
 from d2l_bn.normalization import BatchNorm
 
 import mxnet as mx
 
-NORMS = {"scratch": BatchNorm, "gluon": gluon_norm, "none": None}
+NORMS: dict[str, Optional[Norm]] = {"scratch": BatchNorm, "gluon": gluon_norm, "none": None}
 SCHEDULES = {
     "constant": lambda progress: 1.0,
     "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
 }
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "default": {"lr": 0.3, "momentum": 0.9, "schedule": "cosine", "batch_size": 256},
     "source": {"lr": 1.0, "momentum": 0.0, "schedule": "constant", "batch_size": 256},
 }
@@ -65,9 +66,14 @@ class Settings:
     context: str = "cpu(0)"
 
     def __post_init__(self) -> None:
-        for name, choices in [("norm", NORMS), ("schedule", SCHEDULES), ("pooling", POOLING)]:
-            if getattr(self, name) not in choices:
-                _refuse(name, f"one of {', '.join(choices)}", getattr(self, name))
+        choices: dict[str, dict[str, Any]] = {
+            "norm": NORMS,
+            "schedule": SCHEDULES,
+            "pooling": POOLING,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
         if self.epochs < 1:
             _refuse("epochs", "1 or more", self.epochs)
         if not 0 < self.lr < math.inf:
@@ -99,7 +105,7 @@ class Settings:
         return self.lr * SCHEDULES[self.schedule](progress)
 
 
-def _refuse(name: str, rule: str, received: object) -> None:
+def _refuse(name: str, rule: str, received: object) -> NoReturn:
     raise InputError(f"{name} must be {rule}, got {received}")
 
 

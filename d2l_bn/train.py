@@ -117,9 +117,10 @@ def train_epoch(
 def evaluate(net: gluon.Block, data: Iterable[Batch]) -> float:
     """The share of right answers over all images of `data`, in prediction mode."""
     context = net.collect_params().list_ctx()[0]
-    hits = seen = 0
+    hits, seen = nd.zeros(1, ctx=context), 0
     for X, y in data:
-        hits += (net(X.as_in_context(context)).argmax(axis=1).as_in_context(y.context) == y).sum()
+        X, y = X.as_in_context(context), y.as_in_context(context)
+        hits = hits + (net(X).argmax(axis=1) == y).sum()
         seen += len(y)
     return float(hits.asscalar() / seen)
 

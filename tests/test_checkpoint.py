@@ -137,7 +137,7 @@ class Harmful:
 def test_loading_never_executes_code(path, tmp_path, monkeypatch, inside):
     monkeypatch.setenv("HARM", str(tmp_path / "harm"))
     if inside:
-        np.savez(path.open("wb"), about=np.array([Harmful()], dtype=object))
+        np.savez(path, about=np.array([Harmful()], dtype=object))
     else:
         path.write_bytes(pickle.dumps(Harmful()))
     with pytest.raises(RunError):
