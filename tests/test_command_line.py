@@ -188,7 +188,8 @@ def test_plot_draws_several_runs(train, out, tmp_path, capsys):
     train("--norm", "none", "--out", str(out.with_name("plain")))
     picture = tmp_path / "both.png"
     assert main(["plot", str(out), str(out.with_name("plain")), "--out", str(picture)]) == 0
-    assert Image.open(picture).format == "PNG"
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
 
 
 def test_predict_draws_test_images(train, out, folder, capsys):
