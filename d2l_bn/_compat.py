@@ -1,8 +1,8 @@
 """Make MXNet 1.9.1 import and work on Python 3.9 to 3.13, with NumPy 1.23 to 2.5.
 
 MXNet's last release is older than these: it reads names that NumPy has removed and a module that
-Python 3.12 has removed. `import_mxnet` lends both while MXNet is imported and then takes them back.
-NumPy looks as before to everyone else; MXNet's own modules keep a private view of it with the names.
+Python 3.12 has removed. `import_mxnet` lends both while MXNet is imported, then takes them back.
+NumPy looks as before to everyone else; MXNet's own modules keep a private view with the names.
 
 It has to run before any other ``import mxnet``, so programs import ``d2l_bn`` first. Otherwise::
 

@@ -1,0 +1,39 @@
+# Each task sets up what it needs in $(VENV), once. PYTHON=python3.12 chooses another Python;
+# ARGS="..." is passed on to the program.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+python = $(VENV)/bin/python
+setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lenet test test-slow test-all lint clean
+
+help: ## list the tasks (this)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
+
+setup: ## install what training needs in .venv
+	$(setup)
+
+lenet: setup ## train LeNet with the from-scratch batch normalization; results in runs/lenet
+	$(python) -m d2l_bn train --out runs/lenet --overwrite $(ARGS)
+
+test: ## run the quick tests
+	$(setup) test
+	$(python) -m pytest -q -m "not slow" $(ARGS)
+
+test-slow: ## run the slow tests
+	$(setup) test
+	$(python) -m pytest -q -m slow $(ARGS)
+
+test-all: ## run the quick tests on each Python from 3.9 to 3.13 that is here
+	@"$(PYTHON)" scripts/test_all.py
+
+lint: ## check style, format and types
+	$(setup) test lint
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+
+clean: ## delete what the tasks made, the runs in runs/ excepted
+	rm -rf .venv .venv.lock .venv-3.* build *.egg-info .*_cache .hypothesis .coverage*
