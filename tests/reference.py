@@ -10,10 +10,10 @@ from mxnet import autograd, init, nd
 from mxnet.gluon import nn
 
 # --- The source -------------------------------------------------------------------------------
-# Part 1 of the article "TensorFlow使用记录(七):BN层和Dropout层的使用" (2023-09-29). It follows "Dive
-# into Deep Learning" (Zhang, Lipton, Li and Smola, https://zh.d2l.ai). The code is the article's,
-# with the words put back that a machine translation had damaged. Don't improve it: it is what "the
-# source's semantics" means.
+# Part 1 of the article "TensorFlow使用记录(七):BN层和Dropout层的使用" (2023-09-29). It follows
+# "Dive into Deep Learning" (Zhang, Lipton, Li and Smola, https://zh.d2l.ai). The code is the
+# article's, with the words put back that a machine translation had damaged. Don't improve it: it
+# is what "the source's semantics" means.
 
 
 def source_batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
