@@ -1,0 +1,119 @@
+"""Statistics measured anew are exact, and folding changes no prediction."""
+
+from __future__ import annotations
+
+import d2l_bn
+
+import numpy as np
+import pytest
+
+import mxnet as mx
+from mxnet import autograd, nd
+from mxnet.gluon import nn
+
+NORMS = [d2l_bn.BatchNorm, d2l_bn.gluon_norm]
+
+
+def trained(norm):
+    """A LeNet with statistics that are not those of its inputs, and some inputs."""
+    net = d2l_bn.lenet(norm)
+    net.initialize(mx.init.Xavier())
+    X = nd.random.uniform(shape=(24, 1, 20, 20))
+    trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.3})
+    for _ in range(3):
+        with autograd.record():
+            loss = (net(X) ** 2).mean()
+        loss.backward()
+        trainer.step(1)
+    return net, X
+
+
+def values(net):
+    return {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_recalibrated_statistics_are_those_of_the_inputs(norm):
+    net, X = trained(norm)
+    d2l_bn.recalibrate(net, [X[:10], X[10:]])
+    for index, layer in enumerate(net):
+        if hasattr(layer, "running_mean"):
+            inputs = X
+            for below in list(net)[:index]:
+                inputs = below(inputs)
+            inputs = inputs.asnumpy().astype(np.float64)
+            axes = (0, 2, 3)[: inputs.ndim - 1]
+            mean, var = layer.running_mean.data().asnumpy(), layer.running_var.data().asnumpy()
+            np.testing.assert_allclose(mean.ravel(), inputs.mean(axes), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(var.ravel(), inputs.var(axes), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_cut_into_batches_does_not_matter(norm):
+    net, X = trained(norm)
+    found = []
+    for size in (24, 12, 7, 2):
+        d2l_bn.recalibrate(net, [X[start : start + size] for start in range(0, 24, size)])
+        found.append(values(net))
+    for other in found[1:]:
+        for name, value in other.items():
+            np.testing.assert_allclose(value, found[0][name], rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+def test_only_statistics_change():
+    net, X = trained(d2l_bn.BatchNorm)
+    before = values(net)
+    d2l_bn.recalibrate(net, [X])
+    changed = {name for name, value in values(net).items() if (value != before[name]).any()}
+    assert changed == {name for name in before if "running" in name}
+
+
+def test_a_large_offset_costs_no_accuracy():
+    layer = d2l_bn.BatchNorm(3, 2)
+    layer.initialize()
+    X = nd.random.normal(shape=(1000, 3), loc=1000)
+    d2l_bn.recalibrate(layer, [X[:300], X[300:]])
+    np.testing.assert_allclose(
+        layer.moving_var.asnumpy()[0], X.asnumpy().astype(np.float64).var(0), rtol=1e-4
+    )
+
+
+def test_an_iterator_is_refused():
+    net, X = trained(d2l_bn.BatchNorm)
+    with pytest.raises(TypeError, match="pass a list"):
+        d2l_bn.recalibrate(net, iter([X]))
+
+
+@pytest.mark.parametrize("batches", [[], [nd.zeros((2, 3))]])
+def test_nothing_to_measure_is_refused(batches):
+    net = nn.Sequential()
+    net.add(nn.Dense(2))
+    net.initialize()
+    with pytest.raises(ValueError, match="at least one batch"):
+        d2l_bn.recalibrate(net, batches)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_folded_predictions_are_equal(norm):
+    net, X = trained(norm)
+    plain = d2l_bn.lenet(None)
+    plain.initialize()
+    plain(X)
+    d2l_bn.fold(net, plain)
+    np.testing.assert_allclose(plain(X).asnumpy(), net(X).asnumpy(), rtol=1e-5, atol=1e-5)
+    assert not any("gamma" in name for name in values(plain))
+
+
+def test_folding_into_another_network_is_refused():
+    net, X = trained(d2l_bn.BatchNorm)
+    other = nn.Sequential()
+    other.add(nn.Dense(3))
+    other.initialize()
+    other(X)
+    with pytest.raises(ValueError, match="plain must have a layer like Conv2D"):
+        d2l_bn.fold(net, other)
+    first = nn.Sequential()
+    first.add(d2l_bn.BatchNorm(1, 4))
+    first.initialize()
+    with pytest.raises(ValueError, match="nothing stands before"):
+        d2l_bn.fold(first, other)
