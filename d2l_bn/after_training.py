@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from d2l_bn.normalization import batch_statistics
+
 from mxnet import gluon, nd
 from mxnet.gluon import nn
-
-from d2l_bn.normalization import batch_statistics
 
 
 def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:

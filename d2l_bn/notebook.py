@@ -1,9 +1,10 @@
-"""What the chapters need in a notebook: a budget for their tests, and curves drawn while training."""
+"""What the chapters need in a notebook: a budget for tests, and curves drawn while training."""
 
 from __future__ import annotations
 
 import os
-from typing import Callable, Sequence, TypeVar
+from collections.abc import Sequence
+from typing import Callable, TypeVar
 
 from d2l_bn import plot
 

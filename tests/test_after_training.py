@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import d2l_bn
-
 import numpy as np
 import pytest
+
+import d2l_bn
 
 import mxnet as mx
 from mxnet import autograd, nd

@@ -42,9 +42,9 @@ def check(case: Case, name: str, received: np.ndarray, train_mode: bool, h=1e-5)
         expected = (next(values) - next(values)) / (2 * h)
         assert abs(received[index] - expected) <= 1e-6 * max(1, abs(expected)), (
             f"d value / d {name}{list(index)}, train_mode={train_mode}:\n"
-            f"input    {given[index]!r} in\n{given}\n"
-            f"expected {expected!r}\n"
-            f"received {received[index]!r}"
+            f"input    {given[index]} in\n{given}\n"
+            f"expected {expected}\n"
+            f"received {received[index]}"
         )
 
 
