@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
+from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from d2l_bn.files import replacing
 
@@ -20,6 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -36,10 +40,11 @@ class NotebookFigure(Figure):
     """A figure that a notebook shows as it is, without pyplot and its global state."""
 
     def _repr_png_(self) -> bytes:
-        picture = BytesIO()
-        # No version of matplotlib inside, so that the same figure is the same bytes.
+        drawn, picture = BytesIO(), BytesIO()
         with rc_context(STYLE):
-            self.savefig(picture, format="png", dpi=SCREEN_DPI, metadata={"Software": None})
+            self.savefig(drawn, format="png", dpi=SCREEN_DPI)
+        with Image.open(drawn) as image:  # 256 colours take a third of the bytes
+            image.convert("RGB").quantize(256).save(picture, "png", optimize=True)
         return picture.getvalue()
 
 
@@ -98,10 +103,9 @@ def curves(histories: Mapping[str, Sequence[dict]], title: str = "") -> Figure:
             [row[name] for row in history]
             for name in ("epoch", "train_loss", "train_accuracy", "test_accuracy")
         )
-        name = f"{label}, " if label else ""
         left.plot(epochs, loss, "--", ms=3, label=label, **look)
-        right.plot(epochs, train, "--", ms=3, label=f"{name}training images", **look)
-        right.plot(epochs, test, "-", ms=5, label=f"{name}test images", **look)
+        right.plot(epochs, train, "--", ms=3, **look)
+        right.plot(epochs, test, "-", ms=5, **look)
     left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)")
     right.set(title="Accuracy", xlabel="epoch", ylabel="share of right answers")
     left.set_ylim(bottom=0)
@@ -109,7 +113,8 @@ def curves(histories: Mapping[str, Sequence[dict]], title: str = "") -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if any(histories):  # one run without a label needs no legend for its loss
         left.legend()
-    right.legend()
+    kinds = [("--", "training images"), ("-", "test images")]
+    right.legend(handles=[Line2D([], [], color="0.3", ls=ls, label=kind) for ls, kind in kinds])
     figure.suptitle(title)
     return figure
 
