@@ -1,0 +1,52 @@
+"""Run what is missing of the experiments: python -m experiments [NAME ...]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tqdm import tqdm
+
+from experiments import covariate_shift, cure, signals, smoothness, sweeps
+from experiments.tables import fill, missing
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        cure.EXPERIMENT,
+        covariate_shift.EXPERIMENT,
+        *sweeps.EXPERIMENTS,
+        *smoothness.EXPERIMENTS,
+        *signals.EXPERIMENTS,
+    )
+}
+
+
+def main() -> int:
+    """Fill the tables; an interruption loses no finished case."""
+    parser = argparse.ArgumentParser(prog="experiments", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
+    names = parser.parse_args().names or list(EXPERIMENTS)
+    unknown = [name for name in names if name not in EXPERIMENTS]
+    if unknown:
+        parser.error(f"{unknown[0]} is none of {', '.join(EXPERIMENTS)}")
+    try:
+        for name in names:
+            run(name)
+    except KeyboardInterrupt:
+        print("\nstopped; what is finished is in experiments/results, the same command goes on")
+        return 130
+    return 0
+
+
+def run(name: str) -> None:
+    """Fill one table, with the time that is left."""
+    experiment = EXPERIMENTS[name]
+    left = len(missing(experiment))
+    with tqdm(total=len(experiment.cases), initial=len(experiment.cases) - left, desc=name) as bar:
+        for _ in fill(experiment):
+            bar.update()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The cure: what makes the test accuracy of this network erratic, and what steadies it.
+
+LeNet on the full Fashion-MNIST, ten epochs. After each epoch, test accuracy with the moving
+averages and with statistics measured anew over 10,000 training images (`recalibrate`).
+"""
+
+from __future__ import annotations
+
+from d2l_bn import recalibrate
+from d2l_bn.settings import RECIPES, Settings
+from d2l_bn.train import build, evaluate, fit
+from experiments import parts
+from experiments.tables import Experiment
+
+SEEDS = range(5)
+MEASURED = 10_000  # training images
+SCHEDULES = {
+    "source": RECIPES["source"],
+    "source, cosine": {**RECIPES["source"], "schedule": "cosine"},
+    "default, constant": {**RECIPES["default"], "schedule": "constant"},
+    "default": RECIPES["default"],
+}
+
+
+def run(recipe: str, seed: int, epochs: int = 10, data: str = "fashion-mnist"):
+    """Train one network; a row each epoch."""
+    dataset = parts.images(data)
+    settings = Settings(seed=seed, epochs=epochs, **SCHEDULES[recipe])
+    net = build(settings, dataset)
+    measured: list[float] = []
+
+    def on_epoch(history: list) -> None:
+        kept = {p: p.data().copy() for p in net.collect_params().values()}
+        recalibrate(net, training_inputs(dataset))
+        test = parts.batches(dataset.test_images, dataset.test_labels, 1000)
+        measured.append(evaluate(net, test))
+        for parameter, value in kept.items():  # training goes on as if nothing had been measured
+            parameter.set_data(value)
+
+    history = fit(net, dataset, settings, on_epoch=on_epoch)
+    for row, accuracy in zip(history, measured):
+        names = ("epoch", "train_loss", "train_accuracy", "test_accuracy")
+        yield {**{name: row[name] for name in names}, "recalibrated_accuracy": accuracy}
+
+
+def training_inputs(dataset):
+    """The first `MEASURED` training images in batches, which can be gone through again."""
+    images, labels = dataset.train_images[:MEASURED], dataset.train_labels[:MEASURED]
+    return [X for X, _ in parts.batches(images, labels, 1000)]
+
+
+EXPERIMENT = Experiment(
+    "cure",
+    tuple({"recipe": recipe, "seed": seed} for recipe in SCHEDULES for seed in SEEDS),
+    run,
+)

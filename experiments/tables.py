@@ -1,0 +1,89 @@
+"""Tables that long runs fill case by case, so that an interruption loses at most one case."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from d2l_bn.files import replacing
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict  # column -> text or number
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table, and how each part of it is made.
+
+    Parameters
+    ----------
+    name : str
+        The table is ``results/<name>.csv``.
+    cases : tuple of dict
+        The runs, each told apart from the others by its values. They become the first columns.
+    run : callable (**case) -> iterable of Row
+        Makes the rows of one case.
+    """
+
+    name: str
+    cases: tuple[Row, ...]
+    run: Callable[..., Iterable[Row]]
+
+    def rows(self, case: Row) -> list[Row]:
+        """Run one case."""
+        return [{**case, **row} for row in self.run(**case)]
+
+
+def missing(experiment: Experiment, folder: Path = RESULTS) -> list[Row]:
+    """The cases that have no row in the table yet."""
+    there = {_key(experiment, row) for row in read(experiment.name, folder)}
+    return [case for case in experiment.cases if _key(experiment, case) not in there]
+
+
+def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
+    """Run the missing cases and write the table after each; yield the case that was done."""
+    for case in missing(experiment, folder):
+        rows = [*read(experiment.name, folder), *experiment.rows(case)]
+        order = {_key(experiment, case): place for place, case in enumerate(experiment.cases)}
+        rows = [row for row in rows if _key(experiment, row) in order]
+        rows.sort(key=lambda row: order[_key(experiment, row)])
+        write(experiment.name, rows, folder)
+        yield case
+
+
+def read(name: str, folder: Path = RESULTS) -> list[Row]:
+    """The rows of a table, numbers as numbers; none where there is no table yet."""
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{key: _value(text) for key, text in row.items()} for row in csv.DictReader(file)]
+
+
+def write(name: str, rows: list[Row], folder: Path = RESULTS) -> None:
+    """Write a table, numbers with six significant digits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / f"{name}.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: _text(value) for key, value in row.items()})
+
+
+def _key(experiment: Experiment, row: Row) -> tuple[str, ...]:
+    return tuple(_text(row[name]) for name in experiment.cases[0])
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _value(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
