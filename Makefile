@@ -15,7 +15,7 @@ help: ## list the tasks (this)
 setup: ## install what training needs in .venv
 	$(setup)
 
-lenet: setup ## train LeNet with the from-scratch batch normalization; results in runs/lenet
+lenet: setup ## train LeNet, with batch normalization from scratch: runs/lenet
 	$(python) -m d2l_bn train --out runs/lenet --overwrite $(ARGS)
 
 test: ## run the quick tests
@@ -26,7 +26,7 @@ test-slow: ## run the slow tests
 	$(setup) test
 	$(python) -m pytest -q -m slow $(ARGS)
 
-test-all: ## run the quick tests on each Python from 3.9 to 3.13 that is here
+test-all: ## run the quick tests on every Python 3.9 to 3.13 that is here
 	@"$(PYTHON)" scripts/test_all.py
 
 lint: ## check style, format and types

@@ -97,7 +97,7 @@ def install(python, extras):
 def run(*command):
     """Run a command; where it fails, exit and say so."""
     if subprocess.call(command):
-        sys.exit(f"Setup failed, see above: {' '.join(command)}")
+        sys.exit(f"Setup failed, see above (it needs the network, this once): {' '.join(command)}")
 
 
 if __name__ == "__main__":
