@@ -41,7 +41,7 @@ def run_ratios(norm: str, seed: int, steps: int = STEPS):
 
 
 def run_histograms(norm: str, seed: int, steps: int = STEPS):
-    """Histograms of what each sigmoid gives and of the gradient there, before and after training."""
+    """Histograms of what each sigmoid gives, and its gradient, before and after training."""
     dataset = parts.images("sample")
     net = parts.lenet(norm, dataset, seed)
     optimizer = parts.trainer(net, LR)

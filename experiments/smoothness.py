@@ -58,7 +58,7 @@ def run_noisy(norm: str, seed: int, epochs: int = EPOCHS):
 
 
 def run_bands(norm: str, seed: int, steps: int = 900, every: int = 30):
-    """Train LeNet on the sample; a row each `every` steps with what one meets along the gradient."""
+    """Train LeNet on the sample; each `every` steps a row on what lies along the gradient."""
     dataset = parts.images("sample")
     net = parts.lenet(norm, dataset, seed)
     optimizer = parts.trainer(net, LR)

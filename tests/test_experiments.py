@@ -39,7 +39,7 @@ def test_an_interruption_loses_nothing_and_repeats_nothing(tmp_path):
 def test_rows_of_cases_that_are_no_more_are_dropped(tmp_path):
     list(tables.fill(counting([]), tmp_path))
     fewer = Experiment(
-        "table", counting([]).cases[:2] + ({"name": "c", "seed": 9},), counting([]).run
+        "table", (*counting([]).cases[:2], {"name": "c", "seed": 9}), counting([]).run
     )
     list(tables.fill(fewer, tmp_path))
     assert {row["name"] for row in tables.read("table", tmp_path)} == {"a", "b", "c"}
