@@ -10,13 +10,16 @@ _compat.import_mxnet()
 from d2l_bn.after_training import fold, recalibrate  # noqa: E402
 from d2l_bn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
 from d2l_bn.normalization import BatchNorm, batch_norm  # noqa: E402
+from d2l_bn.regularization import Dropout, dropout  # noqa: E402
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BatchNorm",
+    "Dropout",
     "batch_norm",
     "copy_parameters",
+    "dropout",
     "fold",
     "gluon_norm",
     "lenet",

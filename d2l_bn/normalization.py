@@ -7,11 +7,12 @@ Network Training by Reducing Internal Covariate Shift" (2015), https://arxiv.org
 from __future__ import annotations
 
 import numpy as np
-from mxnet import autograd, init, nd
-from mxnet.gluon import nn
 
 from d2l_bn.arguments import check_input, check_options, check_training_batch
 from d2l_bn.statistic import Statistic
+
+from mxnet import autograd, init, nd
+from mxnet.gluon import nn
 
 
 def batch_norm(
