@@ -36,7 +36,7 @@ def batch_norm(
         The input, float16, float32 or float64.
     gamma, beta : NDArray, shape (1, features) or (1, channels, 1, 1)
         The scale and the shift of each channel; dense layers may also give shape (features,).
-        Their type is that of `X`, but float32 where `X` is float16. The same holds for the next two.
+        Their type is that of `X`, but float32 where `X` is float16; so is that of the next two.
     moving_mean, moving_var : NDArray, same shapes
         The moving averages so far.
     eps : float
