@@ -7,7 +7,7 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all lint clean
+.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
@@ -34,6 +34,18 @@ lint: ## check style, format and types
 	$(python) -m ruff check
 	$(python) -m ruff format --check
 	$(python) -m mypy
+
+chapters: ## run the chapters, into runs/chapters (ARGS=3 for the third alone)
+	$(setup) notebooks
+	$(python) scripts/chapters.py $(ARGS)
+
+chapters-update: ## run the chapters, and renew the notebooks in chapters/
+	$(setup) notebooks
+	$(python) scripts/chapters.py --update $(ARGS)
+
+notebooks: ## open the chapters in JupyterLab
+	$(setup) notebooks
+	$(python) -m jupyterlab chapters $(ARGS)
 
 clean: ## delete what the tasks made, the runs in runs/ excepted
 	rm -rf .venv .venv.lock .venv-3.* build *.egg-info .*_cache .hypothesis .coverage*
