@@ -118,7 +118,11 @@ def test_supported_pythons_are_the_same_everywhere():
 
 def test_make_help_lists_every_task():
     help_text = subprocess.run(
-        ["make"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+        ["make", "-s", "--no-print-directory"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     tasks = re.search(r"\.PHONY: (.+)", read("Makefile")).group(1).split()
     rules = re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE)
