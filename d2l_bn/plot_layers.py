@@ -81,7 +81,7 @@ def scales_and_shifts(
     Figure
         For each layer one mark per channel, beta to the right and gamma upwards.
     """
-    figure, row = new_figure(1, len(layers), size=(9, 2.9), squeeze=False, sharey=True)
+    figure, row = new_figure(1, len(layers), size=(9, 2.9), squeeze=False, sharex=True, sharey=True)
     for column, (axes, layer) in enumerate(zip(row[0], layers)):
         for number, (name, pairs) in enumerate(networks.items()):
             gamma, beta = pairs[column]
