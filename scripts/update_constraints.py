@@ -20,6 +20,8 @@ import tomllib
 
 # NumPy 2.3 dropped `tostring`, which mxnet.recordio uses; 3.14 and newer take what they find.
 NUMPY = dict.fromkeys(pythons.SUPPORTED, "1.26.4") | {"3.13": "2.2.6"}
+# matplotlib 3.9 warns with a newer pyparsing; it is the last for Python 3.9.
+OTHERS = {"3.9": ["pyparsing<3.3"]}
 ALONE = {"torch"}  # pinned by itself: what it brings depends on where it comes from
 HEADER = """\
 # The versions that d2l_bn is tested with. Names and versions only: pip finds them where you told
@@ -49,7 +51,7 @@ def resolve(version: str) -> dict[str, str]:
         dry = [*pip, "--dry-run", "--ignore-installed", "--report"]
         found = {}
         for options, lines in (
-            ([], [*together, f"numpy=={NUMPY[version]}"]),
+            ([], [*together, f"numpy=={NUMPY[version]}", *OTHERS.get(version, [])]),
             (["--no-deps"], alone),
         ):
             report = Path(folder, "report.json")
