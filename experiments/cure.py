@@ -15,10 +15,9 @@ from experiments.tables import Experiment
 SEEDS = range(5)
 MEASURED = 10_000  # training images
 SCHEDULES = {
+    "default": RECIPES["default"],
     "source": RECIPES["source"],
     "source, cosine": {**RECIPES["source"], "schedule": "cosine"},
-    "default, constant": {**RECIPES["default"], "schedule": "constant"},
-    "default": RECIPES["default"],
 }
 
 
