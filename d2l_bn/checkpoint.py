@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.data import Dataset
+from d2l_bn.dataset import Dataset
 from d2l_bn.errors import InputError, RunError
 from d2l_bn.files import replacing
 from d2l_bn.settings import Settings

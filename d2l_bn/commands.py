@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from d2l_bn import checkpoint, report, runs
 from d2l_bn.batches import batch_count
-from d2l_bn.data import Dataset, load, survey
+from d2l_bn.data import load, survey
+from d2l_bn.dataset import Dataset
 from d2l_bn.errors import InputError, RunError
 from d2l_bn.files import replacing
 from d2l_bn.settings import RECIPES, Settings

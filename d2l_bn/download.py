@@ -8,7 +8,7 @@ from typing import Callable
 import pooch
 import requests
 
-from d2l_bn.data import FASHION_MNIST, FILES
+from d2l_bn.dataset import FASHION_MNIST, FILES
 from d2l_bn.errors import InputError
 from d2l_bn.files import replacing
 from d2l_bn.idx import read_idx

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from d2l_bn.normalization import BatchNorm
+from d2l_bn.layer import BatchNorm
 
 from mxnet import gluon
 from mxnet.gluon import nn

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Optional
 
 from d2l_bn.errors import InputError
+from d2l_bn.layer import BatchNorm
 from d2l_bn.networks import POOLING, Norm, gluon_norm
-from d2l_bn.normalization import BatchNorm
 
 import mxnet as mx
 

@@ -7,8 +7,9 @@ averages and with statistics measured anew over 10,000 training images (`recalib
 from __future__ import annotations
 
 from d2l_bn import recalibrate
+from d2l_bn.epoch import evaluate
 from d2l_bn.settings import RECIPES, Settings
-from d2l_bn.train import build, evaluate, fit
+from d2l_bn.train import build, fit
 from experiments import parts
 from experiments.tables import Experiment
 

@@ -9,9 +9,10 @@ import numpy as np
 
 import d2l_bn
 from d2l_bn.batches import batches
-from d2l_bn.data import Dataset, load
+from d2l_bn.data import load
+from d2l_bn.dataset import Dataset
+from d2l_bn.epoch import softmax_cross_entropy
 from d2l_bn.settings import NORMS
-from d2l_bn.train import softmax_cross_entropy
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.data import FILES, SAMPLE, load
+from d2l_bn.data import SAMPLE, load
+from d2l_bn.dataset import FILES
 from d2l_bn.idx import write_idx
 
 SEED = 2015  # the year of the paper on batch normalization

@@ -17,7 +17,7 @@ from PIL import Image
 
 from d2l_bn import checkpoint, runs
 from d2l_bn.__main__ import main
-from d2l_bn.data import FILES
+from d2l_bn.dataset import FILES
 from d2l_bn.idx import write_idx
 from d2l_bn.report import read_history
 

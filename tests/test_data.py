@@ -13,7 +13,9 @@ import pytest
 from datasets import bars
 
 from d2l_bn import data, download
-from d2l_bn.data import FILES, SAMPLE, load, split
+from d2l_bn import dataset as dataset_module
+from d2l_bn.data import SAMPLE, load, split
+from d2l_bn.dataset import FILES
 from d2l_bn.errors import InputError
 from d2l_bn.idx import read_idx, write_idx
 
@@ -48,6 +50,7 @@ def small(monkeypatch):
     """Stand in for Fashion-MNIST's checksums with those of the bars."""
     digests = tuple(sha256_of(array) for array in ARRAYS)
     monkeypatch.setattr(data, "FASHION_MNIST", digests)
+    monkeypatch.setattr(dataset_module, "FASHION_MNIST", digests)
     monkeypatch.setattr(download, "FASHION_MNIST", digests)
 
 

@@ -13,7 +13,8 @@ import pytest
 from test_data import ARRAYS, nowhere, small, write  # noqa: F401  (fixtures)
 
 from d2l_bn import download
-from d2l_bn.data import FILES, load
+from d2l_bn.data import load
+from d2l_bn.dataset import FILES
 from d2l_bn.idx import write_idx
 
 pytestmark = pytest.mark.usefixtures("small")
