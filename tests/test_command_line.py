@@ -258,6 +258,7 @@ def wait_for(path, seconds=60):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause", [0.0, 0.15, 0.4])
 def test_kill_9_loses_nothing(folder, out, pause):
     whole = out.with_name("whole")
@@ -284,6 +285,7 @@ def test_a_signal_ends_with_a_message(folder, out, number, code):
     assert "--resume" in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_two_at_once(folder, out):
     with child(folder, out, "--epochs", "1000") as first:
         wait_for(out / runs.CHECKPOINT)
