@@ -21,13 +21,13 @@ CHAPTERS = ROOT / "chapters"
 RUNS = ROOT / "runs" / "chapters"
 TIMEOUT = 3600  # seconds for a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SETUP = '''\
+SETUP = """\
 try:
     import d2l_bn  # before mxnet: makes MXNet work on this Python
 except ImportError:  # a hosted notebook: install as in the README
     %pip install --quiet "d2l-bn @ git+{address}"
     %pip install --quiet --no-deps mxnet==1.9.1
-    import d2l_bn'''
+    import d2l_bn"""
 
 
 def main() -> int:
