@@ -5,6 +5,7 @@ The file is NumPy's ``npz`` without pickled objects, so that loading one never e
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 import zlib
@@ -65,8 +66,10 @@ def save(
         if states.get(index) is not None:
             arrays[f"momentum/{name}"] = states[index].asnumpy()
     about = json.dumps({"identity": identity, "history": history})
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, about=np.array(about), **arrays)
+    content = io.BytesIO()  # in memory first: on a full disk, savez hides the reason
+    np.savez(content, about=np.array(about), **arrays)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -> list[dict]:

@@ -20,7 +20,7 @@ from d2l_bn.files import replacing
 from d2l_bn.settings import RECIPES, Settings
 from d2l_bn.train import build, fit, make_trainer
 
-from mxnet import gluon
+from mxnet import MXNetError, gluon, nd
 
 
 def train(options: argparse.Namespace) -> None:
@@ -95,13 +95,21 @@ def _finish(
     from d2l_bn import plot  # here, since importing matplotlib takes longer than all the rest
 
     report.write_history(folder / runs.HISTORY, history)
-    with replacing(folder / runs.PARAMETERS) as temporary:
-        net.save_parameters(str(temporary))
+    _save_network(net, folder / runs.PARAMETERS)
     title = f"LeNet on {dataset.name}, batch normalization: {settings.norm}"
     plot.save(plot.curves({"": history}, title), folder / runs.CURVES)
     trained = (p for p in net.collect_params().values() if p.grad_req != "null")
     parameters = sum(int(np.prod(p.shape)) for p in trained)
     report.write_summary(folder / runs.SUMMARY, settings, dataset, history, parameters)
+
+
+def _save_network(net: gluon.Block, path: Path) -> None:
+    try:
+        with replacing(path) as temporary:
+            net.save_parameters(str(temporary))
+            nd.load(str(temporary))  # MXNet doesn't look whether the last bytes found room
+    except MXNetError as error:
+        raise RunError(f"{path} can't be written; is the disk full?") from error
 
 
 def _what_is_left(folder: Path, out: Path) -> str:

@@ -34,6 +34,9 @@ def replacing(path: Path) -> Iterator[Path]:
         _to_disk(temporary)
         os.replace(temporary, path)
         _to_disk(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk doesn't say which file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 from datasets import bars
 from PIL import Image
@@ -304,18 +303,38 @@ def test_a_read_only_folder(train, out, capsys):
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(train, out, capsys, monkeypatch):
-    real, calls = np.savez, []
+    real, calls = os.fsync, []
 
-    def savez(*arguments, **arrays):
+    def fsync(descriptor):
         calls.append(1)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device", "checkpoint.npz")
-        real(*arguments, **arrays)
+        if len(calls) == 5:  # the second checkpoint: each file before takes two, with its folder
+            raise OSError(28, "No space left on device")
+        real(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", savez)
+        patch.setattr(os, "fsync", fsync)
         assert train() == 1
     err = capsys.readouterr().err
-    assert "No space left on device" in err and "--resume" in err
+    assert f"{out / runs.CHECKPOINT}: No space left on device" in err and "--resume" in err
     assert {path.name for path in out.iterdir()} == {runs.CHECKPOINT, runs.HISTORY}
+    assert train("--resume") == 0
+
+
+@pytest.mark.parametrize("damage", [lambda path: None, lambda path: os.truncate(path, 1000)])
+def test_a_network_that_found_no_room_is_noticed(train, out, capsys, monkeypatch, damage):
+    from mxnet import MXNetError, gluon
+
+    real = gluon.Block.save_parameters
+
+    def save(net, path):
+        real(net, path)
+        damage(path)
+        if os.path.getsize(path) > 1000:
+            raise MXNetError("FileStream.Write incomplete")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gluon.Block, "save_parameters", save)
+        assert train() == 1
+    assert "is the disk full?" in capsys.readouterr().err
+    assert not runs.is_finished(out) and not (out / runs.PARAMETERS).exists()
     assert train("--resume") == 0
