@@ -7,14 +7,22 @@ renews the notebooks in chapters/. A CHAPTER is a number, such as 3; by default 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from traitlets import default
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -30,26 +38,37 @@ except ImportError:  # a hosted notebook: install as in the README
     import d2l_bn"""
 
 
-def main() -> int:
+class CellError(Exception):
+    """A cell of a chapter failed, took too long, or ended its kernel."""
+
+
+class ThisPython(AsyncKernelManager):
+    """Starts the Python that runs this, whatever a machine calls ``python3`` in its list."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """What to start."""
+        return KernelSpec(**get_kernel_dict())
+
+    @default("transport_encryption")
+    def _encrypt(self) -> str:
+        return "auto"  # ipykernel 7 warns otherwise
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run what the arguments ask for; 1 if a cell fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--update", action="store_true", help="renew the notebooks in chapters/")
     parser.add_argument("numbers", nargs="*", metavar="CHAPTER", help="a number, such as 3")
-    options = parser.parse_args()
-    chosen = [p for p in paths() if not options.numbers or p.name.split("-")[0] in options.numbers]
-    if not chosen:
-        parser.error(f"no chapter has the number {' or '.join(options.numbers)}")
-    for path in chosen:
-        start = time.monotonic()
-        try:
-            notebook = execute(nbformat.read(path, as_version=4))
-        except CellExecutionError as error:
-            print(f"{path.name}: a cell failed\n{error}", file=sys.stderr)
-            return 1
-        target = path if options.update else RUNS / path.name
-        write(notebook, target)
-        print(f"{target.relative_to(ROOT)}  {time.monotonic() - start:.0f} s", flush=True)
-    return 0
+    options = parser.parse_args(arguments)
+    there = {path.name.split("-")[0]: path for path in paths()}
+    missing = [number for number in options.numbers if number not in there]
+    if missing or not there:
+        parser.error(f"no chapter {', '.join(missing)}; there are {', '.join(there) or 'none'}")
+    if options.update and os.environ.get("D2L_BN_QUICK") == "1":
+        parser.error("the chapters are kept as they run in full: unset D2L_BN_QUICK")
+    done = [run(there[n], update=options.update) for n in options.numbers or there]
+    return 0 if all(done) else 1
 
 
 def paths() -> list[Path]:
@@ -57,21 +76,53 @@ def paths() -> list[Path]:
     return sorted(CHAPTERS.glob("[0-9]-*.ipynb"))
 
 
+def run(path: Path, *, update: bool) -> bool:
+    """Execute one chapter and write it where it belongs; False, and a message, if a cell fails."""
+    start = time.monotonic()
+    notebook = nbformat.read(path, as_version=4)
+    copy = RUNS / path.name
+    try:
+        execute(notebook)
+    except CellError as error:
+        write(notebook, copy)  # as far as it came
+        print(f"{path.name}, {error}\nThe run so far: {show(copy)}", file=sys.stderr, flush=True)
+        return False
+    target = path if update else copy
+    write(notebook, target)
+    print(f"{show(target)}  {time.monotonic() - start:.0f} s", flush=True)
+    return True
+
+
 def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Run all cells in a new kernel, in runs/chapters, and keep what belongs in a repository."""
+    """Run all cells in a new kernel, in runs/chapters, and keep what belongs in a repository.
+
+    Raises
+    ------
+    CellError
+        With the name of the cell. The notebook then holds the outputs up to there.
+    """
     RUNS.mkdir(parents=True, exist_ok=True)
     for cell in notebook.cells:
         if cell.id == "setup":
             cell.source = setup_cell()
+    started: list[str] = []
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
-        kernel_name="python3",  # that is, the ipykernel of this Python
+        kernel_manager_class=ThisPython,
         resources={"metadata": {"path": str(RUNS)}},
         record_timing=False,
+        coalesce_streams=True,
+        on_cell_start=lambda cell, cell_index: started.append(cell.id),
     )
-    client.execute()
-    return strip(notebook)
+    with tempfile.TemporaryDirectory() as profile:  # without the start-up files of a user
+        try:
+            client.execute(env={**os.environ, "IPYTHONDIR": profile})
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            raise CellError(f"cell {started[-1]}: {error}") from error
+        finally:
+            strip(notebook)
+    return notebook
 
 
 def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -108,6 +159,11 @@ def setup_cell() -> str:
     if address is None:
         raise ValueError("pyproject.toml needs a line Repository = ... below [project.urls]")
     return SETUP.format(address=address[1])
+
+
+def show(path: Path) -> str:
+    """A path as it is typed in the checkout."""
+    return os.path.relpath(path, ROOT)
 
 
 if __name__ == "__main__":
