@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import numpy as np
-import pooch
 
 from d2l_bn.dataset import FASHION_MNIST, FASHION_NAMES, FILES, Dataset, find, read_folder
 from d2l_bn.errors import InputError
@@ -18,6 +17,8 @@ SAMPLE = Path(__file__).parent / "sample"
 
 def cache() -> Path:
     """The folder for downloads: ``$D2L_BN_DATA``, or the usual place for caches."""
+    import pooch  # here, since it imports tqdm for notebooks, which warns where widgets are missing
+
     return Path(os.environ.get("D2L_BN_DATA") or pooch.os_cache("d2l_bn"))
 
 

@@ -15,6 +15,8 @@ from d2l_bn.settings import NORMS
 import mxnet as mx
 from mxnet import gluon, nd
 
+BATCH = 1000
+
 
 def load_network(run: Path) -> tuple[gluon.Block, dict]:
     """The network of a finished run, on the CPU, and the summary of the run.
@@ -51,8 +53,9 @@ def probabilities(net: gluon.Block, images: np.ndarray) -> np.ndarray:
     ndarray, shape (n, classes), float32
         The probability of each class.
     """
-    X = nd.array(images[:, None], dtype="float32") / 255
-    return nd.softmax(net(X)).asnumpy()
+    parts = np.array_split(images, -(-len(images) // BATCH))  # all at once would take much memory
+    inputs = (nd.array(part[:, None], dtype="float32") / 255 for part in parts)
+    return np.concatenate([nd.softmax(net(X)).asnumpy() for X in inputs])
 
 
 def read_picture(path: Path, image_shape: tuple[int, int]) -> np.ndarray:
