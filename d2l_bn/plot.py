@@ -98,7 +98,8 @@ def curves(histories: Mapping[str, Sequence[dict]], title: str = "") -> Figure:
         look = {
             "color": COLOURS[number % len(COLOURS)],
             "marker": MARKERS[number % len(MARKERS)],
-            "lw": max(3.0 - number, 1.0),  # so that a run shows below one that covers it
+            # Thinner and thinner, so that a run shows below one that covers it.
+            "lw": max(3.0 - number, 1.0) if len(histories) > 1 else 1.8,
         }
         epochs, loss, train, test = (
             [row[name] for row in history]
