@@ -7,7 +7,7 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks clean
+.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks experiments clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
@@ -46,6 +46,10 @@ chapters-update: ## run the chapters, and renew the notebooks in chapters/
 notebooks: ## open the chapters in JupyterLab
 	$(setup) notebooks
 	$(python) -m jupyterlab chapters $(ARGS)
+
+experiments: ## run what is missing of the long experiments; may be interrupted
+	$(setup)
+	$(python) -m experiments $(ARGS)
 
 clean: ## delete what the tasks made, the runs in runs/ excepted
 	rm -rf .venv .venv.lock .venv-3.* build *.egg-info .*_cache .hypothesis .coverage*

@@ -56,3 +56,13 @@ def test_a_failing_case_leaves_the_table(tmp_path):
     with pytest.raises(RuntimeError):
         next(tables.fill(Experiment("table", experiment.cases, fail), tmp_path))
     assert len(tables.read("table", tmp_path)) == 2
+
+
+def test_the_table_of_the_readme_is_that_of_the_experiment():
+    rows = [row for row in tables.read("cure") if (row["recipe"], row["epoch"]) == ("default", 10)]
+    accuracies = [row["test_accuracy"] for row in sorted(rows, key=lambda row: row["seed"])]
+    assert len(accuracies) == 5 and min(accuracies) >= 0.895
+    assert np.std(accuracies, ddof=1) <= 0.003
+    cells = [*accuracies, np.mean(accuracies), np.std(accuracies, ddof=1)]
+    line = "| test accuracy | " + " | ".join(f"{cell:.4f}" for cell in cells) + " |"
+    assert line in (Path(__file__).parent.parent / "README.md").read_text()
