@@ -10,7 +10,7 @@ setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 .PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks experiments clean
 
 help: ## list the tasks (this)
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
 
 setup: ## install what training needs in .venv
 	$(setup)
