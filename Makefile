@@ -7,7 +7,7 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks experiments clean
+.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks book experiments bench clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -47,9 +47,16 @@ notebooks: ## open the chapters in JupyterLab
 	$(setup) notebooks
 	$(python) -m jupyterlab chapters $(ARGS)
 
+book: ## build the chapters and the reference as a web site, in runs/book/html
+	$(setup) notebooks book
+	$(python) scripts/book.py
+
 experiments: ## run what is missing of the long experiments; may be interrupted
 	$(setup)
 	$(python) -m experiments $(ARGS)
+
+bench: setup ## measure speed beside Gluon, the source and PyTorch: runs/bench.json
+	$(python) -m benchmarks $(ARGS)
 
 clean: ## delete what the tasks made, the runs in runs/ excepted
 	rm -rf .venv .venv.lock .venv-3.* build *.egg-info .*_cache .hypothesis .coverage*

@@ -1,4 +1,4 @@
-"""Experiments can be interrupted at no loss, and a slice of each gives the committed numbers."""
+"""Experiments can be interrupted at no loss, and the README shows their numbers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""How Sphinx makes the book; `make book` copies the chapters beside this file first."""
+
+import d2l_bn
+
+project = "d2l_bn"
+author = "The d2l_bn authors"
+copyright = "2026, the d2l_bn authors, MIT licence"
+version = release = d2l_bn.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx-mathjax-offline",  # carries MathJax, so that formulas need no network
+]
+# The chapters are committed executed, and the tests run them: the book shows what is committed.
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}  # would be loaded from the network, and a page has no kernel to move a slider
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "sphinx_book_theme"
+html_title = "Batch normalization from scratch"
+html_static_path = ["book.css"]
+html_css_files = ["book.css"]
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": True,
+    "use_fullscreen_button": False,
+    "navbar_persistent": [],
+}
+html_show_sourcelink = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say more than the types
+napoleon_google_docstring = False
+napoleon_use_rtype = False
