@@ -60,15 +60,20 @@ def batches(
     order = np.arange(len(images)) if rng is None else rng.permutation(len(images))
     for start, stop in zip(bounds, bounds[1:]):
         chosen = order[start:stop]
-        X = nd.array(images[chosen][:, None], ctx=ctx, dtype=np.uint8).astype(np.float32) / 255
-        yield X, nd.array(labels[chosen], ctx=ctx, dtype=np.float32)
+        # NumPy scales before MXNet copies: less than half the time of scaling an NDArray.
+        X = np.divide(images[chosen][:, None], 255, dtype=np.float32)  # (batch, 1, height, width)
+        y = labels[chosen]  # (batch,)
+        yield nd.array(X, ctx=ctx, dtype=np.float32), nd.array(y, ctx=ctx, dtype=np.float32)
 
 
 def _bounds(count: int, batch_size: int, at_least: int) -> list[int]:
     """Where each batch begins, and where the last one ends."""
     for name, number in [("batch_size", batch_size), ("the number of images", count)]:
         if number < at_least:
-            raise InputError(f"{name} must be {at_least} or more, got {number}")
+            raise InputError(
+                f"{name} must be {at_least} or more, got {number}: batch normalization has no "
+                "statistics of a single image"
+            )
     starts = list(range(0, count, batch_size))
     if count - starts[-1] < at_least:
         starts.pop()

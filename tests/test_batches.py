@@ -61,5 +61,5 @@ def test_white_is_one_and_black_is_zero():
 
 @pytest.mark.parametrize("count, size", [(5, 1), (5, 0), (1, 4), (0, 4)])
 def test_single_images_are_refused(count, size):
-    with pytest.raises(InputError, match=r"must be 2 or more, got [01]"):
+    with pytest.raises(InputError, match=r"must be 2 or more, got [01]: batch normalization"):
         next(batches(*data(count), size))
