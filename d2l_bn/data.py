@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from d2l_bn.dataset import FASHION_MNIST, FASHION_NAMES, FILES, Dataset, find, read_folder
+from d2l_bn.dataset import FASHION_MNIST, FASHION_SAMPLE, FILES, Dataset, missing, read_folder
 from d2l_bn.errors import InputError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -49,33 +49,35 @@ def load(
         If the data are not there, or are not what they should be.
     """
     if data == "sample":
-        return read_folder(SAMPLE, "Fashion-MNIST sample", "this package", FASHION_NAMES)
+        return read_folder(SAMPLE, "Fashion-MNIST sample", "this package", FASHION_SAMPLE)
     if data not in ("auto", "fashion-mnist"):
         return _read_user_folder(Path(data))
-    found = _installed(log) or (_downloaded(log) if download else None)
-    if found is not None:
-        return found
+    dataset = _installed(log)
+    if dataset is not None:
+        return dataset
+    problem = "Fashion-MNIST is not on this machine"
+    if download:
+        try:
+            return _downloaded()
+        except (InputError, OSError) as error:  # OSError: the cache can't be written
+            problem += f" and could not be downloaded ({error})"
     if data == "fashion-mnist":
         raise InputError(
-            "Fashion-MNIST was not found and could not be downloaded; install Debian's package "
-            "dataset-fashion-mnist, name a folder with --data, or take --data sample"
+            f"{problem}; install Debian's package dataset-fashion-mnist, name a folder with "
+            "--data, or take --data sample"
         )
-    log("Fashion-MNIST was not found and could not be downloaded: using the sample of 7,000 images")
+    log(f"{problem}: using the sample of 7,000 images")
     return load("sample")
 
 
 def survey() -> list[str]:
     """One line on each place where data may be: whether they are there and check out."""
-    lines = []
-    for name, folder in [("cache", cache()), ("Debian", DEBIAN)]:
-        try:
-            state = "whole" if _fashion_mnist(folder) else "not there"
-        except InputError as error:
-            state = f"damaged: {error}"
-        lines.append(f"{name:7} {folder}: {state}")
-    sample = load("sample")
-    images = f"{len(sample.train_images):,} + {len(sample.test_images):,} images"
-    return [*lines, f"sample  {SAMPLE}: whole, {images}"]
+    places = [
+        ("cache", cache(), FASHION_MNIST),
+        ("Debian", DEBIAN, FASHION_MNIST),
+        ("sample", SAMPLE, FASHION_SAMPLE),
+    ]
+    return [f"{name:7} {folder}: {_state(folder, sha256)}" for name, folder, sha256 in places]
 
 
 def split(dataset: Dataset, held_out: int, seed: int = 0) -> Dataset:
@@ -102,37 +104,47 @@ def split(dataset: Dataset, held_out: int, seed: int = 0) -> Dataset:
     )
 
 
+def _state(folder: Path, sha256: tuple[str, ...]) -> str:
+    lacking = missing(folder)
+    if len(lacking) == len(FILES):
+        return "not there"
+    if lacking:
+        return f"incomplete, without {', '.join(lacking)}"
+    try:
+        dataset = read_folder(folder, "Fashion-MNIST", str(folder), sha256)
+    except InputError as error:
+        return f"damaged: {error}"
+    return f"whole, {len(dataset.train_images):,} + {len(dataset.test_images):,} images"
+
+
 def _installed(log: Callable[[str], None]) -> Optional[Dataset]:
     for folder in (cache(), DEBIAN):
+        if missing(folder):
+            continue
         try:
-            dataset = _fashion_mnist(folder)
+            return _fashion_mnist(folder)
         except InputError as error:
             log(f"passed over: {error}")
-            continue
-        if dataset is not None:
-            return dataset
     return None
 
 
-def _downloaded(log: Callable[[str], None]) -> Optional[Dataset]:
+def _downloaded() -> Dataset:
     from d2l_bn import download  # here, since it takes longer to import than to read the data
 
-    return _fashion_mnist(cache()) if download.fetch(cache(), log) else None
+    download.fetch(cache())
+    return _fashion_mnist(cache())
 
 
-def _fashion_mnist(folder: Path) -> Optional[Dataset]:
-    """Fashion-MNIST in `folder`, None if a file is missing, an error if a file is another."""
-    if any(find(folder, name) is None for name in FILES):
-        return None
-    return read_folder(folder, "Fashion-MNIST", str(folder), FASHION_NAMES, FASHION_MNIST)
+def _fashion_mnist(folder: Path) -> Dataset:
+    return read_folder(folder, "Fashion-MNIST", str(folder), FASHION_MNIST)
 
 
 def _read_user_folder(folder: Path) -> Dataset:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # Path.is_dir fails on a name that is too long
         raise InputError(
             f"data must be auto, fashion-mnist, sample or a folder, and {folder} is none of these"
         )
-    missing = [name for name in FILES if find(folder, name) is None]
-    if missing:
-        raise InputError(f"{folder} lacks {', '.join(missing)} (with or without .gz)")
+    lacking = missing(folder)
+    if lacking:
+        raise InputError(f"{folder} lacks {', '.join(lacking)} (with or without .gz)")
     return read_folder(folder, folder.resolve().name, str(folder))

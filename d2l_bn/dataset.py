@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, NoReturn, Optional
 
 import numpy as np
 
@@ -23,6 +24,13 @@ FASHION_MNIST = (
     "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
     "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+)
+# And of the sample of it in this package.
+FASHION_SAMPLE = (
+    "99f2b891c3897c74aaaf03dc49d17d0632c2351e9e9fd5e7131316579ae52b6a",
+    "809ca5a68e32eadffaf7214a931c8782369ea4e54ae4f7321ff13b6b0456e9ff",
+    "1c6697ae8b44b9ba754a7ba9383c7ebae42ff9acac824d21f435a4d61c7a5889",
+    "9e5097999cb6cd05438e025c1ae6806b730564c088767b0bcdd0511dbefd3f4a",
 )
 FASHION_NAMES = (
     "T-shirt/top",
@@ -80,18 +88,26 @@ class Dataset:
 def find(folder: Path, name: str) -> Optional[Path]:
     """The file of that name in `folder`, compressed or not, or None."""
     spellings = (name, name.replace("-idx", ".idx"))
-    paths = (folder / (spelling + suffix) for spelling in spellings for suffix in ("", ".gz"))
-    return next((path for path in paths if path.exists()), None)
+    # The first spelling is that of our own downloads: they then replace a damaged file.
+    paths = (folder / (spelling + suffix) for spelling in spellings for suffix in (".gz", ""))
+    # Some archives of MNIST unpack to folders of these names beside the files.
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def missing(folder: Path) -> list[str]:
+    """The names of the four files that `folder` lacks."""
+    return [name for name in FILES if find(folder, name) is None]
 
 
 def read_folder(
     folder: Path,
     name: str,
     source: str,
-    class_names: tuple[str, ...] = (),
     sha256: tuple[str, ...] = (),
 ) -> Dataset:
     """Read and check the four files in `folder`.
+
+    The classes of Fashion-MNIST and its sample have their names, others are "0", "1" ...
 
     Parameters
     ----------
@@ -99,8 +115,6 @@ def read_folder(
         Where all four are.
     name, source : str
         As in `Dataset`.
-    class_names : tuple of str
-        By default those of Fashion-MNIST where the files are Fashion-MNIST's, else "0", "1" ...
     sha256 : tuple of str
         What the decompressed files must have, where that is known.
 
@@ -113,35 +127,48 @@ def read_folder(
     (images, labels, test_images, test_labels), digests = zip(*map(read_idx, paths))
     for path, digest, expected in zip(paths, digests, sha256):
         if digest != expected:
-            raise InputError(f"{path} is not Fashion-MNIST's: its SHA-256 is {digest}")
-    _check(folder, images, labels, test_images, test_labels)
-    if digests == FASHION_MNIST:
+            raise InputError(f"{path} is not the file of {name}: its SHA-256 is {digest}")
+    _check_part(paths[0], images, paths[1], labels)
+    _check_part(paths[2], test_images, paths[3], test_labels)
+    _check_whole(paths, images, labels, test_images, test_labels)
+    class_names = tuple(str(label) for label in range(int(labels.max()) + 1))
+    if digests in (FASHION_MNIST, FASHION_SAMPLE):
         class_names = FASHION_NAMES
-    names = class_names or tuple(str(label) for label in range(int(labels.max()) + 1))
-    return Dataset(name, source, images, labels, test_images, test_labels, names)
+    return Dataset(name, source, images, labels, test_images, test_labels, class_names)
 
 
-def _check(folder: Path, train_images, train_labels, test_images, test_labels) -> None:
-    """Refuse arrays that don't belong together; MXNet would not notice."""
-
-    def require(rule: str, holds: bool, received: object) -> None:
-        if not holds:
-            raise InputError(f"{folder}: {rule}, got {received}")
-
-    for part, images, labels in [
-        ("training", train_images, train_labels),
-        ("test", test_images, test_labels),
-    ]:
-        require(f"{part} images need 3 dimensions", images.ndim == 3, images.shape)
-        require(f"{part} labels need 1 dimension", labels.ndim == 1, labels.shape)
+def _check_part(images_path: Path, images: Any, labels_path: Path, labels: Any) -> None:
+    """Refuse images and labels that don't belong together; MXNet would not notice."""
+    exchanged = "are images and labels exchanged?"
+    if images.ndim != 3:
+        _refuse(images_path, "images need 3 dimensions", f"shape {images.shape}", exchanged)
+    if labels.ndim != 1:
+        _refuse(labels_path, "labels need 1 dimension", f"shape {labels.shape}", exchanged)
+    if len(images) != len(labels):
         counts = f"{len(images)} images and {len(labels)} labels"
-        require(f"each {part} image needs one label", len(images) == len(labels), counts)
-        require(f"{part} images are too few", len(images) >= 2, len(images))
-    train, test = train_images.shape[1:], test_images.shape[1:]
-    require("training and test images need one size", train == test, f"{train} and {test}")
-    large = min(train) >= SMALLEST_IMAGE
-    require(f"LeNet needs images of at least {SMALLEST_IMAGE} by {SMALLEST_IMAGE}", large, train)
-    classes = np.unique(train_labels)
-    require("at least 2 classes are needed", len(classes) >= 2, len(classes))
+        rule = f"each image needs one label in {labels_path.name}"
+        _refuse(images_path, rule, counts, "take both from one data set")
+    if len(images) < 2:
+        _refuse(images_path, "at least 2 images are needed", len(images), "take a larger set")
+
+
+def _check_whole(paths: list[Path], images: Any, labels: Any, test_images: Any, test_labels: Any):
+    """Refuse test images or labels that a network for the training set can't take."""
+    shape, test_shape = images.shape[1:], test_images.shape[1:]
+    if min(shape) < SMALLEST_IMAGE:
+        rule = f"LeNet needs images of at least {SMALLEST_IMAGE} by {SMALLEST_IMAGE}"
+        _refuse(paths[0], rule, shape, "enlarge them, or pad them with zeros")
+    if shape != test_shape:
+        rule = f"test images need the size of the training images, {shape}"
+        _refuse(paths[2], rule, test_shape, "take both from one data set")
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        _refuse(paths[1], "at least 2 classes are needed", len(classes), "add images of another")
     unknown = np.setdiff1d(test_labels, classes).tolist()
-    require("every test label must be among the training labels", not unknown, unknown)
+    if unknown:
+        rule = f"every test label must be among the training labels, in {paths[1].name}"
+        _refuse(paths[3], rule, unknown, "leave out the test images of other classes")
+
+
+def _refuse(path: Path, rule: str, received: object, remedy: str) -> NoReturn:
+    raise InputError(f"{path}: {rule}, got {received}; {remedy}")

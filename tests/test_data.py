@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import runpy
+import shutil
 import struct
 from pathlib import Path
 
@@ -65,8 +66,18 @@ def test_the_sample():
     assert np.bincount(dataset.train_labels).tolist() == [600] * 10
     assert np.bincount(dataset.test_labels).tolist() == [100] * 10
     assert dataset.classes == 10 and dataset.class_names[9] == "ankle boot"
-    assert "MIT License" in (SAMPLE / "LICENSE").read_text()
+    assert "MIT License" in (SAMPLE / "LICENSE").read_text(encoding="utf-8")
     assert sum(path.stat().st_size for path in SAMPLE.iterdir()) < 3.2e6
+    assert load(str(SAMPLE)).class_names == dataset.class_names
+
+
+def test_a_damaged_sample_is_noticed(tmp_path, monkeypatch):
+    shutil.copytree(SAMPLE, tmp_path, dirs_exist_ok=True)
+    write_idx(tmp_path / f"{FILES[3]}.gz", load("sample").test_labels[::-1])
+    monkeypatch.setattr(data, "SAMPLE", tmp_path)
+    with pytest.raises(InputError, match=r"t10k-labels.*is not the file of Fashion-MNIST sample"):
+        load("sample")
+    assert "damaged" in data.survey()[2]
 
 
 @pytest.mark.slow
@@ -90,10 +101,25 @@ def test_debians_files_check_out(nowhere, monkeypatch):
 def test_without_anything_the_sample_is_used_and_said(nowhere):
     said = []
     assert len(load("auto", log=said.append).train_images) == 6000
-    assert len(said) == 1 and "using the sample" in said[0]
+    assert len(said) == 1 and "\n" not in said[0]
+    assert "could not be downloaded" in said[0] and "using the sample" in said[0]
     with pytest.raises(InputError, match=r"dataset-fashion-mnist.*--data sample"):
         load("fashion-mnist", log=said.append)
+    assert not any(nowhere.iterdir())
+
+
+def test_without_leave_to_download_nothing_is_written(nowhere):
+    said = []
+    assert load("auto", download=False, log=said.append).source == "this package"
+    assert said == ["Fashion-MNIST is not on this machine: using the sample of 7,000 images"]
     assert not nowhere.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_said(nowhere):
+    nowhere.write_text("a file where the folder should be")
+    said = []
+    assert len(load("auto", log=said.append).train_images) == 6000
+    assert len(said) == 1 and str(nowhere) in said[0]
 
 
 def test_the_cache_comes_before_debian(nowhere, small):
@@ -113,8 +139,10 @@ def test_a_damaged_cache_is_passed_over(nowhere, small):
 
 def test_the_survey_tells_whole_damaged_and_missing(nowhere, small):
     assert "not there" in data.survey()[0]
+    write(nowhere, test_labels=None)
+    assert f"incomplete, without {FILES[3]}" in data.survey()[0]
     write(nowhere)
-    assert "whole" in data.survey()[0]
+    assert "whole, 96 + 32 images" in data.survey()[0]
     (nowhere / f"{FILES[0]}.gz").write_bytes(b"?")
     assert "damaged" in data.survey()[0]
 
@@ -134,19 +162,36 @@ def test_a_folder_of_ones_own(tmp_path, suffix, dotted):
     assert (dataset.image_shape, dataset.name) == ((16, 16), tmp_path.name)
 
 
+def test_a_folder_with_the_name_of_a_file_is_not_the_file(tmp_path):
+    folder = write(tmp_path)
+    (folder / f"{FILES[0]}.gz").rename(folder / "train-images.idx3-ubyte")
+    (folder / FILES[0]).mkdir()  # as some archives of MNIST unpack
+    assert load(str(tmp_path)).classes == 4
+
+
 REFUSED = {
     "a file missing": (dict(test_labels=None), "lacks t10k-labels-idx1-ubyte"),
     "images of rank 2": (dict(train_images=ARRAYS[0][0]), "images need 3 dimensions"),
     "labels of rank 2": (dict(test_labels=ARRAYS[2][0]), "labels need 1 dimension"),
-    "fewer labels": (dict(train_labels=ARRAYS[1][:10]), "96 images and 10 labels"),
-    "another size": (dict(test_images=np.zeros((32, 16, 17), np.uint8)), "one size"),
+    "fewer labels": (
+        dict(train_labels=ARRAYS[1][:10]),
+        "train-images.*one label in train-labels.*, got 96 images and 10 labels",
+    ),
+    "fewer test images": (dict(test_images=ARRAYS[2][:9]), "t10k-images.*got 9 images and 32"),
+    "another size": (
+        dict(test_images=np.zeros((32, 16, 17), np.uint8)),
+        r"t10k-images.*size of the training images, \(16, 16\), got \(16, 17\)",
+    ),
     "small images": (
         dict(train_images=ARRAYS[0][:, 1:], test_images=ARRAYS[2][:, 1:]),
         "at least 16 by 16, got",
     ),
     "one class": (dict(train_labels=ARRAYS[1] * 0, test_labels=ARRAYS[3] * 0), "2 classes"),
-    "an unknown label": (dict(test_labels=ARRAYS[3] + np.uint8(1)), r"got \[4\]"),
-    "one test image": (dict(test_images=ARRAYS[2][:1], test_labels=ARRAYS[3][:1]), "too few"),
+    "an unknown label": (dict(test_labels=ARRAYS[3] + np.uint8(1)), r"t10k-labels.*got \[4\]"),
+    "one test image": (
+        dict(test_images=ARRAYS[2][:1], test_labels=ARRAYS[3][:1]),
+        "t10k-images.*at least 2 images are needed, got 1",
+    ),
 }
 
 
@@ -157,9 +202,10 @@ def test_a_folder_that_does_not_fit_is_refused(tmp_path, changes, reason):
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_name_that_is_nothing_is_refused():
+@pytest.mark.parametrize("name", ["cifar", "x" * 5000], ids=["word", "long"])
+def test_a_name_that_is_nothing_is_refused(name):
     with pytest.raises(InputError, match="must be auto, fashion-mnist, sample or a folder"):
-        load("cifar")
+        load(name)
 
 
 def test_held_out_images_come_from_the_training_images():

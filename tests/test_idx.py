@@ -124,8 +124,17 @@ def test_fuzz_changed_and_cut(tmp_path_factory, place, byte, length):
         assert array.tobytes() == content[4 + 4 * rank :]
 
 
-@given(st.integers(0, len(PACKED) - 1), st.integers(0, 255))
-def test_fuzz_changed_gzip(tmp_path_factory, place, byte):
-    content = PACKED[:place] + bytes([byte]) + PACKED[place + 1 :]
+@given(st.integers(0, len(PACKED) - 1), st.integers(0, 255), st.integers(0, len(PACKED)))
+def test_fuzz_changed_and_cut_gzip(tmp_path_factory, place, byte, length):
+    content = (PACKED[:place] + bytes([byte]) + PACKED[place + 1 :])[:length]
     array = outcome(tmp_path_factory.getbasetemp() / "fuzz", content)
-    assert array is None or (array == VALUES).all()
+    assert array is None or (length == len(PACKED) and (array == VALUES).all())
+
+
+@given(st.binary(max_size=40))
+def test_fuzz_any_bytes_compressed(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "fuzz"
+    for whole in (content, PLAIN[:8] + content):
+        plain, packed = outcome(path, whole), outcome(path, gzip.compress(whole))
+        assert (plain is None) == (packed is None)
+        assert plain is None or (plain.shape == packed.shape and (plain == packed).all())
