@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import statistics
+import time
 from collections.abc import Iterable, Sequence
 from typing import Callable
 
@@ -15,6 +17,7 @@ NAMES = {
     "torch": ("PyTorch, from scratch", "PyTorch, built in"),
 }
 STEPS = {"source": 2}  # of 256 examples in each round; it is slow
+DISTURBED = 0.2  # cores: when others took this much of what a measurement needs, it is repeated
 Key = tuple[str, str]  # the setting's name and the normalization's
 
 
@@ -30,9 +33,15 @@ def measure(
     *,
     names: Sequence[str] = (),
     steps: int = 8,
+    patience: float = 0,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[Key, list[float]]:
-    """Examples a second, one number a round, of all normalizations or of those in `names`."""
+    """Examples a second, one number a round, of all normalizations or of those in `names`.
+
+    What other programs have disturbed is measured again, as long as `patience` lasts (seconds, for
+    all rounds together). After that it counts as it is.
+    """
+    end = time.monotonic() + patience
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(Worker(setting)) for setting in settings]
         cases = [
@@ -44,11 +53,21 @@ def measure(
         speeds: dict[Key, list[float]] = {(w.setting.name, name): [] for w, name in cases}
         for number in range(rounds + 1):  # the first one warms up
             for worker, name in cases:
-                speed = worker.ask("train", name=name, steps=STEPS.get(name, steps))
+                count = STEPS.get(name, steps)
+                found = worker.ask("train", name=name, steps=count)
+                while disturbed(worker.setting, found) and time.monotonic() < end:
+                    time.sleep(0.2)
+                    found = worker.ask("train", name=name, steps=count)
                 if number:
-                    speeds[worker.setting.name, name].append(speed)
-            log(f"LeNet: round {number} of {rounds}")
+                    speeds[worker.setting.name, name].append(found["speed"])
+            log(f"LeNet: round {number} of {rounds}, load {os.getloadavg()[0]:.1f}")
     return speeds
+
+
+def disturbed(setting: Setting, found: dict[str, float]) -> bool:
+    """Whether other programs used cores that the measurement needed."""
+    free = (os.cpu_count() or 1) - found["others"]
+    return free < setting.threads - DISTURBED
 
 
 def ratio(speeds: dict[Key, list[float]], one: Key, other: Key) -> float:

@@ -8,6 +8,7 @@ from typing import Callable
 
 import numpy as np
 
+from benchmarks.others import beside
 from d2l_bn import BatchNorm, gluon_norm, lenet
 from tests.reference import SourceBatchNorm
 
@@ -39,12 +40,12 @@ class MXNetSide:
         """MXNet's version."""
         return mx.__version__
 
-    def train(self, name: str, steps: int) -> float:
-        """Examples a second of LeNet with the normalization `name`, over some steps."""
+    def train(self, name: str, steps: int) -> dict[str, float]:
+        """Examples a second of LeNet with the normalization `name`, and what others took."""
         if name not in self.programs:
             self.programs[name] = partial(train, *network(name), batches_in_memory())
             self.programs[name](2)  # the first steps plan graphs and fill memory
-        return self.programs[name](steps)
+        return beside(lambda: self.programs[name](steps))
 
     def operation(self, name: str, shape: list[int], passes: int) -> float:
         """Milliseconds of forward and backward of one normalization layer."""

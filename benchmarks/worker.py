@@ -25,19 +25,21 @@ class Setting:
 
     name: str
     side: str  # "mxnet" or "torch"
+    threads: int
     variables: tuple[tuple[str, str], ...] = ()
 
 
-DEFAULT = Setting("MXNet, as it comes", "mxnet")
+DEFAULT = Setting("MXNet, as it comes", "mxnet", 1)
 SETTINGS = (
     DEFAULT,
     Setting(
         "MXNet, NaiveEngine, 2 threads",
         "mxnet",
+        2,
         (("MXNET_ENGINE_TYPE", "NaiveEngine"), ("OMP_NUM_THREADS", "2")),
     ),
-    Setting("PyTorch, 1 thread", "torch", (("OMP_NUM_THREADS", "1"),)),
-    Setting("PyTorch, 2 threads", "torch", (("OMP_NUM_THREADS", "2"),)),
+    Setting("PyTorch, 1 thread", "torch", 1, (("OMP_NUM_THREADS", "1"),)),
+    Setting("PyTorch, 2 threads", "torch", 2, (("OMP_NUM_THREADS", "2"),)),
 )
 
 

@@ -1,0 +1,116 @@
+"""The programs that costs.py measures, each in a process of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.mxnet_side import softmax_cross_entropy
+from d2l_bn.batches import batches
+from d2l_bn.dataset import Dataset
+from d2l_bn.epoch import evaluate, train_epoch
+from d2l_bn.networks import lenet
+from d2l_bn.settings import Settings
+from d2l_bn.train import build, fit, make_trainer
+from tests.reference import SourceBatchNorm
+
+from mxnet import autograd, gluon, init, nd
+
+FULL = 60_000, 10_000  # training and test images of Fashion-MNIST
+
+
+def noise(train: int, test: int) -> Dataset:
+    """As many images and labels as asked for, of noise."""
+    rng = np.random.default_rng(0)
+    arrays = []
+    for count in (train, test):
+        arrays.append(rng.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        arrays.append(rng.integers(0, 10, count, dtype=np.uint8))
+    return Dataset("noise", "this benchmark", *arrays, tuple("0123456789"))
+
+
+def memory(kind: str, count: int) -> float:
+    """Peak memory in MB after some batches of training and two of evaluation."""
+    run = {"ours": train_ours, "source": train_source}[kind]
+    run(noise(*FULL), int(count))
+    nd.waitall()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def train_ours(data: Dataset, count: int) -> None:
+    """A part of an epoch, as `fit` does it."""
+    settings = Settings()
+    net = build(settings, data)
+    train = batches(data.train_images, data.train_labels, 256, rng=np.random.default_rng(0))
+    trainer = make_trainer(net, settings)
+    train_epoch(net, itertools.islice(train, count), trainer, itertools.repeat(0.1))
+    evaluate(net, itertools.islice(batches(data.test_images, data.test_labels, 1000), 2))
+
+
+def train_source(data: Dataset, count: int) -> None:
+    """The same as the source does it: a DataLoader with a transform for each image."""
+
+    def loader(images, labels, shuffle):
+        pairs = gluon.data.ArrayDataset(nd.array(images[..., None], dtype=np.uint8), labels)
+        pairs = pairs.transform_first(gluon.data.vision.transforms.ToTensor())
+        return gluon.data.DataLoader(pairs, 256, shuffle=shuffle)
+
+    net = lenet(SourceBatchNorm)
+    net.initialize(init.Xavier())
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    for X, y in itertools.islice(loader(data.train_images, data.train_labels, True), count):
+        y = y.astype("float32")
+        with autograd.record():
+            loss = softmax_cross_entropy(net(X), y).sum()
+        loss.backward()
+        trainer.step(256)
+        loss.asscalar()
+    for X, _ in itertools.islice(loader(data.test_images, data.test_labels, False), 2):
+        net(X).argmax(axis=1).asnumpy()
+
+
+def overhead(rounds: int, images: int) -> dict[str, float]:
+    """`fit` with its data, metrics and progress bar, and the bare step on batches in memory."""
+    data, settings = noise(int(images), 2), Settings(epochs=1)
+    net = build(settings, data)
+    trainer = make_trainer(net, settings)
+    ready = list(batches(data.train_images, data.train_labels, settings.batch_size))
+    nd.waitall()
+
+    def bare() -> float:
+        start = time.perf_counter()
+        for X, y in ready:
+            with autograd.record():
+                loss = softmax_cross_entropy(net(X), y)
+            loss.backward()
+            trainer.step(len(y))
+        nd.waitall()
+        return time.perf_counter() - start
+
+    def whole() -> float:
+        with tqdm(total=len(ready), file=sys.stderr, mininterval=0.1, leave=False) as bar:
+
+            def on_batch(epoch: int, batch: int, loss: float, accuracy: float) -> None:
+                bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+                bar.update()
+
+            return fit(net, data, settings, trainer=trainer, on_batch=on_batch)[0]["seconds"]
+
+    bare(), whole()
+    pairs = [(whole(), bare()) for _ in range(int(rounds))]
+    return {
+        "fit_seconds": statistics.median(all_of_it for all_of_it, _ in pairs),
+        "bare_seconds": statistics.median(step for _, step in pairs),
+        "share": 1 - 1 / statistics.median(all_of_it / step for all_of_it, step in pairs),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps({"memory": memory, "overhead": overhead}[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,47 @@
+"""The least time that a layer can take: bytes through memory, operations through the processor."""
+
+from __future__ import annotations
+
+import math
+
+FLOAT = 4  # bytes
+# Times that forward and backward read or write an array of the layer's size, at the least.
+FUSED = 8  # read x for the statistics, read x, write y; read dy and x for two sums, and write dx
+# What the graph of d2l_bn moves. Forward, 9: write the spread pivot; read it and x, write d; read
+# d; read d, write and read its square; read d, write y. Backward, 12: read dy, write dd; read dy,
+# d; write the spread gradients of the two means; read one of them and d, write; add the three up.
+OURS = 21
+PASSES = {"Activation": 5, "MaxPool2D": 5}  # the same for those
+
+
+def bounds(layers: list[dict], machine: dict[str, float]) -> list[dict]:
+    """The layers of `MXNetSide.layers` with their bytes, operations and least milliseconds."""
+    rows = []
+    for layer in layers:
+        moved, operations = work(layer)
+        row = {
+            "layer": layer["layer"],
+            "input": " x ".join(map(str, layer["input"])),
+            "mb": moved / 1e6,
+            "mflop": operations / 1e6,
+            "memory_ms": moved / machine["bytes_per_second"] * 1e3,
+            "arithmetic_ms": operations / machine["operations_per_second"] * 1e3,
+            "measured_ms": layer["ms"],
+        }
+        if layer["layer"] == "BatchNorm":
+            row["ours_memory_ms"] = row["memory_ms"] * OURS / FUSED
+        rows.append(row)
+    return rows
+
+
+def work(layer: dict) -> tuple[float, float]:
+    """Bytes moved and operations done by forward and backward of a layer, at the least."""
+    inputs, outputs = math.prod(layer["input"]), math.prod(layer["output"])
+    if layer["layer"] == "BatchNorm":
+        return FUSED * FLOAT * inputs, 14 * inputs
+    if layer["layer"] in PASSES:
+        return PASSES[layer["layer"]] * FLOAT * max(inputs, outputs), 4 * inputs
+    # Convolution or dense: each output sums over a window; backward is twice that. X, Y, dY and dX
+    # move, X and dY once more for the gradient of the weights.
+    window = math.prod(layer["weights"][0][1:])
+    return FLOAT * 3 * (inputs + outputs), 3 * 2 * window * outputs
