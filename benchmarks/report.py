@@ -97,7 +97,7 @@ def draw_lenet(speeds: dict[Key, list[float]], path: Path) -> None:
     colours = [COLOURS[1] if name == "ours" else COLOURS[0] for _, name in keys]
     bars = axes.barh(range(len(keys)), values, color=colours)
     for bar, (_, name) in zip(bars, keys):
-        bar.set_hatch("//" if name == "ours" else "")
+        bar.set(hatch="//" if name == "ours" else "", edgecolor="white")
     axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
     axes.set_yticks(range(len(keys)), [f"{name}  ({setting})" for setting, name in keys])
     axes.set(title="Training LeNet, batch 256, data in memory", xlabel="examples a second")
