@@ -47,7 +47,7 @@ notebooks: ## open the chapters in JupyterLab
 	$(setup) notebooks
 	$(python) -m jupyterlab chapters $(ARGS)
 
-book: ## build the chapters and the reference as a web site, in runs/book/html
+book: ## build chapters and reference as a web site: runs/book/html
 	$(setup) notebooks book
 	$(python) scripts/book.py
 

@@ -107,7 +107,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except OSError as error:
         return _fail(options, f"{error.filename or 'a file'}: {error.strerror or error}", 1)
     except KeyboardInterrupt as stop:
-        return _fail(options, f"stopped{stop}", 128 + (stop.args[0] if stop.args else 2))
+        return _fail(options, "stopped", 128 + (stop.args[0] if stop.args else 2))
     return 0
 
 
