@@ -55,7 +55,7 @@ def measure(
             for worker, name in cases:
                 count = STEPS.get(name, steps)
                 found = worker.ask("train", name=name, steps=count)
-                while disturbed(worker.setting, found) and time.monotonic() < end:
+                while number and disturbed(worker.setting, found) and time.monotonic() < end:
                     time.sleep(0.2)
                     found = worker.ask("train", name=name, steps=count)
                 if number:
