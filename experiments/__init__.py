@@ -1,1 +1,1 @@
-"""The experiments of chapter 6; their tables are in results/."""
+"""Long runs on what batch normalization does; their tables are in results/."""
