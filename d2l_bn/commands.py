@@ -17,6 +17,7 @@ from d2l_bn.data import load, survey
 from d2l_bn.dataset import Dataset
 from d2l_bn.errors import InputError, RunError
 from d2l_bn.files import replacing
+from d2l_bn.interrupts import deferred
 from d2l_bn.settings import RECIPES, Settings
 from d2l_bn.train import build, fit, make_trainer
 
@@ -72,11 +73,13 @@ def _train_in(
         bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
         bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
         bar.update()
+        check()
 
     options = {"at_least": settings.smallest_batch}
     batches = batch_count(len(dataset.train_images), settings.batch_size, **options)
     # disable=None: a bar is for a terminal, not for a file
-    with tqdm(total=batches, unit="batch", leave=False, disable=None) as bar:
+    progress = tqdm(total=batches, unit="batch", leave=False, disable=None)
+    with deferred() as check, progress as bar:
         history = fit(
             net,
             dataset,
