@@ -137,6 +137,7 @@ def test_links_lead_somewhere(path):
         for link in re.findall(r"\]\(([^)#\s]+)", source):
             if not link.startswith(("https://", "attachment:")):
                 assert (path.parent / link).exists(), link
+                assert "/" not in link, f"{link} leads out of the book: name the file, in quotes"
 
 
 @pytest.mark.parametrize("path", ALL)
