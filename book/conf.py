@@ -1,23 +1,27 @@
 """How Sphinx makes the book; `make book` copies the chapters beside this file first."""
 
+import importlib.util
+import shutil
+from pathlib import Path
+
 import d2l_bn
 
 project = "d2l_bn"
 author = "The d2l_bn authors"
-copyright = "2026, the d2l_bn authors, MIT licence"
+copyright = "2026, the d2l_bn authors, MIT license"
 version = release = d2l_bn.__version__
 
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx-mathjax-offline",  # carries MathJax, so that formulas need no network
 ]
 # The chapters are committed executed, and the tests run them: the book shows what is committed.
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would be loaded from the network, and a page has no kernel to move a slider
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
+mathjax_path = "mathjax/tex-chtml.js"
 
 html_theme = "sphinx_book_theme"
 html_title = "Batch normalization from scratch"
@@ -28,6 +32,7 @@ html_theme_options = {
     "use_download_button": True,
     "use_fullscreen_button": False,
     "navbar_persistent": [],
+    "footer_content_items": "copyright.html",
 }
 html_show_sourcelink = False
 
@@ -35,3 +40,17 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more than the types
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+
+
+def setup(app):
+    """Sphinx calls this; formulas need no network once MathJax lies beside the pages."""
+    app.connect("build-finished", copy_mathjax)
+
+
+def copy_mathjax(app, error):
+    """Copy MathJax from the Python package that carries it, without its other entry points."""
+    package = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
+    source, target = package / "static" / "mathjax", Path(app.outdir) / "_static" / "mathjax"
+    others = {path.name for path in source.glob("*.js")} - {"tex-chtml.js"}
+    ignore = shutil.ignore_patterns(*others, "sre", "mml*", "svg*")
+    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
