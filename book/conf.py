@@ -34,6 +34,7 @@ html_theme_options = {
     "navbar_persistent": [],
     "footer_content_items": "copyright.html",
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine is set
 html_show_sourcelink = False
 
 autodoc_member_order = "bysource"
