@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import costs, lenet, operations, report, roofline
-from benchmarks.worker import DEFAULT, Setting, Worker
+from benchmarks.worker import DEFAULT, TORCH, Setting, Worker
 from d2l_bn.files import replacing
 
 PARTS = ("lenet", "costs", "operations", "growth", "roofline")
@@ -53,7 +53,7 @@ def main() -> int:
     if speeds or "costs" in parts:
         results["goals"] = report.goals(speeds, results.get("costs", {}))[1:]
         show("Goals", [["goal", "wanted", "measured"], *results["goals"]])
-    one_each = [setting for setting in settings if "2 threads" not in setting.name]
+    one_each = [setting for setting in settings if setting in (DEFAULT, TORCH)]
     if "operations" in parts:
         shapes = operations.SHAPES[: 2 if options.quick else None]
         rows = operations.measure(one_each, [("shape", s) for s in shapes], rounds=3, log=log)

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.mxnet_side import softmax_cross_entropy
+from d2l_bn.allocator import keep_memory
 from d2l_bn.batches import batches
 from d2l_bn.dataset import Dataset
 from d2l_bn.epoch import evaluate, train_epoch
@@ -39,6 +40,8 @@ def noise(train: int, test: int) -> Dataset:
 def memory(kind: str, count: int) -> float:
     """Peak memory in MB after some batches of training and two of evaluation."""
     run = {"ours": train_ours, "source": train_source}[kind]
+    if kind == "ours":
+        keep_memory()
     run(noise(*FULL), int(count))
     nd.waitall()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -78,6 +81,7 @@ def train_source(data: Dataset, count: int) -> None:
 
 def overhead(rounds: int, images: int) -> dict[str, float]:
     """`fit` with its data, metrics and progress bar, and the bare step on batches in memory."""
+    keep_memory()
     data, settings = noise(int(images), 2), Settings(epochs=1)
     net = build(settings, data)
     trainer = make_trainer(net, settings)

@@ -46,9 +46,11 @@ class Channels:
         return self.F.reshape(self.F.dot(weights, X), shape=(self.channels,))
 
     def mean_of_first(self, X):
-        """The mean of each channel over the first example, shape (channels,)."""
-        first = Channels(self.F, (1, *self.shape[1:]), self.dtype)
-        return first.mean(self.F.slice_axis(X, axis=0, begin=0, end=1))
+        """The mean of each channel over the first example, shape (channels,); no gradient."""
+        shape = (1, *self.shape[1:])
+        X = self.F.slice(X, begin=(0,) * len(shape), end=shape)
+        # Blocked here: blocking X would copy it, and blocking the result spread a gradient of 0.
+        return Channels(self.F, shape, self.dtype).mean(self.F.BlockGrad(X))
 
     def spread(self, v):
         """Copy one value for each channel, shape (channels,), to the shape of the batch."""
@@ -57,7 +59,8 @@ class Channels:
             V = self.F.reshape(V, shape=(self.m, self.channels, 1))
             ones = self.ones(self.pixels, 1)
             V = self.F.FullyConnected(V, ones, num_hidden=self.pixels, no_bias=True, flatten=False)
-            V = self.F.reshape(V, shape=self.shape)
+            pixels = self.ones(*self.image)
+            V = self.F.reshape_like(V, pixels, lhs_begin=2, lhs_end=3, rhs_begin=0, rhs_end=2)
         return V
 
     def scale_and_shift(self, X, scale, shift):

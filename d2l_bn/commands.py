@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from d2l_bn import checkpoint, report, runs
+from d2l_bn.allocator import keep_memory
 from d2l_bn.batches import batch_count
 from d2l_bn.data import load, survey
 from d2l_bn.dataset import Dataset
@@ -27,6 +28,7 @@ from mxnet import MXNetError, gluon, nd
 def train(options: argparse.Namespace) -> None:
     """Train LeNet, and leave history, summary, curves and network in the folder of the run."""
     settings = _settings(options)
+    keep_memory()
     with runs.run_folder(options.out, resume=options.resume, overwrite=options.overwrite) as folder:
         if options.resume and runs.is_finished(folder):
             print(f"{options.out} is finished already: nothing to do")

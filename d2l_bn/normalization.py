@@ -92,8 +92,8 @@ class TrainingGraph(gluon.HybridBlock):
     def hybrid_forward(self, F, X, gamma, beta, moving_mean, moving_var):
         """Return the output and the new moving averages."""
         along = Channels(F, self.shape, self.dtype)
-        pivot = along.mean_of_first(F.BlockGrad(X))
-        D = F.elemwise_sub(X, along.spread(pivot))  # normalization is blind to a shift
+        pivot = along.mean_of_first(X)
+        D = F.add_n(X, along.spread(-pivot))  # normalization is blind to a shift
         mean, var = mean_and_variance(F, along, D)
         Y = normalize(F, along, D, mean, var, gamma, beta, self.eps)
         # No gradient goes through the averages, so none need be computed.
