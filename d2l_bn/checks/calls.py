@@ -1,0 +1,151 @@
+"""Calls a student's code, and says in words what is wrong with how it ends."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.watch import Watch
+
+import mxnet as mx
+from mxnet import nd
+
+_LIBRARIES = (Path(mx.__file__).parent, Path(np.__file__).parent, Path(__file__).parents[1])
+_HINTS = (
+    (
+        "broadcast",
+        "two arrays of different shapes meet. A mean over some axes has fewer axes than X, unless "
+        "you keep them: keepdims=True.",
+    ),
+    (
+        "Inplace operations",
+        "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a "
+        "new array: X = X - mean.",
+    ),
+    (
+        "not in a computational graph",
+        "the output does not depend on X by operations that autograd records. asnumpy(), "
+        "nd.array() and autograd.pause() cut the graph: use MXNet's own operations on X.",
+    ),
+    (
+        "has not been initialized",
+        "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
+    ),
+    ("unexpected keyword", "the checks call your code with the arguments of the exercise."),
+    ("positional argument", "the checks call your code with the arguments of the exercise."),
+)
+
+
+def guarded(call: Callable, part: str, *, allow_library: bool, given=None, explain=None):
+    """Return ``call()``, where an exception or a ready-made normalization becomes a failed check.
+
+    `given` is the input to show; `explain` returns a cause that is found only now, or "".
+    """
+    raised: BaseException | None = None
+    with nullcontext(None) if allow_library else Watch() as watch:
+        try:
+            result = call()
+            nd.waitall()  # errors of MXNet's engine come late otherwise
+        except CheckFailed:
+            raise
+        except (Exception, SystemExit) as error:
+            raised = error
+    if watch is not None and watch.calls:
+        raise CheckFailed(
+            part,
+            f"your code calls {watch.calls[0]}, which is what this exercise asks you to write.",
+            cause="a ready-made normalization did the work. Write it with sums, means or moments.",
+        )
+    if raised is not None:
+        cause = (explain() if explain else "") or _hint(raised)
+        raise CheckFailed(part, _raised(raised), input=given, cause=cause) from None
+    return result
+
+
+def _raised(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    text = next((line for line in lines if "Error: " in line), lines[0] if lines else "")
+    text = text.split("Error: ", 1)[-1].strip()
+    return f"your code raised {type(error).__name__}: {text}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    """Return the last line of the student's own code that the error went through."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if any(library in path.parents for library in _LIBRARIES) or frame.filename == "<string>":
+            continue
+        code = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+        return f"\n  in {frame.name}, line {frame.lineno}: {code}" if code else ""
+    return ""
+
+
+def _hint(error: BaseException) -> str:
+    return next((cause for text, cause in _HINTS if text in str(error)), "")
+
+
+def three_values(result, part: str, names: tuple[str, str, str], arrays=nd.NDArray) -> tuple:
+    """Return the three arrays in `result`, or say what it is in their place."""
+    values = ", ".join(names)
+    if result is None:
+        raise CheckFailed(
+            part,
+            "your function returns nothing (None).",
+            cause=f"the return statement is missing. End with: return {values}.",
+        )
+    if not isinstance(result, (tuple, list)) or len(result) != 3:
+        count = f"{len(result)} values" if isinstance(result, (tuple, list)) else "one value"
+        raise CheckFailed(
+            part,
+            "your function must return three values.",
+            expected=f"({values})",
+            received=f"{count}, a {type(result).__name__}",
+            cause=f"not all results are returned. End with: return {values}.",
+        )
+    for name, value in zip(names, result):
+        if not isinstance(value, arrays):
+            raise CheckFailed(
+                part,
+                f"{name} is a {type(value).__name__}, but must be an NDArray.",
+                cause=f"{name} was made outside of MXNet's operations. Compute it from X with "
+                "nd functions, so that autograd can follow.",
+            )
+    return tuple(result)
+
+
+def to_numpy(value) -> np.ndarray:
+    """Return an NDArray, an array or a number as float64."""
+    return np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value, np.float64)
+
+
+def check_shape(name: str, value, shape: tuple[int, ...], part: str, given, cause="") -> None:
+    """Say so if `value` does not have this shape."""
+    if tuple(value.shape) != tuple(shape):
+        raise CheckFailed(
+            part,
+            f"the shape of {name} is wrong.",
+            input=given,
+            expected=str(tuple(shape)),
+            received=str(tuple(value.shape)),
+            cause=cause
+            or f"{name} was averaged, summed or broadcast along the wrong axis, or its "
+            "shape was not restored.",
+        )
+
+
+def check_finite(name: str, value: np.ndarray, part: str, given, cause: str) -> None:
+    """Say so if `value` is not a number somewhere."""
+    if not np.isfinite(value).all():
+        raise CheckFailed(
+            part,
+            f"{name} contains NaN or infinity.",
+            input=given,
+            received=value,
+            cause=cause,
+        )

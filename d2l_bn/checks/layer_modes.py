@@ -1,0 +1,116 @@
+"""Checks what a layer computes in each mode, and what it keeps of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from d2l_bn.checks import averages, formula, mistakes
+from d2l_bn.checks.calls import check_finite, to_numpy
+from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.state import INPUTS, Subject, case_of, statistics
+
+from mxnet import nd
+
+
+def modes(subject: Subject) -> str:
+    """Check the output in both modes, and that gamma and beta are trained."""
+    part = "modes of the layer"
+    for num_dims, shape in INPUTS.items():
+        block = subject.make(num_dims, part)
+        X = formula.draw(shape, 400).X
+        where = f"{part}, training"
+        case = case_of(block, X, where)
+        received = to_numpy(subject.forward(block, X, where, training=True))
+        _output(where, case, received, formula.training(case), mistakes.of_training(case))
+        X = formula.draw(shape, 401, offset=3).X
+        where = f"{part}, prediction"
+        case = case_of(block, X, where)
+        received = to_numpy(subject.forward(block, X, where, training=False))
+        _output(where, case, received, formula.prediction(case), averages.of_prediction(case))
+    _trains(subject, part)
+    return part
+
+
+def _output(part: str, case, received, expected, causes) -> None:
+    shown = {"X": case.X, "moving_mean": case.mean, "moving_var": case.var}
+    check_finite("the output", received, part, shown, "a division by zero. Is eps inside the root?")
+    if np.abs(received - expected).max() > 1e-3 * max(1, np.abs(expected).max()):
+        raise CheckFailed(
+            part,
+            "the output is wrong.",
+            input=shown,
+            expected=expected,
+            received=received,
+            cause=mistakes.find(causes, received, expected),
+        )
+
+
+def _trains(subject: Subject, part: str) -> None:
+    """Check that gamma and beta receive their gradients."""
+    block = subject.make(2, part)
+    X, dY = formula.draw(INPUTS[2], 402).X, formula.draw(INPUTS[2], 403).X
+    case = case_of(block, X, part)
+    Y = subject.forward(block, X, part, training=True)
+    subject.guarded(lambda: Y.backward(nd.array(dY)), part)
+    _, *expected = formula.gradients(case, dY)
+    for name, right in zip(("gamma", "beta"), expected):
+        received = to_numpy(getattr(block, name).grad())
+        if np.abs(received - right).max() > 1e-3 * max(1, np.abs(right).max()):
+            raise CheckFailed(
+                part,
+                f"{name} receives a wrong gradient.",
+                expected=right,
+                received=received,
+                cause=f"forward does not use self.{name}.data(), or cuts the graph with detach(), "
+                "asnumpy() or autograd.pause().",
+            )
+
+
+def kept_statistics(subject: Subject) -> str:
+    """Check that training moves the averages, and that predicting leaves them."""
+    part = "statistics of the layer"
+    for num_dims, shape in INPUTS.items():
+        block = subject.make(num_dims, part)
+        for seed in (410, 411):
+            X = formula.draw(shape, seed).X
+            case = case_of(block, X, part)
+            subject.forward(block, X, part, training=True)
+            mean, var = formula.moments(case)
+            for name, received, old, new, causes in zip(
+                ("moving_mean", "moving_var"),
+                statistics(block, part),
+                (case.mean, case.var),
+                (mean, var),
+                (averages.of_moving_mean(case), averages.of_moving_var(case)),
+            ):
+                expected = formula.moving(case, old, new)
+                _kept(part, name, case, received, expected, [(_NOT_KEPT, old), *causes])
+        before = statistics(block, part)
+        X = formula.draw(shape, 412).X
+        subject.forward(block, X, part, training=False)
+        for name, old, received in zip(
+            ("moving_mean", "moving_var"), before, statistics(block, part)
+        ):
+            _kept(part, name, case._replace(X=X), received, old, [(_CHANGED, received)])
+    return part
+
+
+_NOT_KEPT = (
+    "the new averages are not kept after training mode. Assign them: Y, self.moving_mean, "
+    "self.moving_var = batch_norm(...)."
+)
+_CHANGED = "the layer changes its moving averages when predicting. Leave them alone."
+
+
+def _kept(part: str, name: str, case, received, expected, causes) -> None:
+    if received.shape != expected.shape or (
+        not np.abs(received - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+    ):
+        raise CheckFailed(
+            part,
+            f"{name} is wrong after the call.",
+            input={"X": case.X, f"{name} before": case.mean if name == "moving_mean" else case.var},
+            expected=expected,
+            received=received,
+            cause=mistakes.find(causes, received, expected),
+        )
