@@ -7,7 +7,7 @@ import sys
 
 from tqdm import tqdm
 
-from experiments import covariate_shift, cure, signals, smoothness, sweeps
+from experiments import covariate_shift, cure, dropout_shift, folding, signals, smoothness, sweeps
 from experiments.tables import fill, missing
 
 EXPERIMENTS = {
@@ -18,6 +18,8 @@ EXPERIMENTS = {
         *sweeps.EXPERIMENTS,
         *smoothness.EXPERIMENTS,
         *signals.EXPERIMENTS,
+        dropout_shift.EXPERIMENT,
+        folding.EXPERIMENT,
     )
 }
 

@@ -1,0 +1,74 @@
+"""Experiment 6: batch normalization folded into the layer before it, and what that saves.
+
+LeNet, trained for some steps on the sample so that its statistics are those of a real network.
+The two networks predict by turns, so that a busy moment of the machine hits both.
+"""
+
+from __future__ import annotations
+
+import time
+
+import d2l_bn
+from experiments import parts
+from experiments.tables import Experiment
+
+from mxnet import gluon, nd
+
+STEPS, REPEATS = 200, 15
+CALLS = {1: 200, 256: 8}  # predictions per repeat, by batch size
+
+
+def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int = REPEATS):
+    """Train, fold, and time both networks; a row each repeat."""
+    dataset = parts.images("sample")
+    net, plain = trained(norm, seed, steps), parts.lenet("none", dataset, seed)
+    d2l_bn.fold(net, plain)
+    test = parts.batches(dataset.test_images, dataset.test_labels, 256)
+    difference = max(largest_difference(net, plain, X) for X, _ in test)
+    X, _ = next(parts.batches(dataset.test_images, dataset.test_labels, 256))
+    X = X[:batch_size]
+    for repeat in range(repeats):
+        normalized, folded = (seconds(which, X, CALLS[batch_size]) for which in (net, plain))
+        yield {
+            "repeat": repeat,
+            "largest_difference": difference,
+            "normalized_ms": 1000 * normalized,
+            "folded_ms": 1000 * folded,
+        }
+
+
+def trained(norm: str, seed: int, steps: int) -> gluon.Block:
+    """LeNet after some steps on the sample."""
+    dataset = parts.images("sample")
+    net = parts.lenet(norm, dataset, seed)
+    optimizer = parts.trainer(net, lr=0.3, momentum=0.9)
+    batches = parts.endless(dataset, 64, seed)
+    for _ in range(steps):
+        parts.step(net, optimizer, *next(batches))
+    return net
+
+
+def largest_difference(net: gluon.Block, plain: gluon.Block, X: nd.NDArray) -> float:
+    """Of the probabilities that two networks give."""
+    return float((nd.softmax(net(X)) - nd.softmax(plain(X))).abs().max().asscalar())
+
+
+def seconds(net: gluon.Block, X: nd.NDArray, calls: int) -> float:
+    """Time of one prediction, averaged over `calls`; MXNet computes in the background."""
+    net(X).wait_to_read()
+    start = time.perf_counter()
+    for _ in range(calls):
+        net(X).wait_to_read()
+    return (time.perf_counter() - start) / calls
+
+
+EXPERIMENT = Experiment(
+    "folding",
+    tuple(
+        {"norm": norm, "batch_size": batch_size, "seed": seed}
+        for norm in ("scratch", "gluon")
+        for batch_size in CALLS
+        for seed in range(3)
+    ),
+    run,
+)
