@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import d2l_bn  # noqa: F401  before mxnet
-from experiments import tables
+from d2l_bn.errors import InputError
+from experiments import parts, tables
+from experiments.__main__ import EXPERIMENTS
 from experiments.tables import Experiment
 
 
@@ -76,3 +78,67 @@ def test_measured_anew_the_first_epoch_is_as_chapter_3_says():
     first = next(row for row in rows if (row["seed"], row["epoch"]) == (0, 1))
     assert round(first["test_accuracy"], 2) == 0.65
     assert round(first["recalibrated_accuracy"], 2) == 0.84
+
+
+# One cheap part of each table: a case, and the options that cut its run short. After few steps the
+# rounding of another machine (it sums in another order) hasn't grown yet; after a thousand it has.
+CLOSE, TRAINED = dict(rel=2e-3, abs=1e-4), dict(rel=0.1, abs=0.03)
+SLICES = {
+    "cure": (dict(recipe="source", seed=0), dict(epochs=1), dict(abs=0.15)),
+    "covariate_shift": (dict(norm="scratch", seed=0), dict(steps=1000), TRAINED),
+    "sweep_lr": (dict(norm="none", seed=0, lr=0.01, scale=1.0, batch_size=64), {}, TRAINED),
+    "sweep_scale": (dict(norm="none", seed=0, lr=0.3, scale=0.01, batch_size=64), {}, TRAINED),
+    "sweep_batch_size": (
+        dict(norm="scratch", seed=0, lr=0.3, scale=1.0, batch_size=256),
+        {},
+        TRAINED,
+    ),
+    "noisy": (dict(norm="none", seed=0), dict(epochs=1), TRAINED),
+    "bands": (dict(norm="scratch", seed=0), dict(steps=30), dict(rel=0.02)),
+    "deep_linear": (dict(norm="scratch", seed=0), dict(steps=1), CLOSE),
+    "ratios": (dict(norm="scratch", seed=0), dict(steps=20), dict(rel=0.02)),
+    "histograms": (dict(norm="scratch", seed=0), dict(steps=0), CLOSE),
+    "dropout_shift": (dict(order="dropout first", mu=1.0, keep=0.5, seed=0), {}, CLOSE),
+    "folding": (dict(norm="gluon", batch_size=256, seed=0), dict(repeats=1), dict(abs=1e-5)),
+}
+COUNTERS = ("step", "epoch", "layer", "left", "repeat")
+FULL = ("cure", "covariate_shift")
+
+
+def test_each_table_has_a_slice():
+    assert set(SLICES) == set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_tables_are_complete(name):
+    assert tables.missing(EXPERIMENTS[name]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLICES)
+def test_a_slice_run_again_is_as_in_the_table(name):
+    case, shorter, tolerance = SLICES[name]
+    if name in FULL and not has_full_data():
+        pytest.skip("the full Fashion-MNIST is not on this machine")
+    experiment = EXPERIMENTS[name]
+    assert case in experiment.cases
+    there = {place(case, row): row for row in tables.read(name) if case.items() <= row.items()}
+    assert there, "the table lacks this case"
+    for row in experiment.run(**case, **shorter):
+        expected = there[place(case, row)]
+        for column, value in row.items():
+            if column not in COUNTERS and not column.endswith("_ms"):  # times are the machine's
+                assert value == pytest.approx(expected[column], **tolerance), (column, row)
+
+
+def place(case, row):
+    """Which row of a case this is; numbers as in the table."""
+    return tuple(float(f"{row[name]:.6g}") for name in COUNTERS if name in row)
+
+
+def has_full_data():
+    try:
+        parts.images("fashion-mnist")
+    except InputError:
+        return False
+    return True
