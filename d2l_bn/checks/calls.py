@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.failure import CheckFailed, kind
 from d2l_bn.checks.watch import Watch
 
 import mxnet as mx
@@ -22,6 +23,10 @@ _HINTS = (
         "broadcast",
         "two arrays of different shapes meet. A mean over some axes has fewer axes than X, unless "
         "you keep them: keepdims=True.",
+    ),
+    (
+        "Reduction axis",
+        "an axis is averaged that X does not have. Dense input has 2 axes, images 4: len(X.shape).",
     ),
     (
         "Inplace operations",
@@ -64,15 +69,16 @@ def guarded(call: Callable, part: str, *, allow_library: bool, given=None, expla
         )
     if raised is not None:
         cause = (explain() if explain else "") or _hint(raised)
-        raise CheckFailed(part, _raised(raised), input=given, cause=cause) from None
+        words = f"your code raised {type(raised).__name__}: {_words(raised)}{_where(raised)}"
+        raise CheckFailed(part, words, input=given, cause=cause) from None
     return result
 
 
-def _raised(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
+    """Return the one line that says what happened; MXNet's messages have many."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     text = next((line for line in lines if "Error: " in line), lines[0] if lines else "")
-    text = text.split("Error: ", 1)[-1].strip()
-    return f"your code raised {type(error).__name__}: {text}{_where(error)}"
+    return re.sub(r"Check failed: .*?: ", "", text.split("Error: ", 1)[-1]).strip()
 
 
 def _where(error: BaseException) -> str:
@@ -82,12 +88,14 @@ def _where(error: BaseException) -> str:
         if any(library in path.parents for library in _LIBRARIES) or frame.filename == "<string>":
             continue
         code = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
-        return f"\n  in {frame.name}, line {frame.lineno}: {code}" if code else ""
+        if code:
+            code = code if len(code) < 60 else f"{code[:60]}..."
+            return f"\n  in {frame.name}, line {frame.lineno}: {code}"
     return ""
 
 
 def _hint(error: BaseException) -> str:
-    return next((cause for text, cause in _HINTS if text in str(error)), "")
+    return next((cause for text, cause in _HINTS if text in _words(error)), "")
 
 
 def three_values(result, part: str, names: tuple[str, str, str], arrays=nd.NDArray) -> tuple:
@@ -105,14 +113,14 @@ def three_values(result, part: str, names: tuple[str, str, str], arrays=nd.NDArr
             part,
             "your function must return three values.",
             expected=f"({values})",
-            received=f"{count}, a {type(result).__name__}",
+            received=f"{count}, {kind(result)}",
             cause=f"not all results are returned. End with: return {values}.",
         )
     for name, value in zip(names, result):
         if not isinstance(value, arrays):
             raise CheckFailed(
                 part,
-                f"{name} is a {type(value).__name__}, but must be an NDArray.",
+                f"{name} is {kind(value)}, but must be an NDArray.",
                 cause=f"{name} was made outside of MXNet's operations. Compute it from X with "
                 "nd functions, so that autograd can follow.",
             )

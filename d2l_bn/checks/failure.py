@@ -48,14 +48,15 @@ class CheckFailed(AssertionError):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        lines = [f"{self.part[:1].upper()}{self.part[1:]}: {self.property}"]
+        title, *lines = f"{self.part[:1].upper()}{self.part[1:]}: {self.property}".splitlines()
+        lines = textwrap.wrap(title, WIDTH, subsequent_indent="  ", break_on_hyphens=False) + lines
         if self.input:
-            given = [f"{name} = {show(value)}" for name, value in self.input.items()]
-            lines += _join(given)
-        for label in ("expected", "received"):
-            value = getattr(self, label)
+            lines += _join([(f"{name} = ", show(value)) for name, value in self.input.items()])
+        outcome = {"  expected ": self.expected, "  received ": self.received}
+        digits = next((n for n in (4, 5, 6) if show(self.expected, n) != show(self.received, n)), 7)
+        for label, value in outcome.items():
             if value is not None:
-                lines.append(f"  {label} {show(value)}".replace("\n", "\n" + " " * 11))
+                lines.append(label + _indent(show(value, digits), len(label)))
         if self.cause:
             lines += textwrap.wrap(
                 f"Likely cause: {self.cause}",
@@ -72,41 +73,51 @@ class CheckFailed(AssertionError):
         return str(self).splitlines()
 
 
-def _join(given: list[str]) -> list[str]:
+def _join(given: list[tuple[str, str]]) -> list[str]:
     """Put "on a = ..., b = ..." into lines that are not too wide."""
-    lines, line = [], "  on " + given[0]
-    for text in given[1:]:
-        if "\n" in line or "\n" in text or len(line) + len(text) + 2 > WIDTH:
+    lines, line = [], "  on"
+    for name, text in given:
+        item = name + _indent(text, 5 + len(name))
+        if line != "  on" and ("\n" in line + item or len(line + item) + 2 > WIDTH):
             lines.append(line + ",")
-            line = "     " + text
-        else:
-            line += ", " + text
+            line = "    "
+        line += (" " if line in ("  on", "    ") else ", ") + item
     return [*lines, line]
 
 
-def show(value) -> str:
-    """Words as they are, numbers with at most five digits, arrays as nested lists if small."""
-    if isinstance(value, str):
-        return value
-    if hasattr(value, "asnumpy"):
-        value = value.asnumpy()
-    value = np.asarray(value)
-    if value.ndim == 0:
-        return _number(value)
+def kind(value) -> str:
+    """Return what a value is, in words."""
+    return "None" if value is None else f"of type {type(value).__name__}"
+
+
+def _indent(text: str, spaces: int) -> str:
+    return text.replace("\n", "\n" + " " * spaces)
+
+
+def show(value, digits: int = 4) -> str:
+    """Words as they are, numbers rounded, small arrays as nested lists."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    value = np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value)
     if value.size > 36:
-        first = ", ".join(_number(v) for v in value.reshape(-1)[:6])
+        first = ", ".join(_nested(v, digits) for v in value.reshape(-1)[:6])
         return f"an array of shape {tuple(map(int, value.shape))}, first values {first}, ..."
-    return _nested(value)
+    if value.ndim == 4 and value.shape[0] == value.shape[2] == value.shape[3] == 1:
+        return f"{_nested(value.reshape(-1), digits)} in shape {tuple(map(int, value.shape))}"
+    return _rows(value, digits)
 
 
-def _number(value) -> str:
-    value = float(value)
-    if value and abs(value) < 1e-12:
-        value = 0.0
-    return f"{value:.5g}".replace("-0", "0") if value == 0 else f"{value:.5g}"
+def _rows(value: np.ndarray, digits: int) -> str:
+    """Write an array in one line if that is short, else each of its rows in lines of its own."""
+    text = _nested(value, digits)
+    if len(text) > 60 and value.ndim > 1:
+        text = "[" + ",\n ".join(_indent(_rows(row, digits), 1) for row in value) + "]"
+    return text
 
 
-def _nested(value: np.ndarray) -> str:
-    if value.ndim == 0:
-        return _number(value)
-    return "[" + ", ".join(_nested(v) for v in value) + "]"
+def _nested(value: np.ndarray, digits: int) -> str:
+    if value.ndim:
+        return "[" + ", ".join(_nested(v, digits) for v in value) + "]"
+    if abs(value) < 1e6 and abs(value - np.round(value)) < 1e-7:
+        return str(int(np.round(value)))
+    return f"{float(value):.{digits}g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from d2l_bn.checks import averages, formula, mistakes
@@ -84,7 +86,7 @@ def kept_statistics(subject: Subject) -> str:
                 (averages.of_moving_mean(case), averages.of_moving_var(case)),
             ):
                 expected = formula.moving(case, old, new)
-                _kept(part, name, case, received, expected, [(_NOT_KEPT, old), *causes])
+                _kept(part, name, case, received, expected, chain([(_NOT_KEPT, old)], causes))
         before = statistics(block, part)
         X = formula.draw(shape, 412).X
         subject.forward(block, X, part, training=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_bn.checks.calls import to_numpy
 from d2l_bn.checks.choose import run_parts
-from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.failure import CheckFailed, kind
 from d2l_bn.checks.layer_modes import kept_statistics, modes
 from d2l_bn.checks.layer_state import contexts, independence, saving
 from d2l_bn.checks.state import SHAPES, Subject, statistic
@@ -24,7 +24,7 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None
     candidate : callable
         Called with (num_features, num_dims), for instance the class; returns a Block with the
         attributes gamma, beta, moving_mean and moving_var.
-    *parts : {"parameters", "modes", "statistics", "contexts", "saving", "independence"}
+    *parts : {"parameters", "modes", "statistics", "independence", "contexts", "saving"}
         What to check; without any, everything.
     allow_library : bool, default False
         Accept that the layer calls a ready-made normalization, such as `d2l_bn.batch_norm`.
@@ -40,9 +40,9 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None
         "parameters": _parameters,
         "modes": modes,
         "statistics": kept_statistics,
+        "independence": independence,
         "contexts": contexts,
         "saving": saving,
-        "independence": independence,
     }
     run_parts(known, parts, Subject(candidate, allow_library))
 
@@ -63,8 +63,7 @@ def _parameters(subject: Subject) -> str:
                     f"{name} is not one of the layer's parameters.",
                     input=given,
                     expected=f"a Parameter in collect_params(), as self.{name}",
-                    received=f"self.{name} is "
-                    + ("not set" if value is None else f"a {type(value).__name__}"),
+                    received=f"self.{name} is {kind(value)}",
                     cause=f"a trainer sees registered parameters only. Make it with "
                     f'self.{name} = self.params.get("{name}", shape=shape, init=...).',
                 )

@@ -83,12 +83,13 @@ def _of_axes(case: Case) -> Iterator[tuple[str, np.ndarray]]:
         yield f"you average over axis 1, the features of each example. {right}", _over(case, (1,))
         yield f"you average over all values at once. {right}", _over(case, (0, 1))
         if rows == columns:
-            mean, var = X.mean(1), X.var(1)
-            yield (
-                "you average over axis 1, and without keepdims the result is then spread over "
-                f"the wrong axis. {right}",
-                output(case, mean, var),
-            )
+            mean = X.mean(1)
+            for var in (X.var(1), ((X - mean) ** 2).mean(1)):
+                yield (
+                    "you average over axis 1, and without keepdims the result is then spread over "
+                    f"the wrong axis. {right}",
+                    output(case, mean, var),
+                )
             turned = case._replace(gamma=case.gamma.T, beta=case.beta.T)
             yield _TURNED, output(turned, *moments(case))
             mean, var = moments(case)
@@ -107,17 +108,14 @@ def _of_axes(case: Case) -> Iterator[tuple[str, np.ndarray]]:
         ((0, 3), "axes (0, 3) and forget axis 2"),
     ):
         yield f"you average over {words}. {right}", _over(case, axes)
-    mean, var = (value.reshape(-1) for value in moments(case))
     if X.shape[1] == columns:
-        yield KEEPDIMS, output(case, mean, var)
-        flat = X.reshape(-1, X.shape[1])
-        mean, var = flat.mean(0), flat.var(0)
-        Y = (flat - mean) / np.sqrt(var + case.eps)
-        for scaled in (Y * case.gamma.reshape(-1) + case.beta.reshape(-1),):
-            yield FLATTENED, scaled.reshape(X.shape)
-    flat = case.X.reshape(-1, X.shape[1])
-    Y = ((flat - flat.mean(0)) / np.sqrt(flat.var(0) + case.eps)).reshape(X.shape)
-    yield FLATTENED, case.gamma * Y + case.beta
+        mean = X.mean(case.axes)
+        for var in (X.var(case.axes), ((X - mean) ** 2).mean(case.axes)):
+            yield KEEPDIMS, output(case, mean, var)
+    flat = X.reshape(-1, X.shape[1])
+    flat = (flat - flat.mean(0)) / np.sqrt(flat.var(0) + case.eps)
+    yield FLATTENED, case.gamma * flat.reshape(X.shape) + case.beta
+    yield FLATTENED, (case.gamma.reshape(-1) * flat + case.beta.reshape(-1)).reshape(X.shape)
 
 
 KEEPDIMS = (

@@ -92,6 +92,7 @@ class _Reader(ast.NodeVisitor):
 
     def __init__(self) -> None:
         self.paths: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
         self.found: set[tuple[int, str]] = set()
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -107,10 +108,10 @@ class _Reader(ast.NodeVisitor):
             self._note(node, path)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        path = self._path(node.value)
         for target in node.targets:
-            if path and isinstance(target, ast.Name):
-                self.paths[target.id] = path
+            if isinstance(target, ast.Name):
+                self.paths[target.id] = self._path(node.value)
+                self.texts[target.id] = self._text(node.value)
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -125,7 +126,7 @@ class _Reader(ast.NodeVisitor):
         path = self._path(node)
         self._note(node, path)
         called = node.func.id if isinstance(node.func, ast.Name) else ""
-        text = _text(node.args[0]) if node.args else ""
+        text = self._text(node.args[0]) if node.args else ""
         if called in ("eval", "exec") and text:
             self.found |= {(node.lineno, name) for _, name in ready_made(text)}
         self.generic_visit(node)
@@ -139,7 +140,7 @@ class _Reader(ast.NodeVisitor):
                 return self._path(node.value)
             return f"{self._path(node.value) or _root(node.value)}.{node.attr}"
         if isinstance(node, ast.Subscript):  # vars(nd)["BatchNorm"]
-            key = _text(node.slice)
+            key = self._text(node.slice)
             return f"{self._path(node.value)}.{key}" if key else ""
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -147,9 +148,20 @@ class _Reader(ast.NodeVisitor):
             if name == "vars" and node.args:
                 return self._path(node.args[0])
             if name == "getattr" and len(node.args) > 1:
-                return f"{self._path(node.args[0]) or '?'}.{_text(node.args[1])}"
+                return f"{self._path(node.args[0]) or '?'}.{self._text(node.args[1])}"
             if name in ("__import__", "import_module") and node.args:
-                return _text(node.args[0])
+                return self._text(node.args[0])
+        return ""
+
+    def _text(self, node: ast.AST) -> str:
+        """Return a string, also one put together with + or kept in a variable, or ""."""
+        if isinstance(node, ast.Name):
+            return self.texts.get(node.id, "")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return node.value
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            left, right = self._text(node.left), self._text(node.right)
+            return left + right if left and right else ""
         return ""
 
     def _note(self, node: ast.AST, path: str) -> None:
@@ -165,13 +177,3 @@ class _Reader(ast.NodeVisitor):
 
 def _root(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else "?"
-
-
-def _text(node: ast.AST) -> str:
-    """Return the value of a string, also one put together with +."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _text(node.left), _text(node.right)
-        return left + right if left and right else ""
-    return ""

@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_bn.checks import formula
 from d2l_bn.checks.calls import guarded, to_numpy
-from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.failure import CheckFailed, kind
 from d2l_bn.checks.formula import Case
 
 import mxnet as mx
@@ -43,7 +43,7 @@ class Subject(NamedTuple):
                 part,
                 "your layer is not a Block of Gluon's.",
                 expected="an object of a class that extends nn.Block",
-                received=f"a {type(layer).__name__}",
+                received=kind(layer),
                 cause="the class does not extend nn.Block, or the function does not return it: "
                 "class BatchNorm(nn.Block).",
             )
@@ -61,7 +61,7 @@ class Subject(NamedTuple):
         if not isinstance(Y, nd.NDArray):
             raise CheckFailed(
                 part,
-                f"forward returns a {type(Y).__name__}, but must return the output, an NDArray.",
+                f"what forward returns is {kind(Y)}, but must be the output, an NDArray.",
                 cause="the return statement is missing."
                 if Y is None
                 else "all three values are returned. Keep the averages and return Y.",
@@ -87,7 +87,7 @@ def statistic(layer, name: str, part: str, ctx=None) -> nd.NDArray:
         raise CheckFailed(
             part,
             f"the layer has no {name} that is an NDArray or a parameter.",
-            received="nothing" if value is None else f"a {type(value).__name__}",
+            received=kind(value),
             cause=f"__init__ does not set self.{name}, or sets it to something else.",
         )
     return value

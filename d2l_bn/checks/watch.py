@@ -27,6 +27,8 @@ OPERATORS = (
     "layer_norm",
 )
 
+ANSWERS = {normalization.__file__: "d2l_bn.batch_norm", layer.__file__: "d2l_bn.BatchNorm"}
+
 
 class Watch:
     """Context manager that collects the ready-made normalizations called inside it in `calls`.
@@ -46,7 +48,7 @@ class Watch:
     def _notice(self, frame, event, _argument) -> None:
         if event != "call":
             return
-        name = _ready_made().get(frame.f_code)
+        name = _operators().get(frame.f_code) or ANSWERS.get(frame.f_code.co_filename)
         if frame.f_code is gluon.Block.__call__.__code__:
             name = _layer_name(frame.f_locals.get("self"))
         if name and name not in self.calls:
@@ -64,18 +66,9 @@ def _layer_name(block) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _ready_made() -> dict[CodeType, str]:
-    """Map the code of every ready-made normalization to its name."""
-    codes = {
-        normalization.batch_norm.__code__: "d2l_bn.batch_norm",
-        normalization.predict.__code__: "d2l_bn.normalization.predict",
-        normalization.normalize.__code__: "d2l_bn.normalization.normalize",
-        normalization.batch_statistics.__code__: "d2l_bn.normalization.batch_statistics",
-        normalization.mean_and_variance.__code__: "d2l_bn.normalization.mean_and_variance",
-        normalization.TrainingGraph.hybrid_forward.__code__: "d2l_bn.normalization.TrainingGraph",
-        layer.BatchNorm.__init__.__code__: "d2l_bn.BatchNorm",
-        layer.BatchNorm.forward.__code__: "d2l_bn.BatchNorm",
-    }
+def _operators() -> dict[CodeType, str]:
+    """Map the code of each of MXNet's operators that normalize to its name."""
+    codes = {}
     for place, module in (
         ("nd", mx.nd),
         ("nd.contrib", mx.nd.contrib),

@@ -1,0 +1,206 @@
+"""What a check says of code that raises, returns the wrong thing or borrows the answer."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import wrong
+
+import d2l_bn
+from d2l_bn import checks
+
+from mxnet import autograd, gluon, nd
+
+
+def right(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    return wrong.run(wrong.FUNCTION, "batch_norm")(
+        X, gamma, beta, moving_mean, moving_var, eps, momentum
+    )
+
+
+def fails(candidate, *parts, check=checks.batch_norm):
+    """Return how a candidate fails."""
+    with pytest.raises(checks.CheckFailed) as caught:
+        check(candidate, *parts)
+    failed = caught.value
+    assert failed.__context__ is None or failed.__suppress_context__  # no second traceback
+    return failed
+
+
+def test_attributes():
+    failed = fails(wrong.OF_FUNCTION["unbiased variance"].candidate())
+    assert isinstance(failed, AssertionError)
+    assert failed.part == "dense input, training mode"
+    assert failed.property == "the output is wrong."
+    assert set(failed.input) == {"X", "gamma", "beta", "eps"}
+    np.testing.assert_allclose(failed.expected, [[-1, -1], [1, 1], [-1, 1], [1, -1]], atol=1e-4)
+    np.testing.assert_allclose(failed.received, failed.expected * np.sqrt(3 / 4), atol=1e-4)
+    assert failed.cause.startswith("your variance divides by n - 1.")
+
+
+def test_message():
+    assert str(fails(wrong.OF_FUNCTION["root forgotten"].candidate())) == (
+        "Dense input, training mode: the output is wrong.\n"
+        "  on X = [[1, 2], [3, 6], [1, 6], [3, 2]], gamma = [[1, 1]], beta = [[0, 0]], "
+        "eps = 1e-05\n"
+        "  expected [[-1, -1], [1, 1], [-1, 1], [1, -1]]\n"
+        "  received [[-1, -0.5], [1, 0.5], [-1, 0.5], [1, -0.5]]\n"
+        "  Likely cause: you divide by the variance. Divide by its square root: nd.sqrt(var + eps)."
+    )
+
+
+def test_a_notebook_shows_the_words_alone():
+    shell = pytest.importorskip("IPython.core.interactiveshell", reason="needs IPython")
+    failed = fails(wrong.OF_FUNCTION["root forgotten"].candidate())
+    shown = []
+    instance = shell.InteractiveShell()
+    instance._showtraceback = lambda kind, value, lines: shown.extend(lines)
+    try:
+        raise failed
+    except checks.CheckFailed:
+        instance.showtraceback()
+    assert shown == str(failed).splitlines()
+
+
+def test_numbers_that_look_the_same_get_more_digits():
+    failed = checks.CheckFailed("part", "wrong.", expected=np.array(1.23451), received=1.23452)
+    assert "  expected 1.23451\n  received 1.23452" in str(failed)
+
+
+def test_an_error_names_the_line_of_the_student():
+    failed = fails(wrong.wrong("nd.sqrt(var", "nd.squirt(var", "dense", "").candidate())
+    assert "your code raised AttributeError: " in failed.property
+    assert "in batch_norm, line 9: X_hat = (X - mean) / nd.squirt(var + eps)" in failed.property
+    assert failed.input["eps"] == 1e-5
+
+
+@pytest.mark.parametrize("action", [sys.exit, lambda: int("one")])
+def test_leaving_is_a_failure(action):
+    def leaves(*_):
+        action()
+
+    assert "your code raised" in fails(leaves).property
+
+
+def test_an_interrupt_is_not_a_failure():
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checks.batch_norm(interrupted)
+
+
+def test_nan_from_no_eps_is_explained():
+    def without_eps(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+        result = right(X, gamma, beta, moving_mean, moving_var, eps, momentum)
+        spread = X.max(axis=0) - X.min(axis=0)
+        return (result[0] + 0 * nd.min(spread) / nd.min(spread), *result[1:])
+
+    failed = fails(without_eps, "dense")
+    assert failed.property == "the output contains NaN or infinity."
+    assert "eps, inside the root, prevents" in failed.cause
+    assert "received [[nan, nan], " in str(failed)
+
+
+def test_an_unknown_mistake_is_told_by_its_properties():
+    def shifted(*args):
+        Y, *statistics = right(*args)
+        return (Y + 0.25, *statistics)
+
+    failed = fails(shifted)
+    assert "not one of the known mistakes" in failed.cause
+    assert "means [0.25, 0.25] and standard deviations [1.0, 1.0]" in failed.cause
+
+
+def test_dX_that_does_not_sum_to_zero_is_told():
+    def shifted(dY, X, gamma, eps):
+        dX, dgamma, dbeta = wrong.run(wrong.BACKWARD, "backward")(dY, X, gamma, eps)
+        return dX + 0.5, dgamma, dbeta
+
+    failed = fails(shifted, check=checks.backward)
+    assert "each column of dX sums to 0; yours sum to [1.5, 1.5]" in failed.cause
+
+
+def test_backward_leaves_its_arguments():
+    def in_place(dY, X, gamma, eps):
+        X -= X.mean(axis=0)
+        return wrong.run(wrong.BACKWARD, "backward")(dY, X, gamma, eps)
+
+    assert "changes its argument X" in fails(in_place, check=checks.backward).property
+
+
+def library(*args):
+    return d2l_bn.batch_norm(*args)
+
+
+def operator(X, gamma, beta, mean, var, eps, momentum):
+    ready = getattr(nd, "Batch" + "Norm")
+    channels = [value.reshape(-1) for value in (gamma, beta, mean, var)]
+    return ready(X, *channels, eps=eps, fix_gamma=False), mean, var
+
+
+def gluons_layer(X, gamma, beta, mean, var, eps, momentum):
+    layer = gluon.nn.BatchNorm()
+    layer.initialize()
+    layer.hybridize()
+    return layer(X), mean, var
+
+
+def instance(X, gamma, beta, mean, var, eps, momentum):
+    turned = X.reshape((1, *X.shape)).swapaxes(1, 2)
+    Y = nd.InstanceNorm(turned, nd.ones(X.shape[1]), nd.zeros(X.shape[1]), eps=eps)
+    return Y.swapaxes(1, 2).reshape(X.shape), mean, var
+
+
+@pytest.mark.parametrize(
+    "candidate, name",
+    [
+        (library, "d2l_bn.batch_norm"),
+        (operator, "nd.BatchNorm"),
+        (gluons_layer, "nn.BatchNorm"),
+        (instance, "nd.InstanceNorm"),
+    ],
+    ids=["library", "operator", "layer", "instance"],
+)
+def test_a_ready_made_normalization_is_noticed(candidate, name):
+    failed = fails(candidate, "dense")
+    assert failed.property.startswith(f"your code calls {name}, which is what this exercise asks")
+    checks.batch_norm(candidate, "dense", allow_library=True) if candidate is library else None
+
+
+def test_the_library_is_noticed_in_a_layer_and_in_a_gradient():
+    assert "d2l_bn.BatchNorm" in fails(d2l_bn.BatchNorm, check=checks.layer).property
+
+    def borrowed(dY, X, gamma, eps):
+        X, gamma, zeros = nd.array(X), nd.array(gamma).reshape((1, -1)), nd.zeros((1, X.shape[1]))
+        beta = zeros.copy()
+        for variable in (X, gamma, beta):
+            variable.attach_grad()
+        with autograd.record():
+            Y, _, _ = d2l_bn.batch_norm(X, gamma, beta, zeros, zeros, eps, 0.9)
+        Y.backward(nd.array(dY))
+        return X.grad, gamma.grad, beta.grad
+
+    assert "d2l_bn.batch_norm" in fails(borrowed, check=checks.backward).property
+    checks.backward(borrowed, allow_library=True)
+
+
+def test_a_profiler_is_given_back():
+    def profiler(*_):
+        pass
+
+    sys.setprofile(profiler)
+    try:
+        checks.batch_norm(right, "dense")
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(None)
+
+
+def test_checks_are_not_imported_with_the_package():
+    import subprocess
+
+    code = "import sys, d2l_bn; sys.exit('d2l_bn.checks' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,98 @@
+"""Which source texts count as one's own work."""
+
+from __future__ import annotations
+
+import pytest
+import wrong
+
+from d2l_bn import checks
+from d2l_bn.checks.sources import ready_made
+
+IMPORTS = "import mxnet as mx\nfrom mxnet import nd, autograd\nfrom mxnet.gluon import nn\n"
+
+
+@pytest.mark.parametrize(
+    "line, name",
+    [
+        ("Y = nd.BatchNorm(X)", "mxnet.nd.BatchNorm"),
+        ("Y = mx.nd.BatchNorm(X)", "mxnet.nd.BatchNorm"),
+        ("Y = mx.sym.LayerNorm(X)", "mxnet.sym.LayerNorm"),
+        ("Y = mx.npx.batch_norm(X)", "mxnet.npx.batch_norm"),
+        ("Y = nd.contrib.SyncBatchNorm(X)", "mxnet.nd.contrib.SyncBatchNorm"),
+        ("layer = nn.BatchNorm()", "mxnet.gluon.nn.BatchNorm"),
+        ("class Mine(nn.BatchNorm): pass", "mxnet.gluon.nn.BatchNorm"),
+        ("Y = F.BatchNorm(X)", "F.BatchNorm"),
+        ("f = nd\nY = f.InstanceNorm(X)", "mxnet.nd.InstanceNorm"),
+        ("from mxnet.ndarray import GroupNorm as g", "mxnet.ndarray.GroupNorm"),
+        ("from d2l_bn import batch_norm", "d2l_bn.batch_norm"),
+        ("from d2l_bn import BatchNorm as B", "d2l_bn.BatchNorm"),
+        ("from d2l_bn import gluon_norm", "d2l_bn.gluon_norm"),
+        ("import d2l_bn as d\nd.batch_norm(X)", "d2l_bn.batch_norm"),
+        ("import d2l_bn.layer", "d2l_bn.layer"),
+        ("import d2l_bn\nd2l_bn.layer.BatchNorm(3, 2)", "d2l_bn.layer.BatchNorm"),
+        ("from d2l_bn import normalization", "d2l_bn.normalization"),
+        ("from d2l_bn.normalization import predict", "d2l_bn.normalization.predict"),
+        ("from d2l_bn.normalization import *", "d2l_bn.normalization.*"),
+        ("Y = getattr(nd, 'BatchNorm')(X)", "mxnet.nd.BatchNorm"),
+        ("Y = getattr(nd, 'Batch' + 'Norm')(X)", "mxnet.nd.BatchNorm"),
+        ("name = 'L2Normalization'\nY = getattr(nd, name)(X)", "mxnet.nd.L2Normalization"),
+        ("Y = vars(nd)['BatchNorm'](X)", "mxnet.nd.BatchNorm"),
+        ("Y = nd.__dict__['BatchNorm'](X)", "mxnet.nd.BatchNorm"),
+        ("import importlib\nimportlib.import_module('d2l_bn').batch_norm(X)", "d2l_bn.batch_norm"),
+        ("__import__('d2l_bn').batch_norm(X)", "d2l_bn.batch_norm"),
+        ("exec('from d2l_bn import batch_norm')", "d2l_bn.batch_norm"),
+    ],
+)
+def test_ready_made(line, name):
+    source = IMPORTS + line
+    assert name in [found for _, found in ready_made(source)]
+    with pytest.raises(checks.CheckFailed, match=r"your code uses .*, which is what the exercise"):
+        checks.own_work(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        wrong.FUNCTION,
+        wrong.FUNCTION + wrong.LAYER + "net = BatchNorm(3, 2)\nY = batch_norm(1, 2)",
+        IMPORTS + "mean, var = nd.moments(X, axes=(0,))",
+        "from d2l_bn import checks\nchecks.batch_norm(batch_norm)",
+        "import d2l_bn\nimport d2l_bn.checks as c\nd2l_bn.checks.batch_norm(f)\nc.batch_norm(f)",
+        "from d2l_bn import checks, lenet\nfrom d2l_bn.data import load\nlenet(BatchNorm)",
+        "class Net:\n    def f(self):\n        return self.BatchNorm, self.batch_norm(3)",
+        "%matplotlib inline\n!pip list\nif 1:\n    %time x = 1\n",
+        "%%bash\nnn.BatchNorm (not Python)",
+        "# nd.BatchNorm\n'nd.BatchNorm'",
+    ],
+)
+def test_own_work(source, capsys):
+    assert checks.own_work(source) is None
+    assert capsys.readouterr().out == "own work: no ready-made normalization is used\n"
+
+
+def test_the_message_shows_the_line():
+    with pytest.raises(checks.CheckFailed) as caught:
+        checks.own_work("from mxnet import nd\n\ndef f(X):\n    return nd.BatchNorm(X)\n")
+    assert "\n  received line 4: return nd.BatchNorm(X)\n" in str(caught.value)
+
+
+def test_source_that_is_not_python():
+    with pytest.raises(checks.CheckFailed, match="line 1 is not Python"):
+        checks.own_work("def f(:")
+
+
+def test_a_notebooks_namespace_is_read_by_its_cells():
+    cells = ["", "from mxnet import nd", "def broken(:", "Y = nd.BatchNorm(X)"]
+    with pytest.raises(checks.CheckFailed, match=r"mxnet\.nd\.BatchNorm|nd\.BatchNorm"):
+        checks.own_work({"In": cells})
+    checks.own_work({"In": cells[:3]})
+
+
+def test_a_namespace_without_cells_is_read_by_its_functions():
+    import correct
+
+    checks.own_work(vars(correct))
+    from d2l_bn import batch_norm
+
+    with pytest.raises(checks.CheckFailed, match="ready-made"):
+        checks.own_work({"mine": batch_norm})
