@@ -1,0 +1,95 @@
+"""One training step of any framework's batch normalization, seen from outside, and who has one."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Callable, NamedTuple, Optional
+
+import numpy as np
+
+
+class Case(NamedTuple):
+    """What every layer is given: the same input, weights and gradient from above.
+
+    `X` and `dY` have the shape (batch, features) or (batch, channels, height, width), `gamma` and
+    `beta` (channels,); all are float32.
+    """
+
+    X: np.ndarray
+    dY: np.ndarray
+    gamma: np.ndarray
+    beta: np.ndarray
+
+
+class Run(NamedTuple):
+    """What a layer made of a case, in the case's layout.
+
+    Attributes
+    ----------
+    Y, dX, dgamma, dbeta : ndarray
+        Output and gradients in training mode. `dgamma` is None where there is no gamma.
+    start_mean, start_var, mean, var : ndarray, shape (channels,)
+        The moving averages of a new layer, and after its training step.
+    Y_predict : ndarray
+        The output in prediction mode after that step.
+    Y_default : dict of str to ndarray
+        The output where the call doesn't name the mode: one for each place of the call.
+    updates : str
+        What it took to move the averages.
+    """
+
+    Y: np.ndarray
+    dX: np.ndarray
+    dgamma: Optional[np.ndarray]
+    dbeta: np.ndarray
+    start_mean: np.ndarray
+    start_var: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    Y_predict: np.ndarray
+    Y_default: dict[str, np.ndarray]
+    updates: str
+
+
+class Layer(NamedTuple):
+    """A layer to look at.
+
+    `run(case, **options)` takes one step. Its options are `eps`, `momentum`, `scale` (train gamma)
+    and `start` (the moving mean and variance of the new layer); what isn't given is the default.
+    `yours` names what the layer has no default for, so that its user decides.
+    """
+
+    name: str
+    framework: str
+    run: Callable[..., Run]
+    ranks: tuple[int, ...] = (2, 4)
+    yours: tuple[str, ...] = ()
+
+
+MODULES = {"MXNet": "mxnet", "TensorFlow": "tensorflow", "slim": "tf_slim", "PyTorch": "torch"}
+
+
+def missing(layer: Layer) -> str:
+    """Why the layer can't be run here, or an empty string."""
+    needed = [layer.framework] if layer.framework != "slim" else ["TensorFlow", "slim"]
+    absent = [name for name in needed if importlib.util.find_spec(MODULES[name]) is None]
+    return f"{' and '.join(absent)} is not installed" if absent else ""
+
+
+def make_case(shape: tuple[int, ...], seed: int = 0, mean: float = 3.0, std: float = 2.0) -> Case:
+    """A random case, the channels of which differ in mean and spread."""
+    rng = np.random.default_rng(seed)
+    channels = shape[1]
+    along = (1, channels) + (1,) * (len(shape) - 2)
+    factor = np.linspace(1, 2, channels).reshape(along)
+    X = (rng.normal(size=shape) * std + mean) * factor
+    dY = rng.normal(size=shape)
+    gamma, beta = rng.uniform(0.5, 2, channels), rng.normal(size=channels)
+    return Case(*(np.float32(array) for array in (X, dY, gamma, beta)))
+
+
+def all_layers() -> list[Layer]:
+    """Every layer of the comparison, in the order of the table."""
+    from in_tensorflow import run_mxnet, run_tensorflow, run_torch  # they make Layers
+
+    return [*run_mxnet.LAYERS, *run_tensorflow.LAYERS, *run_torch.LAYERS]
