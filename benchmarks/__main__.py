@@ -101,6 +101,8 @@ def measure_costs(*, quick: bool) -> dict[str, dict]:
     found["memory"] = costs.memory(2 if quick else 60)
     log("around the step")
     found["overhead"] = costs.overhead(1 if quick else 9, 1024 if quick else 10_240)
+    log("memory kept or not")
+    found["kept"] = costs.kept_memory(1 if quick else 5, 1024 if quick else 20_480)
     return found
 
 

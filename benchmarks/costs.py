@@ -53,6 +53,15 @@ def overhead(rounds: int, images: int) -> dict[str, float]:
     return child("overhead", rounds, images)
 
 
+def kept_memory(rounds: int, images: int) -> dict[str, float]:
+    """Seconds of `fit` in new processes, with memory kept (d2l_bn/allocator.py) and without."""
+    pairs = [
+        [child("training", choice, images)["seconds"] for choice in ("without", "kept")]
+        for _ in range(rounds)
+    ]
+    return {"ratio": statistics.median(without / kept for without, kept in pairs)}
+
+
 def child(*arguments: object):
     """Run costs_child.py in a process of its own, with MXNet as it comes."""
     done = subprocess.run(

@@ -116,5 +116,19 @@ def overhead(rounds: int, images: int) -> dict[str, float]:
     }
 
 
+def training(choice: str, images: int) -> dict[str, float]:
+    """`fit`, as a program that keeps its memory or doesn't."""
+    if choice == "kept":
+        keep_memory()
+    data, settings = noise(int(images), 2), Settings(epochs=2)
+    return fit(build(settings, data), data, settings)[1]  # the first epoch plans and fills memory
+
+
 if __name__ == "__main__":
-    print(json.dumps({"memory": memory, "overhead": overhead}[sys.argv[1]](*sys.argv[2:])))
+    print(
+        json.dumps(
+            {"memory": memory, "overhead": overhead, "training": training}[sys.argv[1]](
+                *sys.argv[2:]
+            )
+        )
+    )

@@ -10,7 +10,6 @@ import numpy as np
 
 from benchmarks.others import beside
 from d2l_bn import BatchNorm, gluon_norm, lenet
-from d2l_bn.allocator import keep_memory
 from tests.reference import SourceBatchNorm
 
 import mxnet as mx
@@ -40,10 +39,6 @@ class MXNetSide:
     def version(self) -> str:
         """MXNet's version."""
         return mx.__version__
-
-    def keep_memory(self) -> bool:
-        """Do as the training program does before it begins."""
-        return keep_memory()
 
     def train(self, name: str, steps: int) -> dict[str, float]:
         """Examples a second of LeNet with the normalization `name`, and what others took."""

@@ -27,21 +27,18 @@ class Setting:
     side: str  # "mxnet" or "torch"
     threads: int
     variables: tuple[tuple[str, str], ...] = ()
-    keeps_memory: bool = False  # as the training program does: d2l_bn/allocator.py
 
 
 DEFAULT = Setting("MXNet, as it comes", "mxnet", 1)
-KEPT = Setting("MXNet, memory kept", "mxnet", 1, keeps_memory=True)
 NAIVE = Setting(
-    "MXNet, memory kept, NaiveEngine, 2 threads",
+    "MXNet, NaiveEngine, 2 threads",
     "mxnet",
     2,
     (("MXNET_ENGINE_TYPE", "NaiveEngine"), ("OMP_NUM_THREADS", "2")),
-    keeps_memory=True,
 )
 TORCH = Setting("PyTorch, 1 thread", "torch", 1, (("OMP_NUM_THREADS", "1"),))
 TORCH_2 = Setting("PyTorch, 2 threads", "torch", 2, (("OMP_NUM_THREADS", "2"),))
-SETTINGS = (DEFAULT, KEPT, NAIVE, TORCH, TORCH_2)
+SETTINGS = (DEFAULT, NAIVE, TORCH, TORCH_2)
 
 
 class WorkerError(Exception):
@@ -65,8 +62,6 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
-        if setting.keeps_memory:
-            self.ask("keep_memory")
 
     def ask(self, call: str, **arguments: Any) -> Any:
         """Call a method of the worker's side and wait for what it returns."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import lenet, operations, report, roofline
-from benchmarks.worker import DEFAULT, KEPT, NAIVE, Setting, Worker, WorkerError
+from benchmarks.worker import DEFAULT, NAIVE, Setting, Worker, WorkerError
 
 CHECKOUT = Path(__file__).parent.parent
 LEAST = 0.7  # of the speed with Gluon's layer
@@ -58,7 +58,7 @@ def test_everything_is_measured_and_written(tmp_path):
 def test_rows_say_that_pytorch_is_missing():
     speeds = {
         (setting.name, name): [100.0, 120.0]
-        for setting in (DEFAULT, KEPT, NAIVE)
+        for setting in (DEFAULT, NAIVE)
         for name in lenet.NAMES["mxnet"]
     }
     text = report.aligned(report.lenet_table(speeds)) + report.aligned(report.goals(speeds, {}))
