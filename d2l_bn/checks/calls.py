@@ -42,8 +42,7 @@ _HINTS = (
         "has not been initialized",
         "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
     ),
-    ("unexpected keyword", "the checks call your code with the arguments of the exercise."),
-    ("positional argument", "the checks call your code with the arguments of the exercise."),
+    ("positional argument", "a function is called with more or fewer arguments than it takes."),
 )
 
 

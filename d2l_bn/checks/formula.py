@@ -94,6 +94,13 @@ def gradients(case: Case, dY: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     return dX, dgamma, dbeta
 
 
+def close(received, expected, tolerance: float = 1e-4) -> bool:
+    """Compare every element; `tolerance` is relative to the largest. False for NaN."""
+    if np.shape(received) != np.shape(expected):
+        return False
+    return bool(np.abs(received - expected).max() <= tolerance * max(1, np.abs(expected).max()))
+
+
 def prediction_gradients(case: Case, dY: np.ndarray) -> tuple:
     """Return the same in prediction mode, where the statistics are constants."""
     X_hat = (case.X - case.mean) / np.sqrt(case.var + case.eps)

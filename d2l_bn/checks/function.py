@@ -125,7 +125,7 @@ def compare(part: str, name: str, case: Case, received, expected, causes, shown)
     if name != "the output":
         check_shape(name, received, case.mean.shape, part, given, KEEP_SHAPE)
     check_finite(name, received, part, given, _NAN)
-    if np.abs(received - expected).max() <= 1e-4 * max(1, np.abs(expected).max()):
+    if formula.close(received, expected):
         return
     examples = [(_HARD_CODED, formula.training(example)) for example in VISIBLE[case.X.ndim]]
     cause = mistakes.find(chain(causes, examples), received, expected)

@@ -93,7 +93,7 @@ def _compare(subject: Subject, part: str, index: int, causes: Callable) -> str:
             )
         received = value.reshape(expected.shape)
         check_finite(name, received, part, shown, "a division by zero. Is eps inside the root?")
-        if np.abs(received - expected).max() > 1e-4 * max(1, np.abs(expected).max()):
+        if not formula.close(received, expected):
             raise CheckFailed(
                 part,
                 f"{name} is wrong.",
@@ -132,7 +132,7 @@ def _call(subject: Subject, case: Case, dY, part: str, shown) -> tuple[np.ndarra
 
     result, given = guarded(call, part, allow_library=subject.allow_library, given=shown)
     for name, before, after in zip(("dY", "X", "gamma"), arrays, given):
-        if np.abs(to_numpy(after) - before).max() > 1e-5:
+        if not formula.close(to_numpy(after), before, 1e-5):
             raise CheckFailed(
                 part,
                 f"your function changes its argument {name} in place.",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from itertools import chain
 
-import numpy as np
-
 from d2l_bn.checks import averages, formula, mistakes
 from d2l_bn.checks.calls import check_finite, to_numpy
 from d2l_bn.checks.failure import CheckFailed
-from d2l_bn.checks.state import INPUTS, Subject, case_of, statistics
+from d2l_bn.checks.state import INPUTS, Subject, case_of, draw, statistics
 
 from mxnet import nd
 
@@ -19,12 +17,12 @@ def modes(subject: Subject) -> str:
     part = "modes of the layer"
     for num_dims, shape in INPUTS.items():
         block = subject.make(num_dims, part)
-        X = formula.draw(shape, 400).X
+        X = draw(shape, 400)
         where = f"{part}, training"
         case = case_of(block, X, where)
         received = to_numpy(subject.forward(block, X, where, training=True))
         _output(where, case, received, formula.training(case), mistakes.of_training(case))
-        X = formula.draw(shape, 401, offset=3).X
+        X = draw(shape, 401) + 3
         where = f"{part}, prediction"
         case = case_of(block, X, where)
         received = to_numpy(subject.forward(block, X, where, training=False))
@@ -36,7 +34,7 @@ def modes(subject: Subject) -> str:
 def _output(part: str, case, received, expected, causes) -> None:
     shown = {"X": case.X, "moving_mean": case.mean, "moving_var": case.var}
     check_finite("the output", received, part, shown, "a division by zero. Is eps inside the root?")
-    if np.abs(received - expected).max() > 1e-3 * max(1, np.abs(expected).max()):
+    if not formula.close(received, expected, 1e-3):
         raise CheckFailed(
             part,
             "the output is wrong.",
@@ -50,14 +48,14 @@ def _output(part: str, case, received, expected, causes) -> None:
 def _trains(subject: Subject, part: str) -> None:
     """Check that gamma and beta receive their gradients."""
     block = subject.make(2, part)
-    X, dY = formula.draw(INPUTS[2], 402).X, formula.draw(INPUTS[2], 403).X
+    X, dY = draw(INPUTS[2], 402), draw(INPUTS[2], 403)
     case = case_of(block, X, part)
     Y = subject.forward(block, X, part, training=True)
     subject.guarded(lambda: Y.backward(nd.array(dY)), part)
     _, *expected = formula.gradients(case, dY)
     for name, right in zip(("gamma", "beta"), expected):
         received = to_numpy(getattr(block, name).grad())
-        if np.abs(received - right).max() > 1e-3 * max(1, np.abs(right).max()):
+        if not formula.close(received, right, 1e-3):
             raise CheckFailed(
                 part,
                 f"{name} receives a wrong gradient.",
@@ -74,7 +72,7 @@ def kept_statistics(subject: Subject) -> str:
     for num_dims, shape in INPUTS.items():
         block = subject.make(num_dims, part)
         for seed in (410, 411):
-            X = formula.draw(shape, seed).X
+            X = draw(shape, seed)
             case = case_of(block, X, part)
             subject.forward(block, X, part, training=True)
             mean, var = formula.moments(case)
@@ -88,7 +86,7 @@ def kept_statistics(subject: Subject) -> str:
                 expected = formula.moving(case, old, new)
                 _kept(part, name, case, received, expected, chain([(_NOT_KEPT, old)], causes))
         before = statistics(block, part)
-        X = formula.draw(shape, 412).X
+        X = draw(shape, 412)
         subject.forward(block, X, part, training=False)
         for name, old, received in zip(
             ("moving_mean", "moving_var"), before, statistics(block, part)
@@ -105,9 +103,7 @@ _CHANGED = "the layer changes its moving averages when predicting. Leave them al
 
 
 def _kept(part: str, name: str, case, received, expected, causes) -> None:
-    if received.shape != expected.shape or (
-        not np.abs(received - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
-    ):
+    if not formula.close(received, expected):
         raise CheckFailed(
             part,
             f"{name} is wrong after the call.",

@@ -10,7 +10,7 @@ import numpy as np
 from d2l_bn.checks import formula
 from d2l_bn.checks.calls import to_numpy
 from d2l_bn.checks.failure import CheckFailed
-from d2l_bn.checks.state import INPUTS, Subject, case_of, statistic, statistics
+from d2l_bn.checks.state import INPUTS, Subject, case_of, draw, statistic, statistics
 
 import mxnet as mx
 
@@ -22,9 +22,9 @@ def contexts(subject: Subject) -> str:
     part = "contexts"
     first, second = mx.cpu(0), mx.cpu(1)
     block = subject.make(2, part, ctx=first)
-    subject.forward(block, formula.draw(INPUTS[2], 420).X, part, training=True, ctx=first)
+    subject.forward(block, draw(INPUTS[2], 420), part, training=True, ctx=first)
     subject.guarded(lambda: block.collect_params().reset_ctx(second), part)
-    X = formula.draw(INPUTS[2], 421).X
+    X = draw(INPUTS[2], 421)
     case = case_of(block, X, part)
     Y = subject.forward(block, X, part, training=True, ctx=second)
     for name in AVERAGES:
@@ -51,7 +51,7 @@ def contexts(subject: Subject) -> str:
         AVERAGES, statistics(block, part), (case.mean, case.var), formula.moments(case)
     ):
         expected = formula.moving(case, old, new)
-        if np.abs(received - expected).max() > 1e-4 * max(1, np.abs(expected).max()):
+        if not formula.close(received, expected):
             raise CheckFailed(
                 part,
                 f"{name} loses its value on the way to {second}.",
@@ -69,14 +69,14 @@ def saving(subject: Subject) -> str:
     part = "saving and loading"
     for num_dims, shape in INPUTS.items():
         block = subject.make(num_dims, part)
-        X = formula.draw(shape, 430).X
+        X = draw(shape, 430)
         for _ in range(3):
             subject.forward(block, X, part, training=True)
         expected = to_numpy(subject.forward(block, X, part, training=False))
         loaded = subject.guarded(lambda d=num_dims, b=block: _reloaded(subject, d, b), part)
         received = to_numpy(subject.forward(loaded, X, part, training=False))
         for name, was, now in zip(AVERAGES, statistics(block, part), statistics(loaded, part)):
-            if not np.allclose(was, now, rtol=1e-5, atol=1e-6):
+            if not formula.close(now, was, 1e-5):
                 raise CheckFailed(
                     part,
                     f"{name} is lost: the loaded layer predicts something else.",
@@ -86,7 +86,7 @@ def saving(subject: Subject) -> str:
                     f'that are not trained: self.params.get("{name}", shape=shape, '
                     'init=init.Zero(), grad_req="null"), and set_data() the new value.',
                 )
-        if not np.allclose(received, expected, rtol=1e-4, atol=1e-5):
+        if not formula.close(received, expected):
             raise CheckFailed(
                 part,
                 "the loaded layer predicts something else.",
@@ -121,7 +121,7 @@ def independence(subject: Subject) -> str:
                 cause=f"{name} is made once, for the class or the module. Make it in __init__.",
             )
     before = statistics(other, part)
-    subject.forward(one, formula.draw(INPUTS[2], 440).X, part, training=True)
+    subject.forward(one, draw(INPUTS[2], 440), part, training=True)
     for name, was, now in zip(AVERAGES, before, statistics(other, part)):
         if not np.array_equal(was, now):
             raise CheckFailed(

@@ -42,7 +42,7 @@ def _gradient_of(subject: Subject, case: Case, dY, part: str, training: bool) ->
     for index, (name, expected) in enumerate(zip(("X", "gamma", "beta"), right(case, dY))):
         received = to_numpy(given[index].grad)
         check_finite(f"the gradient of {name}", received, part, shown, "a division by zero.")
-        if np.abs(received - expected).max() <= 1e-3 * max(1, np.abs(expected).max()):
+        if formula.close(received, expected, 1e-3):
             continue
         causes = _cut(case, dY) if name == "X" and training else []
         none = f"the output does not depend on {name} by operations that autograd records."
@@ -86,7 +86,7 @@ def _far_from_zero(subject: Subject, case: Case) -> None:
     if np.abs(received - expected).max() <= 0.05:  # not true of NaN
         return
     near = subject.run(case, part, train).values[0]
-    right = np.abs(near - formula.training(case)).max() <= 1e-3
+    right = formula.close(near, formula.training(case), 1e-3)
     raise CheckFailed(
         part,
         "the output is wrong in float32.",

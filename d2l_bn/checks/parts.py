@@ -76,9 +76,9 @@ def _training_output(subject: Subject, case: Case, part: str) -> None:
     result = subject.run(case, part, train, explain=lambda: _explain(subject, case, part))
     received, expected = result.values[0], formula.training(case)
     causes: Iterable = mistakes.of_training(case)
-    if np.allclose(received, formula.prediction(case), rtol=1e-4, atol=1e-4):
+    if formula.close(received, formula.prediction(case)):
         recorded = subject.run(case, part, autograd.record).values[0]
-        if np.allclose(recorded, expected, rtol=1e-4, atol=1e-4):
+        if formula.close(recorded, expected):
             causes = [(_RECORDING, received)]
     compare(part, "the output", case, received, expected, causes, TRAINING)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Mapping
 
 from d2l_bn.checks.failure import CheckFailed
@@ -31,9 +32,10 @@ def own_work(namespace_or_source: Mapping | str) -> None:
     """
     whole = isinstance(namespace_or_source, str)
     given = namespace_or_source
+    reader = _Reader()  # one for all cells, since one imports what another calls
     for source in [given] if isinstance(given, str) else _cells(given):
         try:
-            found = ready_made(source)
+            found = reader.read(source)
         except SyntaxError as error:
             if not whole:
                 continue  # such a cell never ran
@@ -65,7 +67,7 @@ def _cells(namespace: Mapping) -> list[str]:
                 own.append(f"from {value.__module__} import {value.__name__}")
                 continue
             try:
-                own.append(inspect.cleandoc("\n" + inspect.getsource(value)))
+                own.append(textwrap.dedent(inspect.getsource(value)))
             except (OSError, TypeError):
                 continue
     return own
@@ -79,12 +81,7 @@ def ready_made(source: str) -> list[tuple[int, str]]:
     SyntaxError
         If the source is not Python.
     """
-    if source.lstrip().startswith("%%"):
-        return []
-    source = re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
-    reader = _Reader()
-    reader.visit(ast.parse(source))
-    return sorted(reader.found)
+    return _Reader().read(source)
 
 
 class _Reader(ast.NodeVisitor):
@@ -94,6 +91,15 @@ class _Reader(ast.NodeVisitor):
         self.paths: dict[str, str] = {}
         self.texts: dict[str, str] = {}
         self.found: set[tuple[int, str]] = set()
+
+    def read(self, source: str) -> list[tuple[int, str]]:
+        """Return (line, name) of what one more source uses, knowing those before."""
+        if source.lstrip().startswith("%%"):
+            return []
+        source = re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
+        self.found = set()
+        self.visit(ast.parse(source))
+        return sorted(self.found)
 
     def visit_Import(self, node: ast.Import) -> None:
         for name in node.names:

@@ -78,6 +78,11 @@ class Subject(NamedTuple):
         return Y
 
 
+def draw(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Draw an input with one digit after the point, which is easy to read."""
+    return np.round(formula.draw(shape, seed).X, 1)
+
+
 def statistic(layer, name: str, part: str, ctx=None) -> nd.NDArray:
     """Return a moving average of a layer, whether it is an NDArray or a parameter."""
     value = getattr(layer, name, None)

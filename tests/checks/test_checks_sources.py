@@ -86,6 +86,8 @@ def test_a_notebooks_namespace_is_read_by_its_cells():
     with pytest.raises(checks.CheckFailed, match=r"mxnet\.nd\.BatchNorm|nd\.BatchNorm"):
         checks.own_work({"In": cells})
     checks.own_work({"In": cells[:3]})
+    with pytest.raises(checks.CheckFailed, match=r"your code uses d2l_bn\.batch_norm"):
+        checks.own_work({"In": ["import d2l_bn as d", "Y = d.batch_norm(X)"]})
 
 
 def test_a_namespace_without_cells_is_read_by_its_functions():
