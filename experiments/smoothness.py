@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 import d2l_bn
+from d2l_bn.batches import batch_count
 from d2l_bn.epoch import evaluate, softmax_cross_entropy
 from d2l_bn.settings import NORMS
 from experiments import parts
@@ -49,7 +50,7 @@ def run_noisy(norm: str, seed: int, epochs: int = EPOCHS):
     net = parts.initialized(d2l_bn.lenet(kind), dataset, seed)
     optimizer = parts.trainer(net, LR)
     batches = parts.endless(dataset, BATCH, seed)
-    steps = parts.batch_count(len(dataset.train_images), BATCH)
+    steps = batch_count(len(dataset.train_images), BATCH)
     for epoch in range(1, epochs + 1):
         losses = [parts.step(net, optimizer, *next(batches)).mean() for _ in range(steps)]
         test = parts.batches(dataset.test_images, dataset.test_labels, 1000)
