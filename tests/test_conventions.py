@@ -70,6 +70,24 @@ def test_markdown_has_every_row_and_cell():
     assert lines[2] == "| the source | " + " | ".join(EXPECTED["the source"]) + " |"
 
 
+def test_markdown_of_some_columns_and_of_numbers():
+    rows = [{"layer": "one", "Y": 0.00123, "why": "eps"}, {"layer": "two", "Y": None, "why": ""}]
+    assert conventions.markdown(rows, ["layer", "Y"]).splitlines() == [
+        "| layer | Y |", "| --- | --- |", "| one | 0.0012 |", "| two | - |",
+    ]  # fmt: skip
+
+
+def test_differences_has_a_row_for_each_layer_and_input():
+    expected = [
+        (layer.name, kind)
+        for layer in all_layers()
+        for kind in (["dense, images"] if missing(layer) else ["dense", "images"])
+    ]
+    rows = parity.differences()
+    assert [(row["layer"], row["input"]) for row in rows] == expected
+    assert len({tuple(row) for row in rows}) == 1  # the same columns everywhere
+
+
 def test_without_the_framework_the_row_says_so(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     layer = all_layers()[-1]

@@ -41,6 +41,26 @@ def test_the_two_ends():
     assert Y.asnumpy().tolist() == np.zeros((3, 4)).tolist()
 
 
+def test_the_gradient_at_the_two_ends():
+    x = nd.ones((3, 4))
+    x.attach_grad()
+    for p, expected in ((0, 2.0), (1, 0.0)):
+        with autograd.record():
+            Y = d2l_bn.dropout(x, p) * 2
+        Y.backward()
+        assert x.grad.asnumpy().tolist() == np.full((3, 4), expected).tolist()
+
+
+def test_the_layer_follows_autograd_as_batch_norm_does():
+    layer = d2l_bn.Dropout(0.5)
+    assert layer(X) is X
+    with autograd.record():
+        dropped = (layer(X) == 0).mean().asscalar()
+    assert dropped == pytest.approx(0.5, abs=0.02)
+    with autograd.record(train_mode=False):
+        assert layer(X) is X
+
+
 def test_the_gradient_is_dropped_and_scaled_alike():
     x = X.copy()
     x.attach_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 from in_tensorflow.layers import Layer, all_layers, missing
@@ -24,11 +25,23 @@ def table(layers: Optional[list[Layer]] = None) -> list[dict[str, str]]:
     return [row(layer) for layer in (all_layers() if layers is None else layers)]
 
 
-def markdown(rows: Optional[list[dict[str, str]]] = None) -> str:
-    """Return rows of dicts, by default `table()`, as a Markdown table."""
+def markdown(rows: Optional[list[dict]] = None, columns: Optional[Sequence[str]] = None) -> str:
+    """Return rows of dicts, by default `table()`, as a Markdown table of all or some columns.
+
+    It also serves `parity.differences` and `dropout.defaults`.
+    """
     rows = table() if rows is None else rows
-    lines = [tuple(rows[0]), ("---",) * len(rows[0]), *(tuple(cells.values()) for cells in rows)]
+    columns = tuple(rows[0]) if columns is None else tuple(columns)
+    lines = [columns, ("---",) * len(columns)]
+    lines += [tuple(in_a_cell(row[column]) for column in columns) for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def in_a_cell(value: str | float | None) -> str:
+    """Text as it is, a number by its size, and a dash where there is none."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.2g}"
 
 
 def row(layer: Layer) -> dict[str, str]:

@@ -73,7 +73,8 @@ def missing(layer: Layer) -> str:
     """Why the layer can't be run here, or an empty string."""
     needed = [layer.framework] if layer.framework != "slim" else ["TensorFlow", "slim"]
     absent = [name for name in needed if importlib.util.find_spec(MODULES[name]) is None]
-    return f"{' and '.join(absent)} is not installed" if absent else ""
+    verb = "is" if len(absent) == 1 else "are"
+    return f"{' and '.join(absent)} {verb} not installed" if absent else ""
 
 
 def make_case(shape: tuple[int, ...], seed: int = 0, mean: float = 3.0, std: float = 2.0) -> Case:
