@@ -7,6 +7,7 @@ import sys
 
 from tqdm import tqdm
 
+from d2l_bn.allocator import keep_memory
 from experiments import covariate_shift, cure, dropout_shift, folding, signals, smoothness, sweeps
 from experiments.tables import fill, missing
 
@@ -32,6 +33,7 @@ def main() -> int:
     unknown = [name for name in names if name not in EXPERIMENTS]
     if unknown:
         parser.error(f"{unknown[0]} is none of {', '.join(EXPERIMENTS)}")
+    keep_memory()
     try:
         for name in names:
             run(name)

@@ -27,11 +27,11 @@ def images(name: str) -> Dataset:
 
 def dense_sigmoid_net(norm: str, hidden: int, layers: int, weights: float) -> nn.Sequential:
     """Dense layers with sigmoids and Gaussian initial weights, normalized before each sigmoid."""
-    net = nn.Sequential()
+    net, kind = nn.Sequential(), NORMS[norm]
     for _ in range(layers):
         net.add(nn.Dense(hidden, weight_initializer=mx.init.Normal(weights)))
-        if NORMS[norm] is not None:
-            net.add(NORMS[norm](hidden, 2))
+        if kind is not None:
+            net.add(kind(hidden, 2))
         net.add(nn.Activation("sigmoid"))
     net.add(nn.Dense(10, weight_initializer=mx.init.Normal(weights)))
     return net

@@ -107,11 +107,11 @@ def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250
     mx.random.seed(seed)
     X, truth = nd.random.normal(shape=(SAMPLES, WIDTH)), nd.random.normal(shape=(WIDTH, WIDTH))
     targets = nd.dot(X, truth)
-    net = nn.Sequential()
+    net, kind = nn.Sequential(), NORMS[norm]
     for _ in range(DEPTH):
         net.add(nn.Dense(WIDTH))
-        if NORMS[norm] is not None:
-            net.add(NORMS[norm](WIDTH, 2))
+        if kind is not None:
+            net.add(kind(WIDTH, 2))
     net.initialize(mx.init.Xavier())
     net(X)
     optimizer = parts.trainer(net, LINEAR_LR)
