@@ -80,7 +80,7 @@ class Subject(NamedTuple):
         shown = inputs(case, *case._fields)
         result = guarded(call, part, allow_library=self.allow_library, given=shown, explain=explain)
         arrays = three_values(result, part, NAMES)
-        check_untouched(case, given, mode is train, part, dtype)
+        check_untouched(case, given, mode in (train, autograd.record), part, dtype)
         check_shape("Y", arrays[0], case.X.shape, part, shown)
         return Result(arrays, tuple(to_numpy(array) for array in arrays), given)
 

@@ -7,6 +7,7 @@ import sys
 from types import CodeType
 
 from d2l_bn import layer, normalization
+from d2l_bn.checks import formula
 
 import mxnet as mx
 from mxnet import gluon
@@ -27,7 +28,11 @@ OPERATORS = (
     "layer_norm",
 )
 
-ANSWERS = {normalization.__file__: "d2l_bn.batch_norm", layer.__file__: "d2l_bn.BatchNorm"}
+ANSWERS = {
+    normalization.__file__: "d2l_bn.batch_norm",
+    layer.__file__: "d2l_bn.BatchNorm",
+    formula.__file__: "d2l_bn.checks.formula",
+}
 
 
 class Watch:

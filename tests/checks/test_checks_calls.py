@@ -187,6 +187,16 @@ def test_the_library_is_noticed_in_a_layer_and_in_a_gradient():
     checks.backward(borrowed, allow_library=True)
 
 
+def test_the_checks_own_reference_is_noticed():
+    def borrowed(dY, X, gamma, eps):
+        from d2l_bn.checks import formula
+
+        case = formula.make(X, gamma=gamma, eps=eps)
+        return formula.gradients(case, dY)
+
+    assert "d2l_bn.checks.formula" in fails(borrowed, check=checks.backward).property
+
+
 def test_a_profiler_is_given_back():
     def profiler(*_):
         pass
