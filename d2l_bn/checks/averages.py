@@ -107,7 +107,7 @@ def of_prediction(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     X, gamma, beta = case.X, case.gamma, case.beta
     yield (
         "you normalize with the mean and the variance of the batch. When predicting, use "
-        "moving_mean and moving_var; autograd.is_training() tells the mode.",
+        "moving_mean and moving_var; autograd.is_training(), with its parentheses, tells the mode.",
         training(case),
     )
     yield (

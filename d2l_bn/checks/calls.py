@@ -18,6 +18,10 @@ import mxnet as mx
 from mxnet import nd
 
 _LIBRARIES = (Path(mx.__file__).parent, Path(np.__file__).parent, Path(__file__).parents[1])
+_ONE_BRANCH = (
+    "a name gets its value in one branch only. It needs one for dense input and for images, in "
+    "training and in prediction mode."
+)
 _HINTS = (
     (
         "broadcast",
@@ -41,6 +45,25 @@ _HINTS = (
     (
         "has not been initialized",
         "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
+    ),
+    (
+        "where it is not associated",
+        _ONE_BRANCH,
+    ),
+    (
+        "referenced before assignment",
+        _ONE_BRANCH,
+    ),
+    ("is not defined", "a name is misspelled, or the cell that defines it did not run."),
+    ("maximum recursion depth", "a function calls itself without end."),
+    (
+        "'_params'",
+        "a Block has to be set up before its parameters: begin __init__ with "
+        "super().__init__(**kwargs).",
+    ),
+    (
+        "Parameter'> not supported",
+        "a Parameter is used as an array. Take its array: self.gamma.data(X.context).",
     ),
     ("positional argument", "a function is called with more or fewer arguments than it takes."),
 )
@@ -94,7 +117,12 @@ def _where(error: BaseException) -> str:
 
 
 def _hint(error: BaseException) -> str:
-    return next((cause for text, cause in _HINTS if text in _words(error)), "")
+    for text, cause in _HINTS:
+        if text in _words(error):
+            return cause
+    if re.search(r"\bnp\.", _where(error)):
+        return "a NumPy function gets an NDArray. Use MXNet's: nd.sqrt(X), X.mean(axis=0)."
+    return ""
 
 
 def three_values(result, part: str, names: tuple[str, str, str], arrays=nd.NDArray) -> tuple:

@@ -77,7 +77,8 @@ def _compare(subject: Subject, part: str, index: int, causes: Callable) -> str:
     name = NAMES[index]
     for case, dY in _cases():
         shown = {"dY": dY, "X": case.X, "gamma": case.gamma.reshape(-1), "eps": case.eps}
-        value = _call(subject, case, dY, part, shown)[index]
+        values = _call(subject, case, dY, part, shown)
+        value = values[index]
         expected = formula.gradients(case, dY)[index]
         if index:
             expected = expected.reshape(-1)
@@ -88,8 +89,7 @@ def _compare(subject: Subject, part: str, index: int, causes: Callable) -> str:
                 input=shown,
                 expected=str(expected.shape),
                 received=str(value.shape),
-                cause=f"{name} has one value for each of {'X' if index == 0 else name[1:]}"
-                + (". A sum over axis 0 is missing or goes over another axis." if index else "."),
+                cause=_of_shape(name, value.shape == case.X.shape != values[0].shape),
             )
         received = value.reshape(expected.shape)
         check_finite(name, received, part, shown, "a division by zero. Is eps inside the root?")
@@ -105,15 +105,37 @@ def _compare(subject: Subject, part: str, index: int, causes: Callable) -> str:
     return part
 
 
-def _property(name: str, dX: np.ndarray, case: Case) -> str:
-    """Return a property of dX that does not hold: shifting a feature does not change the output."""
-    sums = dX.sum(0)
-    if name != "dX" or np.abs(sums).max() <= 1e-3 * max(1, np.abs(dX).max()):
-        return ""
+def _of_shape(name: str, other_order: bool) -> str:
+    if other_order:
+        return "the order is another one: return dX, dgamma, dbeta."
+    if name == "dX":
+        return "dX has one value for each value of X. The sums over the batch stand inside it."
     return (
-        "not one of the known mistakes. Shifting a feature changes no output, so each column of dX "
-        f"sums to 0; yours sum to {np.round(sums, 3).tolist()}. The path through the mean counts."
+        f"{name} has one value for each feature, as {name[1:]} has. A sum over axis 0 is missing "
+        "or goes over another axis."
     )
+
+
+def _property(name: str, dX: np.ndarray, case: Case) -> str:
+    """Return a property of dX that does not hold, to say where to look."""
+    if name != "dX":
+        return ""
+    unknown = "not one of the known mistakes."
+    mean, var = formula.moments(case)
+    sums = dX.sum(0)
+    if not formula.close(sums, 0 * sums, 1e-3):
+        return (
+            f"{unknown} Shifting a feature changes no output, so each column of dX sums to 0; "
+            f"yours sum to {np.round(sums, 3).tolist()}. Look at the path through the mean."
+        )
+    sums = (dX * (case.X - mean) / np.sqrt(var + case.eps)).sum(0)
+    if case.eps < 1e-4 and not formula.close(sums, 0 * sums, 1e-3):
+        return (
+            f"{unknown} Stretching a feature changes no output, but for eps, so each column of "
+            f"dX * X_hat sums to 0; yours sum to {np.round(sums, 3).tolist()}. Look at the path "
+            "through the variance."
+        )
+    return f"{unknown} Both paths fit. Look at the factors: gamma, the standard deviation, m."
 
 
 def _call(subject: Subject, case: Case, dY, part: str, shown) -> tuple[np.ndarray, ...]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from itertools import chain
 
+import numpy as np
+
 from d2l_bn.checks import averages, formula, mistakes
 from d2l_bn.checks.calls import check_finite, to_numpy
 from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.formula import Case
 from d2l_bn.checks.state import INPUTS, Subject, case_of, draw, statistics
 
 from mxnet import nd
@@ -21,17 +24,19 @@ def modes(subject: Subject) -> str:
         where = f"{part}, training"
         case = case_of(block, X, where)
         received = to_numpy(subject.forward(block, X, where, training=True))
-        _output(where, case, received, formula.training(case), mistakes.of_training(case))
+        _output(where, case, received, True)
         X = draw(shape, 401) + 3
         where = f"{part}, prediction"
         case = case_of(block, X, where)
         received = to_numpy(subject.forward(block, X, where, training=False))
-        _output(where, case, received, formula.prediction(case), averages.of_prediction(case))
+        _output(where, case, received, False)
     _trains(subject, part)
     return part
 
 
-def _output(part: str, case, received, expected, causes) -> None:
+def _output(part: str, case: Case, received: np.ndarray, training: bool) -> None:
+    expected = formula.training(case) if training else formula.prediction(case)
+    causes = mistakes.of_training(case) if training else averages.of_prediction(case)
     shown = {"X": case.X, "moving_mean": case.mean, "moving_var": case.var}
     check_finite("the output", received, part, shown, "a division by zero. Is eps inside the root?")
     if not formula.close(received, expected, 1e-3):
@@ -41,8 +46,15 @@ def _output(part: str, case, received, expected, causes) -> None:
             input=shown,
             expected=expected,
             received=received,
-            cause=mistakes.find(causes, received, expected),
+            cause=mistakes.find(chain(causes, _other_eps(case, training)), received, expected),
         )
+
+
+def _other_eps(case: Case, training: bool):
+    """Yield the output with other values of eps, each with its cause."""
+    right = formula.training if training else formula.prediction
+    for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8):
+        yield f"your layer uses eps = {eps:g}. Here it is 1e-5.", right(case._replace(eps=eps))
 
 
 def _trains(subject: Subject, part: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from d2l_bn.checks.axes import of_axes
 from d2l_bn.checks.formula import Case, moments, moving, output
 
 
@@ -34,7 +35,7 @@ def of_training(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     X, gamma, beta, eps, n = case.X, case.gamma, case.beta, case.eps, case.size
     mean, var = moments(case)
     D = X - mean
-    yield from _of_axes(case)
+    yield from of_axes(case)
     yield (
         "your variance divides by n - 1. Batch normalization divides by n, the number of values "
         "of a channel: ((X - mean) ** 2).mean(...).",
@@ -62,6 +63,23 @@ def of_training(case: Case) -> Iterator[tuple[str, np.ndarray]]:
         gamma * D * np.sqrt(var + eps) + beta,
     )
     yield (
+        "the mean is added. Subtract it: X - mean.",
+        gamma * (X + mean) / np.sqrt(var + eps) + beta,
+    )
+    yield (
+        "your variance is the mean of |X - mean|. Square the differences: ((X - mean) ** 2).",
+        output(case, mean, np.abs(D).mean(case.axes, keepdims=True)),
+    )
+    yield (
+        "your variance is divided by n twice: mean() has done it already.",
+        output(case, mean, var / n),
+    )
+    low, high = X.min(case.axes, keepdims=True), X.max(case.axes, keepdims=True)
+    yield (
+        "you scale X to the range 0 to 1. Subtract the mean and divide by the standard deviation.",
+        gamma * (X - low) / (high - low + eps) + beta,
+    )
+    yield (
         "you normalize with the moving averages in training mode. Use the mean and the variance "
         "of the batch while autograd.is_training() is True.",
         output(case, case.mean, case.var),
@@ -72,73 +90,6 @@ def of_training(case: Case) -> Iterator[tuple[str, np.ndarray]]:
         output(case, moving(case, case.mean, mean), moving(case, case.var, var)),
     )
     yield from of_scale(case, mean, var)
-
-
-def _of_axes(case: Case) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the mistakes in the choice and the shape of what is averaged."""
-    X = case.X
-    rows, columns = X.shape[0], X.shape[-1]
-    if X.ndim == 2:
-        right = "Average over the batch, axis 0: one mean for each feature."
-        yield f"you average over axis 1, the features of each example. {right}", _over(case, (1,))
-        yield f"you average over all values at once. {right}", _over(case, (0, 1))
-        if rows == columns:
-            mean = X.mean(1)
-            for var in (X.var(1), ((X - mean) ** 2).mean(1)):
-                yield (
-                    "you average over axis 1, and without keepdims the result is then spread over "
-                    f"the wrong axis. {right}",
-                    output(case, mean, var),
-                )
-            turned = case._replace(gamma=case.gamma.T, beta=case.beta.T)
-            yield _TURNED, output(turned, *moments(case))
-            mean, var = moments(case)
-            yield _TURNED_STATISTICS, output(case, mean.T, var.T)
-        return
-    right = "Average over axes (0, 2, 3): one mean for each channel."
-    for axes, words in (
-        ((0,), "axis 0 alone, so that each pixel has a mean of its own"),
-        ((2, 3), "axes (2, 3) alone, so that each image has a mean of its own"),
-        ((1, 2, 3), "axes (1, 2, 3), which is layer normalization"),
-        ((1,), "axis 1, the channels"),
-        ((0, 1), "axes (0, 1)"),
-        ((0, 1, 2), "axes (0, 1, 2), as if the channels were last (they are axis 1 in MXNet)"),
-        ((0, 1, 2, 3), "all values at once"),
-        ((0, 2), "axes (0, 2) and forget axis 3"),
-        ((0, 3), "axes (0, 3) and forget axis 2"),
-    ):
-        yield f"you average over {words}. {right}", _over(case, axes)
-    if X.shape[1] == columns:
-        mean = X.mean(case.axes)
-        for var in (X.var(case.axes), ((X - mean) ** 2).mean(case.axes)):
-            yield KEEPDIMS, output(case, mean, var)
-    flat = X.reshape(-1, X.shape[1])
-    flat = (flat - flat.mean(0)) / np.sqrt(flat.var(0) + case.eps)
-    yield FLATTENED, case.gamma * flat.reshape(X.shape) + case.beta
-    yield FLATTENED, (case.gamma.reshape(-1) * flat + case.beta.reshape(-1)).reshape(X.shape)
-
-
-KEEPDIMS = (
-    "your mean and variance have shape (channels,), so they are lined up with the last axis of X, "
-    "the width. Keep the averaged axes: X.mean(axis=(0, 2, 3), keepdims=True)."
-)
-FLATTENED = (
-    "X.reshape((-1, channels)) mixes the channels, since they are axis 1, not the last. Move them "
-    "last before you flatten, X.transpose((0, 2, 3, 1)), and back afterwards."
-)
-_TURNED = (
-    "gamma and beta are spread over the examples, not over the features. They belong to axis 1: "
-    "leave their shape (1, features) as it is."
-)
-_TURNED_STATISTICS = (
-    "your mean and variance are spread over the examples, not over the features. It shows because "
-    "here are as many examples as features. Keep them in shape (1, features)."
-)
-
-
-def _over(case: Case, axes: tuple[int, ...]) -> np.ndarray:
-    """Return the output when the averages are taken over these axes."""
-    return output(case, case.X.mean(axes, keepdims=True), case.X.var(axes, keepdims=True))
 
 
 def of_scale(case: Case, mean, var) -> Iterator[tuple[str, np.ndarray]]:

@@ -120,7 +120,7 @@ def test_dX_that_does_not_sum_to_zero_is_told():
         return dX + 0.5, dgamma, dbeta
 
     failed = fails(shifted, check=checks.backward)
-    assert "each column of dX sums to 0; yours sum to [1.5, 1.5]" in failed.cause
+    assert "so each column of dX sums to 0; yours sum to [1.5, 1.5]" in failed.cause
 
 
 def test_backward_leaves_its_arguments():

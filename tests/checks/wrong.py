@@ -217,6 +217,38 @@ OF_FUNCTION = {
     "nothing returned": wrong(RETURN, "pass", "dense", "return statement is missing"),
     "one value returned": wrong(RETURN, "return Y", "dense", "not all results are returned"),
     "NumPy returned": wrong(RETURN, RETURN.replace("Y", "Y.asnumpy()"), "dense", "outside of MXN"),
+    "mean added": wrong("(X - mean) / nd", "(X + mean) / nd", "dense", "the mean is added"),
+    "absolute deviation": wrong(
+        VAR, "nd.abs(X - mean).mean(axis=axis, keepdims=True)", "dense", "|X - mean|"
+    ),
+    "divided twice": wrong(VAR, VAR + " / n", "dense", "divided by n twice"),
+    "one mean for all": wrong(
+        "mean = X.mean(axis=axis, keepdims=True)", "mean = X.mean()", "dense", "mean is one number"
+    ),
+    "range": wrong(
+        NORMALIZED,
+        "(X - X.min(axis=axis, keepdims=True)) / (X.max(axis=axis, keepdims=True) "
+        "- X.min(axis=axis, keepdims=True) + eps)",
+        "dense",
+        "the range 0 to 1",
+    ),
+    "NumPy's root": wrong("nd.sqrt(var", "np.sqrt(var", "dense", "a NumPy function gets"),
+    "misspelled": wrong("autograd.is", "autogad.is", "dense", "a name is misspelled"),
+    "calls itself": wrong(
+        "    axis",
+        "    return batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum)\n    axis",
+        "dense",
+        "calls itself",
+    ),
+    "images forgotten": wrong(
+        "        mean = X", "        if X.ndim == 2: mean = X", "images", "in one branch only"
+    ),
+    "in place while recording": wrong(
+        MEAN,
+        "moving_mean *= momentum\n        moving_mean += (1 - momentum) * mean",
+        "gradient",
+        "autograd forbids changing an array in place",
+    ),
     "keepdims missing": wrong(
         "keepdims=True", "keepdims=X.ndim == 2", "images", "lined up with the last axis"
     ),
@@ -430,6 +462,13 @@ OF_LAYER = {
         "the mean and the variance of the batch",
         LAYER,
     ),
+    "not set up": wrong(
+        "        super().__init__(**kwargs)\n", "", "parameters", "begin __init__ with", LAYER
+    ),
+    "a parameter as an array": wrong(
+        "self.gamma.data(X.context)", "self.gamma", "modes", "used as an array", LAYER
+    ),
+    "another eps": wrong("1e-5", "1e-3", "modes", "your layer uses eps = 0.001", LAYER),
     "statistics discarded": wrong(KEEP, "", "statistics", "are not kept", LAYER),
     "another momentum": wrong(", 0.9)", ", 0.1)", "statistics", "momentum is reversed", LAYER),
     "kept when predicting": wrong(
@@ -520,6 +559,14 @@ OF_BACKWARD = {
         "X_hat before": (BY_VAR, BY_VAR[8:], "input", "X_hat is missing in the path"),
         "nothing normalized": (DX, "gamma * dY", "input", "dX is gamma * dY"),
         "factor 2": (INNER, "dY - by_mean - by_var / 2", "input", "the factor 2"),
-        "shape": (DX, "(" + DX + ").sum(axis=0)", "input", "one value for each of X"),
+        "another order": ("return dX, dgamma, dbeta", "return dgamma, dbeta, dX", "beta", "order"),
+        "std cubed": ("gamma / std *", "gamma / std**3 *", "input", "Look at the factors"),
+        "variance path halved": (
+            "X_hat).sum(axis=0) / m",
+            "X_hat).sum(axis=0) / 3 / m",
+            "input",
+            "dX * X_hat",
+        ),
+        "shape": (DX, "(" + DX + ").sum(axis=0)", "input", "dX has one value for each value"),
     }.items()
 }
