@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import warnings
 
 import correct
@@ -21,21 +24,28 @@ ALL = {
 each_wrong = pytest.mark.parametrize("solution", list(ALL.values()), ids=["/".join(k) for k in ALL])
 
 
-def failure(solution):
-    """Return how a wrong solution fails when everything is checked."""
-    with warnings.catch_warnings():
+@functools.cache
+def outcome(solution):
+    """Return how a wrong solution fails when everything is checked, and what is printed before."""
+    printed = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
         warnings.simplefilter("ignore", UserWarning)  # Gluon's, on a parameter made once for all
         with pytest.raises(checks.CheckFailed) as caught:
             solution.check()
-    return caught.value
+    return caught.value, printed.getvalue()
+
+
+def failure(solution):
+    """Return how a wrong solution fails when everything is checked."""
+    return outcome(solution)[0]
 
 
 @each_wrong
-def test_wrong_solution_is_caught_with_its_cause(solution, capsys):
-    failed = failure(solution)
+def test_wrong_solution_is_caught_with_its_cause(solution):
+    failed, printed = outcome(solution)
     assert solution.cause in failed.cause, str(failed)
     # What is checked before is right, so the student is told of this mistake and of no other.
-    assert len(capsys.readouterr().out.splitlines()) == PARTS[solution.right].index(solution.part)
+    assert len(printed.splitlines()) == PARTS[solution.right].index(solution.part)
 
 
 OF_BATCH_NORM = "dense", "images", "statistics", "prediction", "gradient", "precision", "shapes"
