@@ -11,7 +11,7 @@ from d2l_bn.checks.choose import run_parts
 from d2l_bn.checks.failure import CheckFailed, kind
 from d2l_bn.checks.layer_modes import kept_statistics, modes
 from d2l_bn.checks.layer_state import contexts, independence, saving
-from d2l_bn.checks.state import SHAPES, Subject, statistic
+from d2l_bn.checks.state import Subject, statistic
 
 from mxnet import gluon
 
@@ -49,32 +49,11 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None
 
 def _parameters(subject: Subject) -> str:
     part = "parameters"
-    for num_dims, shape in SHAPES.items():
-        block = subject.make(num_dims, part)
-        given = {"num_features": 3, "num_dims": num_dims}
+    for shape in ((1, 3), (1, 3, 1, 1), (1, 5), (1, 5, 1, 1)):
+        given = {"num_features": shape[1], "num_dims": len(shape)}
+        block = subject.make(len(shape), part, num_features=shape[1])
         for name, start in (("gamma", 1.0), ("beta", 0.0)):
-            value = getattr(block, name, None)
-            registered = value is not None and any(
-                value is p for p in block.collect_params().values()
-            )
-            if not isinstance(value, gluon.Parameter) or not registered:
-                raise CheckFailed(
-                    part,
-                    f"{name} is not one of the layer's parameters.",
-                    input=given,
-                    expected=f"a Parameter in collect_params(), as self.{name}",
-                    received=f"self.{name} is {kind(value)}",
-                    cause=f"a trainer sees registered parameters only. Make it with "
-                    f'self.{name} = self.params.get("{name}", shape=shape, init=...).',
-                )
-            if value.grad_req == "null":
-                raise CheckFailed(
-                    part,
-                    f"{name} is not trained.",
-                    expected='grad_req "write"',
-                    received='grad_req "null"',
-                    cause=f'{name} was made with grad_req="null" or get_constant. Leave that out.',
-                )
+            value = _registered(block, name, part, given)
             _start(part, name, to_numpy(value.data()), shape, (start,), given)
         for name, starts in (("moving_mean", (0.0,)), ("moving_var", (0.0, 1.0))):
             kept = getattr(block, name, None)
@@ -91,6 +70,38 @@ def _parameters(subject: Subject) -> str:
     return part
 
 
+def _registered(block, name: str, part: str, given) -> gluon.Parameter:
+    """Return gamma or beta, which a trainer must find and change."""
+    value = getattr(block, name, None)
+    registered = block.collect_params().values()
+    if value is None or not any(value is parameter for parameter in registered):
+        raise CheckFailed(
+            part,
+            f"{name} is not one of the layer's parameters.",
+            input=given,
+            expected=f"a Parameter in collect_params(), as self.{name}",
+            received=f"self.{name} is {kind(value)}",
+            cause=f"a trainer sees registered parameters only. Make it with "
+            f'self.{name} = self.params.get("{name}", shape=shape, init=...).',
+        )
+    if value.grad_req == "null":
+        raise CheckFailed(
+            part,
+            f"{name} is not trained.",
+            expected='grad_req "write"',
+            received='grad_req "null"',
+            cause=f'{name} was made with grad_req="null" or get_constant. Leave that out.',
+        )
+    return value
+
+
+_SHAPE = (
+    "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for num_dims 4, so "
+    "that it broadcasts."
+)
+_FEATURES = "there is one value for each feature. Use the argument num_features."
+
+
 def _start(part: str, name: str, value, shape, starts, given) -> None:
     """Check the shape and the value after initialize()."""
     if value.shape != shape:
@@ -100,8 +111,7 @@ def _start(part: str, name: str, value, shape, starts, given) -> None:
             input=given,
             expected=str(shape),
             received=str(value.shape),
-            cause="the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for "
-            "num_dims 4, so that it broadcasts.",
+            cause=_SHAPE if value.size == shape[1] else _FEATURES,
         )
     if not any(np.array_equal(value, np.full(shape, start)) for start in starts):
         raise CheckFailed(

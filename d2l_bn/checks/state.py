@@ -14,7 +14,6 @@ from d2l_bn.checks.formula import Case
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
-SHAPES = {2: (1, 3), 4: (1, 3, 1, 1)}
 INPUTS = {2: (5, 3), 4: (4, 3, 2, 2)}
 
 
@@ -28,16 +27,16 @@ class Subject(NamedTuple):
         """Return ``call()``, with its exceptions in words."""
         return guarded(call, part, allow_library=self.allow_library, given=given)
 
-    def make(self, num_dims: int, part: str, ctx=None):
-        """Return a new layer for three features, initialized."""
+    def make(self, num_dims: int, part: str, *, num_features: int = 3, ctx=None):
+        """Return a new layer, initialized."""
 
         def call():
-            layer = self.candidate(3, num_dims)
+            layer = self.candidate(num_features, num_dims)
             if isinstance(layer, gluon.Block):
                 layer.initialize(ctx=ctx or mx.cpu())
             return layer
 
-        layer = self.guarded(call, part, {"num_features": 3, "num_dims": num_dims})
+        layer = self.guarded(call, part, {"num_features": num_features, "num_dims": num_dims})
         if not isinstance(layer, gluon.Block):
             raise CheckFailed(
                 part,

@@ -446,6 +446,13 @@ OF_LAYER = {
     "one shape for both": wrong(
         "if num_dims == 2 else (1, num_features, 1, 1)", "", "parameters", "num_dims 4", LAYER
     ),
+    "as many features as in the example": wrong(
+        "shape = (1, num_features) if",
+        "shape = (1, 3) if",
+        "parameters",
+        "argument num_features",
+        PLAIN,
+    ),
     "no statistics": wrong(STATISTICS, "", "parameters", "__init__ does not set", PLAIN),
     "three values": wrong("return Y", "return Y, mean, var", "modes", "all three values", LAYER),
     "gamma frozen": wrong(
@@ -517,8 +524,8 @@ OF_LAYER = {
             ("class", "GAMMA = {}\nclass"),
             (
                 GAMMA,
-                f"GAMMA.setdefault(num_dims, {GAMMA})\n"
-                '        self.params.update({"gamma": GAMMA[num_dims]})',
+                f"GAMMA.setdefault(shape, {GAMMA})\n"
+                '        self.params.update({"gamma": GAMMA[shape]})',
             ),
         ),
         "independence",
