@@ -1,0 +1,215 @@
+"""The tables of the experiments as figures; chapter 6 shows them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from d2l_bn.plot import COLOURS, MARKERS, new_figure
+
+LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}
+HATCHES = ("", "////", "....")  # bands are told apart in grey print too
+
+
+def select(rows: list[dict], **values) -> list[dict]:
+    """The rows that have these values."""
+    return [row for row in rows if values.items() <= row.items()]
+
+
+def by_seed(rows: list[dict], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
+    """The values of `x`, and a matrix of `y`: a line for each seed."""
+    places = sorted({row[x] for row in rows})
+    seeds = sorted({row["seed"] for row in rows})
+    found = {(row["seed"], row[x]): row[y] for row in rows}
+    values = [[found[seed, place] for place in places] for seed in seeds]
+    return np.array(places), np.array(values, float)
+
+
+def mean_and_range(axes, rows: list[dict], x: str, y: str, number: int, label: str) -> None:
+    """A line for the mean over the seeds, and a band from the least to the greatest."""
+    places, values = by_seed(rows, x, y)
+    look = dict(color=COLOURS[number], label=label, marker=MARKERS[number], ms=4)
+    axes.plot(places, values.mean(axis=0), markevery=max(1, len(places) // 10), **look)
+    axes.fill_between(places, values.min(axis=0), values.max(axis=0), **band(number))
+
+
+def band(number: int) -> dict:
+    """The look of a band."""
+    return dict(color=COLOURS[number], alpha=0.25, hatch=HATCHES[number], lw=0)
+
+
+def cure(rows: list[dict]):
+    """Test accuracy each epoch, with the moving averages and with statistics measured anew."""
+    figure, grid = new_figure(1, 3, size=(9, 3.6), sharey=True)
+    for axes, recipe in zip(grid, ("source", "source, cosine", "default")):
+        chosen = select(rows, recipe=recipe)
+        mean_and_range(axes, chosen, "epoch", "test_accuracy", 1, "moving averages")
+        mean_and_range(axes, chosen, "epoch", "recalibrated_accuracy", 0, "measured anew")
+        axes.set(title=recipe, xlabel="epoch", xticks=(1, 4, 7, 10))
+    grid[0].set(ylabel="test accuracy")
+    grid[2].legend(loc="lower right")
+    return figure
+
+
+def covariate_shift(rows: list[dict]):
+    """Test accuracy over the steps, and the percentiles of one unit's input for seed 0."""
+    figure, grid = new_figure(1, 3, size=(9, 3.6))
+    for number, norm in enumerate(("scratch", "none")):
+        chosen = select(rows, norm=norm)
+        mean_and_range(grid[0], chosen, "step", "test_accuracy", number, LABELS[norm])
+        for percent, style in ((85, "--"), (50, "-"), (15, ":")):
+            steps, values = by_seed(select(chosen, seed=0), "step", f"p{percent}")
+            look = dict(color=COLOURS[number], ls=style, label=f"{percent} %")
+            grid[2 - number].plot(steps, values[0], **look)
+        grid[2 - number].set(title=f"One unit's input, {LABELS[norm]}")
+    grid[1].sharey(grid[2])
+    grid[1].legend(title="percentile")
+    grid[0].legend()
+    grid[0].set(title="Test accuracy", ylabel="share of right answers")
+    for axes in grid:
+        axes.set(xlabel="step (thousands)", xticks=range(0, 50_001, 10_000))
+        axes.set_xticklabels(range(0, 51, 10))
+    return figure
+
+
+def sweep(rows: list[dict], swept: str, name: str):
+    """Final test accuracy of each run: a column for each value, a line for each seed."""
+    figure, axes = new_figure(size=(9, 3.4))
+    values = sorted({row[swept] for row in rows})
+    lines = [(norm, seed) for norm in ("scratch", "none") for seed in range(3)]
+    accuracy = np.zeros((len(lines), len(values)))
+    for (line, column), _ in np.ndenumerate(accuracy):
+        norm, seed = lines[line]
+        row = select(rows, **{"norm": norm, "seed": seed, swept: values[column]})[0]
+        accuracy[line, column] = row["test_accuracy"]
+    axes.imshow(accuracy, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
+    for (line, column), value in np.ndenumerate(accuracy):
+        colour = "white" if value > 0.75 else "black"
+        axes.text(column, line, f"{value:.2f}", ha="center", va="center", color=colour)
+    axes.axhline(2.5, color="black", lw=2)
+    axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+    axes.set_yticks(range(len(lines)), [f"{LABELS[norm]}, seed {seed}" for norm, seed in lines])
+    axes.set(xlabel=name, title="Test accuracy after ten epochs")
+    axes.grid(False)
+    return figure
+
+
+def noisy(rows: list[dict]):
+    """Training loss and test accuracy over the epochs, with noise behind the normalization."""
+    figure, (left, right) = new_figure(1, 2)
+    for number, norm in enumerate(("scratch", "none", "noisy")):
+        chosen = select(rows, norm=norm)
+        mean_and_range(left, chosen, "epoch", "train_loss", number, LABELS[norm])
+        mean_and_range(right, chosen, "epoch", "test_accuracy", number, LABELS[norm])
+    left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)", ylim=(0, None))
+    right.set(title="Test accuracy", xlabel="epoch", ylabel="share of right answers", ylim=(0, 1))
+    left.legend()
+    return figure
+
+
+def bands(rows: list[dict]):
+    """What lies along the gradient: the range of the loss, and of the change of the gradient."""
+    figure, grid = new_figure(1, 2)
+    for axes, name in zip(grid, ("loss", "change")):
+        for number, norm in enumerate(("scratch", "none")):
+            chosen = select(rows, norm=norm)
+            steps, least = by_seed(chosen, "step", f"{name}_min")
+            _, greatest = by_seed(chosen, "step", f"{name}_max")
+            look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, markevery=4)
+            axes.plot(steps, greatest.mean(axis=0), label=LABELS[norm], **look)
+            axes.fill_between(steps, least.mean(axis=0), greatest.mean(axis=0), **band(number))
+        axes.set(xlabel="step", yscale="log")
+    grid[0].set(title="Loss along the gradient", ylabel="cross-entropy (nats)")
+    grid[1].set(title="Change of the gradient along it", ylabel="Euclidean distance")
+    grid[0].legend()
+    return figure
+
+
+def deep_linear(rows: list[dict]):
+    """The loss of the deep linear network over the steps."""
+    figure, axes = new_figure(size=(6, 3.6))
+    for number, norm in enumerate(("scratch", "none")):
+        mean_and_range(axes, select(rows, norm=norm), "step", "loss", number, LABELS[norm])
+    axes.set(title="25 linear layers", xlabel="step", ylabel="squared error", yscale="log")
+    axes.legend()
+    return figure
+
+
+def histograms(rows: list[dict]):
+    """What comes out of each layer's sigmoids before and after training, averaged over seeds."""
+    figure, grid = new_figure(2, 4, size=(9, 4.8), sharex=True, sharey=True)
+    last = max(row["step"] for row in rows)
+    for line, norm in zip(grid, ("scratch", "none")):
+        for layer, axes in enumerate(line, 1):
+            for step, look in ((0, dict(color="0.75", fill=True)), (last, dict(lw=1.5))):
+                chosen = select(rows, norm=norm, layer=layer, step=step)
+                left, share = by_seed(chosen, "left", "share")
+                label = "after training" if step else "before training"
+                axes.stairs(share.mean(axis=0), [*left, 1], label=label, **look)
+            axes.set(yscale="log", ylim=(1e-4, 1.5))
+            axes.set_title(f"{LABELS[norm]}, layer {layer}", fontsize=10)
+    for axes in grid[1]:
+        axes.set(xlabel="output", xticks=(0, 0.5, 1))
+    for axes in grid[:, 0]:
+        axes.set(ylabel="share of values")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def ratios(rows: list[dict]):
+    """The size of the updates beside that of the weights, for each weight."""
+    figure, grid = new_figure(1, 2, size=(9, 4), sharey=True)
+    names = ("convolution 1", "convolution 2", "dense 1", "dense 2", "dense 3")
+    for axes, norm in zip(grid, ("scratch", "none")):
+        for number, name in enumerate(names):
+            chosen = select(rows, norm=norm, layer=number + 1)
+            steps, values = by_seed(chosen, "step", "log10_update_to_data")
+            look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, label=name)
+            axes.plot(steps, values.mean(axis=0), markevery=(number, 5), **look)
+            edges = values.min(axis=0), values.max(axis=0)
+            axes.fill_between(steps, *edges, color=COLOURS[number], alpha=0.15, lw=0)
+        axes.axhline(-3, color="black", ls="--", lw=1)
+        axes.set(title=LABELS[norm], xlabel="step")
+    grid[0].set(ylabel="log10 of update : weight")
+    grid[0].legend(loc="lower left", ncols=2)
+    return figure
+
+
+def dropout_shift(rows: list[dict]):
+    """Spread of the predictions' normalized values over the share that dropout keeps."""
+    figure, axes = new_figure(size=(6.5, 4))
+    shares = np.linspace(0.5, 0.9, 50)
+    for number, mu in enumerate(sorted({row["mu"] for row in rows})):
+        chosen = select(rows, order="dropout first", mu=mu)
+        look = dict(color=COLOURS[number], marker=MARKERS[number], ls="")
+        keeps, values = by_seed(chosen, "keep", "predicted_sd")
+        axes.plot(np.tile(keeps, len(values)), values.ravel(), label=f"mean {mu:g}", **look)
+        formula = ((1 + mu**2) / shares - mu**2) ** -0.5
+        axes.plot(shares, formula, color=COLOURS[number], lw=1)
+    keeps, values = by_seed(select(rows, order="norm first", mu=0), "keep", "predicted_sd")
+    axes.plot(keeps, values.mean(axis=0), "x--", color="black", label="norm first")
+    axes.set(xlabel="share that dropout keeps", ylabel="standard deviation", ylim=(0, 1.1))
+    axes.set(title="Batch norm's output in prediction")
+    axes.legend(title="input")
+    return figure
+
+
+def folding(rows: list[dict]):
+    """Time of a prediction with the normalization folded away, as a share of that with it."""
+    figure, axes = new_figure(size=(7, 3.4))
+    kinds = [(norm, size) for norm in ("gluon", "scratch") for size in (256, 1)]
+    for place, (norm, size) in enumerate(kinds):
+        shares = time_ratios(select(rows, norm=norm, batch_size=size))
+        spread = np.linspace(-0.25, 0.25, len(shares))
+        axes.plot(shares, place + spread, "o", ms=4, alpha=0.5, color=COLOURS[0])
+        axes.plot([np.median(shares)] * 2, [place - 0.35, place + 0.35], color="black", lw=2)
+    axes.axvline(1, color="0.3", ls="--")
+    names = {"scratch": "ours", "gluon": "Gluon's"}
+    axes.set_yticks(range(4), [f"{names[norm]}, batch of {size}" for norm, size in kinds])
+    axes.set(title="Time of a prediction", xlabel="folded : normalized", xlim=(0, None))
+    return figure
+
+
+def time_ratios(rows: list[dict]) -> np.ndarray:
+    """Of each pair of predictions, folded to normalized."""
+    return np.array([row["folded_ms"] / row["normalized_ms"] for row in rows])
