@@ -1,12 +1,14 @@
 """Run the chapters, each in a new kernel of the Python that runs this.
 
 chapters.py [--update] [CHAPTER ...] writes executed copies to runs/chapters, or with --update
-renews the notebooks in chapters/. A CHAPTER is a number, such as 3; by default all are run.
+renews the notebooks in chapters/. A CHAPTER is a number, such as 3; by default all are run for
+which this Python has what they need.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import sys
@@ -27,6 +29,7 @@ from traitlets import default
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 RUNS = ROOT / "runs" / "chapters"
+NEEDS = {"7": "tensorflow"}  # by chapter: a package that not every environment has
 TIMEOUT = 3600  # seconds for a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SETUP = """\
@@ -62,18 +65,30 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("numbers", nargs="*", metavar="CHAPTER", help="a number, such as 3")
     options = parser.parse_args(arguments)
     there = {path.name.split("-")[0]: path for path in paths()}
-    missing = [number for number in options.numbers if number not in there]
-    if missing or not there:
-        parser.error(f"no chapter {', '.join(missing)}; there are {', '.join(there) or 'none'}")
+    unknown = [number for number in options.numbers if number not in there]
+    if unknown or not there:
+        parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(there) or 'none'}")
     if options.update and os.environ.get("D2L_BN_QUICK") == "1":
         parser.error("the chapters are kept as they run in full: unset D2L_BN_QUICK")
-    done = [run(there[n], update=options.update) for n in options.numbers or there]
+    lacking = {} if options.numbers else {n: missing(there[n]) for n in there if missing(there[n])}
+    for number, reason in lacking.items():
+        print(f"{there[number].name}: skipped, {reason}")
+    numbers = [number for number in options.numbers or there if number not in lacking]
+    done = [run(there[number], update=options.update) for number in numbers]
     return 0 if all(done) else 1
 
 
 def paths() -> list[Path]:
     """The chapters, in reading order."""
     return sorted(CHAPTERS.glob("[0-9]-*.ipynb"))
+
+
+def missing(path: Path) -> str:
+    """Why a chapter can't run on this Python, or an empty string."""
+    package = NEEDS.get(path.name[0])
+    if package is None or importlib.util.find_spec(package) is not None:
+        return ""
+    return f"{package} is not installed: the extra `{package}`"
 
 
 def run(path: Path, *, update: bool) -> bool:
@@ -115,9 +130,11 @@ def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         coalesce_streams=True,
         on_cell_start=lambda cell, cell_index: started.append(cell.id),
     )
+    # Chapter 7 imports a folder beside it, which Jupyter finds, since it starts in chapters/.
+    python_path = os.pathsep.join(filter(None, [str(CHAPTERS), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as profile:  # without the start-up files of a user
         try:
-            client.execute(env={**os.environ, "IPYTHONDIR": profile})
+            client.execute(env={**os.environ, "IPYTHONDIR": profile, "PYTHONPATH": python_path})
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise CellError(f"cell {started[-1]}: {error}") from error
         finally:

@@ -53,6 +53,8 @@ def test_there_are_chapters():
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ALL)
 def test_runs_on_the_sample_without_a_network(path):
+    if chapters.missing(path):
+        pytest.skip(chapters.missing(path))
     before = path.read_bytes()
     command = [sys.executable, "scripts/chapters.py", path.name[0]]
     environment = {**offline(), "D2L_BN_QUICK": "1"}

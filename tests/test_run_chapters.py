@@ -80,6 +80,25 @@ def test_a_failing_cell_is_named_and_the_others_run(book, capsys):
     }
 
 
+def test_a_chapter_without_its_package_is_skipped_unless_asked_for(book, monkeypatch, capsys):
+    monkeypatch.setattr(chapters, "NEEDS", {"2": "no_such_package"})
+    assert chapters.main([]) == 0
+    said = capsys.readouterr().out
+    assert "2-bad.ipynb: skipped, no_such_package is not installed" in said
+    assert "1-good.ipynb" in said
+    assert chapters.main(["2"]) == 1
+
+
+def test_a_chapter_imports_what_lies_beside_it(book):
+    (chapters.CHAPTERS / "beside.py").write_text("value = 7")
+    path = chapters.CHAPTERS / "1-good.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].source = "import beside; print(beside.value)"
+    nbformat.write(notebook, path)
+    assert chapters.main(["1"]) == 0
+    assert outputs(book / "runs" / "1-good.ipynb")["python"] == ["7\n"]
+
+
 def test_a_chapter_that_is_not_there_is_refused(book, capsys):
     with pytest.raises(SystemExit):
         chapters.main(["1", "7"])
