@@ -5,23 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from d2l_bn.plot import COLOURS, MARKERS, new_figure
+from experiments.tables import by_seed, select
 
 LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}
 HATCHES = ("", "////", "....")  # bands are told apart in grey print too
-
-
-def select(rows: list[dict], **values) -> list[dict]:
-    """The rows that have these values."""
-    return [row for row in rows if values.items() <= row.items()]
-
-
-def by_seed(rows: list[dict], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
-    """The values of `x`, and a matrix of `y`: a line for each seed."""
-    places = sorted({row[x] for row in rows})
-    seeds = sorted({row["seed"] for row in rows})
-    found = {(row["seed"], row[x]): row[y] for row in rows}
-    values = [[found[seed, place] for place in places] for seed in seeds]
-    return np.array(places), np.array(values, float)
 
 
 def mean_and_range(axes, rows: list[dict], x: str, y: str, number: int, label: str) -> None:
@@ -76,11 +63,10 @@ def sweep(rows: list[dict], swept: str, name: str):
     figure, axes = new_figure(size=(9, 3.4))
     values = sorted({row[swept] for row in rows})
     lines = [(norm, seed) for norm in ("scratch", "none") for seed in range(3)]
-    accuracy = np.zeros((len(lines), len(values)))
-    for (line, column), _ in np.ndenumerate(accuracy):
-        norm, seed = lines[line]
-        row = select(rows, **{"norm": norm, "seed": seed, swept: values[column]})[0]
-        accuracy[line, column] = row["test_accuracy"]
+    accuracy = np.full((len(lines), len(values)), np.nan)
+    for row in rows:
+        place = lines.index((row["norm"], row["seed"])), values.index(row[swept])
+        accuracy[place] = row["test_accuracy"]
     axes.imshow(accuracy, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
     for (line, column), value in np.ndenumerate(accuracy):
         colour = "white" if value > 0.75 else "black"

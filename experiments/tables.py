@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from d2l_bn.files import replacing
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,6 +72,20 @@ def write(name: str, rows: list[Row], folder: Path = RESULTS) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({key: _text(value) for key, value in row.items()})
+
+
+def select(rows: list[dict], **values) -> list[dict]:
+    """The rows that have these values."""
+    return [row for row in rows if values.items() <= row.items()]
+
+
+def by_seed(rows: list[dict], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
+    """The values of `x`, and a matrix of `y`: a line for each seed."""
+    places = sorted({row[x] for row in rows})
+    seeds = sorted({row["seed"] for row in rows})
+    found = {(row["seed"], row[x]): row[y] for row in rows}
+    values = [[found[seed, place] for place in places] for seed in seeds]
+    return np.array(places), np.array(values, float)
 
 
 def _key(experiment: Experiment, row: Row) -> tuple[str, ...]:

@@ -80,11 +80,12 @@ def test_measured_anew_the_first_epoch_is_as_chapter_3_says():
     assert round(first["recalibrated_accuracy"], 2) == 0.84
 
 
-# One cheap part of each table: a case, and the options that cut its run short. After few steps the
-# rounding of another machine (it sums in another order) hasn't grown yet; after a thousand it has.
+# One cheap part of each table: a case, and the options that cut its run short. On the machine that
+# made the tables all digits come out again. The tolerances are for machines that sum in another
+# order: after few steps their rounding hasn't grown, after hundreds it has, most at rate 1.
 CLOSE, TRAINED = dict(rel=2e-3, abs=1e-4), dict(rel=0.1, abs=0.03)
 SLICES = {
-    "cure": (dict(recipe="source", seed=0), dict(epochs=1), dict(abs=0.15)),
+    "cure": (dict(recipe="source", seed=0), dict(epochs=1), dict(abs=0.1)),
     "covariate_shift": (dict(norm="scratch", seed=0), dict(steps=1000), TRAINED),
     "sweep_lr": (dict(norm="none", seed=0, lr=0.01, scale=1.0, batch_size=64), {}, TRAINED),
     "sweep_scale": (dict(norm="none", seed=0, lr=0.3, scale=0.01, batch_size=64), {}, TRAINED),
