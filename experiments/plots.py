@@ -176,7 +176,7 @@ def dropout_shift(rows: list[dict]):
     axes.plot(keeps, values.mean(axis=0), "x--", color="black", label="norm first")
     axes.set(xlabel="share that dropout keeps", ylabel="standard deviation", ylim=(0, 1.1))
     axes.set(title="Batch norm's output in prediction")
-    axes.legend(title="input")
+    axes.legend(title="input", loc="lower right")
     return figure
 
 

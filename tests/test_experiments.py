@@ -83,12 +83,12 @@ def test_measured_anew_the_first_epoch_is_as_chapter_3_says():
 # One cheap part of each table: a case, and the options that cut its run short. On the machine that
 # made the tables all digits come out again. The tolerances are for machines that sum in another
 # order: after few steps their rounding hasn't grown, after hundreds it has, most at rate 1.
-CLOSE, TRAINED = dict(rel=2e-3, abs=1e-4), dict(rel=0.1, abs=0.03)
+CLOSE, TRAINED = dict(rel=2e-3, abs=1e-4), dict(rel=0.03, abs=0.01)
 SLICES = {
     "cure": (dict(recipe="source", seed=0), dict(epochs=1), dict(abs=0.1)),
-    "covariate_shift": (dict(norm="scratch", seed=0), dict(steps=1000), TRAINED),
-    "sweep_lr": (dict(norm="none", seed=0, lr=0.01, scale=1.0, batch_size=64), {}, TRAINED),
-    "sweep_scale": (dict(norm="none", seed=0, lr=0.3, scale=0.01, batch_size=64), {}, TRAINED),
+    "covariate_shift": (dict(norm="scratch", seed=0), dict(steps=1000), dict(abs=3e-3)),
+    "sweep_lr": (dict(norm="scratch", seed=0, lr=0.1, scale=1.0, batch_size=64), {}, TRAINED),
+    "sweep_scale": (dict(norm="scratch", seed=0, lr=0.3, scale=0.1, batch_size=64), {}, TRAINED),
     "sweep_batch_size": (
         dict(norm="scratch", seed=0, lr=0.3, scale=1.0, batch_size=256),
         {},
@@ -96,7 +96,7 @@ SLICES = {
     ),
     "noisy": (dict(norm="none", seed=0), dict(epochs=1), TRAINED),
     "bands": (dict(norm="scratch", seed=0), dict(steps=30), dict(rel=0.02)),
-    "deep_linear": (dict(norm="scratch", seed=0), dict(steps=1), CLOSE),
+    "deep_linear": (dict(norm="scratch", seed=0), dict(steps=250), dict(rel=0.02)),
     "ratios": (dict(norm="scratch", seed=0), dict(steps=20), dict(rel=0.02)),
     "histograms": (dict(norm="scratch", seed=0), dict(steps=0), CLOSE),
     "dropout_shift": (dict(order="dropout first", mu=1.0, keep=0.5, seed=0), {}, CLOSE),
