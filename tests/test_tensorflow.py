@@ -187,3 +187,13 @@ def test_names_are_put_back_in_one_place():
     changed = "control_flow_ops.cond ="
     sources = (CHAPTERS / "in_tensorflow").glob("*.py")
     assert [path.name for path in sources if changed in path.read_text()] == ["slim.py"]
+
+
+@pytest.mark.parametrize(
+    "norm, count", [(traps.layers_norm, 6), (traps.slim_norm, 6), (traps.keras_norm, 0)]
+)
+def test_who_fills_the_collection(norm, count):
+    """Two averages in each of three layers; Keras's layer in a graph tells nobody."""
+    with traps.tf.Graph().as_default():
+        traps.make_net(norm)
+        assert len(traps.v1.get_collection(traps.UPDATE_OPS)) == count
