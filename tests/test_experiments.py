@@ -94,7 +94,7 @@ SLICES = {
         {},
         TRAINED,
     ),
-    "noisy": (dict(norm="none", seed=0), dict(epochs=1), TRAINED),
+    "noisy": (dict(norm="noisy", seed=0), dict(epochs=1), TRAINED),
     "bands": (dict(norm="scratch", seed=0), dict(steps=30), dict(rel=0.02)),
     "deep_linear": (dict(norm="scratch", seed=0), dict(steps=250), dict(rel=0.02)),
     "ratios": (dict(norm="scratch", seed=0), dict(steps=20), dict(rel=0.02)),
