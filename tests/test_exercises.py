@@ -1,0 +1,158 @@
+"""The points that solutions, empty and half-right submissions get in the exercises."""
+
+import pytest
+
+from classroom import EXERCISES
+
+pytest.importorskip("nbgrader", reason="nbgrader, the extra `classroom`, is not installed")
+nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+
+from nbgrader.utils import determine_grade  # noqa: E402
+
+from classroom.release import STUB, read, student_version  # noqa: E402
+
+AUTOMATIC = {"1-batch-norm": 15, "2-the-layer": 12, "3-the-gradient": 10, "4-six-bugs": 12}
+BY_HAND = {
+    "1-batch-norm": 2,
+    "2-the-layer": 2,
+    "3-the-gradient": 3,
+    "4-six-bugs": 3,
+    "5-your-experiment": 20,
+}
+# One planted mistake each: exercise, what is replaced in the solution, and by what; the points that
+# are left, and what the student is told, as classroom/teacher.md quotes it.
+PARTIAL = [
+    (
+        "1-batch-norm",
+        "momentum * moving_var + (1 - momentum) * var",
+        "(1 - momentum) * moving_var + momentum * var",
+        13,
+        "momentum is reversed. It weighs the old value",
+    ),
+    ("1-batch-norm", "(0, 2, 3)", "(0, 2)", 6, "you average over axes (0, 2) and forget axis 3."),
+    (
+        "1-batch-norm",
+        "nd.sqrt(var + eps)",
+        "(nd.sqrt(var) + eps)",
+        3,
+        "eps stands outside the root.",
+    ),
+    (
+        "1-batch-norm",
+        "mean, var = moving_mean, moving_var",
+        "mean, var = X.mean(axis=axes, keepdims=True), moving_var",
+        10,
+        "you use moving_var, but the mean of the batch.",
+    ),
+    (
+        "2-the-layer",
+        'self.params.get("beta", shape=shape, init="zeros")',
+        "nd.zeros(shape)",
+        0,
+        "beta is not one of the layer's parameters.",
+    ),
+    (
+        "3-the-gradient",
+        "(dY * X_hat).sum(axis=0)",
+        "dY.sum(axis=0)",
+        7,
+        "X_hat is missing in dgamma.",
+    ),
+    (
+        "3-the-gradient",
+        "dX = (G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / std",
+        "dX = G / std",
+        5,
+        "the mean and the variance count as constants.",
+    ),
+    (
+        "4-six-bugs",
+        "autograd.is_training()",
+        "autograd.is_recording()",
+        4,
+        "you ask autograd.is_recording()",
+    ),
+    ("4-six-bugs", "nd.sqrt(var + eps)", "(nd.sqrt(var) + eps)", 6, "eps stands outside the root."),
+]
+
+
+def notebook_of(name):
+    return read(EXERCISES / f"{name}.ipynb")
+
+
+def marks(notebook):
+    """Points for each cell that is tested automatically, after running all cells."""
+    nbclient.NotebookClient(notebook, timeout=120, allow_errors=True).execute()
+    return {
+        cell.metadata.nbgrader.grade_id: determine_grade(cell)[0]
+        for cell in notebook.cells
+        if is_test(cell)
+    }
+
+
+def is_test(cell):
+    mark = cell.metadata.get("nbgrader", {})
+    return mark.get("grade") and not mark.get("solution")
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_points_are_as_listed(name):
+    notebook = notebook_of(name)
+    points = {True: 0, False: 0}
+    for cell in notebook.cells:
+        mark = cell.metadata.get("nbgrader", {})
+        if mark.get("grade"):
+            points[bool(mark["solution"])] += mark["points"]
+    assert points == {True: BY_HAND[name], False: AUTOMATIC.get(name, 0)}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_sources_have_no_outputs_and_say_how_long_they_take(name):
+    notebook = notebook_of(name)
+    assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    assert "minutes" in notebook.cells[0].source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AUTOMATIC)
+def test_the_solution_gets_all_points(name):
+    assert sum(marks(notebook_of(name)).values()) == AUTOMATIC[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AUTOMATIC)
+def test_the_empty_release_gets_none(name):
+    notebook = student_version(notebook_of(name))
+    assert STUB in "".join(cell.source for cell in notebook.cells)
+    assert sum(marks(notebook).values()) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, right, wrong, points, message", PARTIAL)
+def test_a_half_right_solution_gets_the_points_of_what_works(name, right, wrong, points, message):
+    notebook = notebook_of(name)
+    planted = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
+            planted += cell.source.count(right)
+            cell.source = cell.source.replace(right, wrong)
+    assert planted
+    assert sum(marks(notebook).values()) == points
+    errors = [
+        output.evalue
+        for cell in notebook.cells
+        if is_test(cell)
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+    assert message in " ".join(" ".join(errors).split())
+
+
+def test_the_teachers_page_quotes_these_messages_and_points():
+    page = (EXERCISES.parents[1] / "classroom" / "teacher.md").read_text(encoding="utf-8")
+    for name, _, _, points, message in PARTIAL:
+        rows = [row for row in page.splitlines() if row.startswith(f"| {name[0]} |")]
+        assert any(message in row and row.endswith(f"| {points} |") for row in rows), message
+    for name, by_hand in BY_HAND.items():
+        row = next(row for row in page.splitlines() if row.startswith(f"| {name} |"))
+        assert f"| {AUTOMATIC.get(name, 0)} | {by_hand} |" in row
