@@ -7,7 +7,8 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update notebooks book experiments bench clean
+.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update tensorflow-chapter \
+	notebooks book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -43,6 +44,11 @@ chapters-update: ## run the chapters, and renew the notebooks in chapters/
 	$(setup) notebooks
 	$(python) scripts/chapters.py --update $(ARGS)
 
+tensorflow-chapter: VENV = .venv-tensorflow
+tensorflow-chapter: ## run chapter 7, with TensorFlow in an environment of its own
+	$(setup) notebooks tensorflow
+	$(python) scripts/chapters.py $(or $(ARGS),7)
+
 notebooks: ## open the chapters in JupyterLab
 	$(setup) notebooks
 	$(python) -m jupyterlab chapters $(ARGS)
@@ -58,5 +64,13 @@ experiments: ## run what is missing of the long experiments; may be interrupted
 bench: setup ## measure speed beside Gluon, the source and PyTorch: runs/bench.json
 	$(python) -m benchmarks $(ARGS)
 
+release: ## make the students' exercises: runs/release
+	$(setup) classroom
+	$(python) -m classroom release $(ARGS)
+
+grade: ## mark what students handed in, submissions/STUDENT/*.ipynb: runs/grade
+	$(setup) classroom
+	$(python) -m classroom grade $(ARGS)
+
 clean: ## delete what the tasks made, the runs in runs/ excepted
-	rm -rf .venv .venv.lock .venv-3.* build *.egg-info .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv.lock .venv-* build *.egg-info .*_cache .hypothesis .coverage*

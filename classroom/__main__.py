@@ -1,0 +1,84 @@
+"""The teacher's command line: python -m classroom release | grade."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from classroom import EXERCISES, ClassroomError
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run a command; 0 if it did its work, 2 if it refuses, 130 if it was stopped."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ClassroomError as error:
+        print(f"classroom {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(prog="classroom", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    release = commands.add_parser("release", help="make the students' folder")
+    release.set_defaults(run=_release)
+    release.add_argument("--out", type=Path, default=Path("runs/release"))
+
+    grade = commands.add_parser("grade", help="mark a folder of submissions")
+    grade.set_defaults(run=_grade)
+    grade.add_argument(
+        "submissions",
+        nargs="?",
+        type=Path,
+        default=Path("submissions"),
+        help="holds STUDENT/NOTEBOOK.ipynb (default: submissions)",
+    )
+    grade.add_argument("--out", type=Path, default=Path("runs/grade"))
+    grade.add_argument("--seconds", type=float, default=120, help="for each cell (120)")
+    grade.add_argument("--memory", type=int, default=4000, help="MB for each submission (4000)")
+    grade.add_argument("--jobs", type=int, default=2, help="submissions at a time (2)")
+    grade.add_argument(
+        "--without-isolation",
+        action="store_true",
+        help="run the students' code as yourself, with your files and your network",
+    )
+    for command in (release, grade):
+        command.add_argument("--source", type=Path, default=EXERCISES, help="the exercises")
+    return top
+
+
+def _release(options: argparse.Namespace) -> None:
+    from classroom.release import release
+
+    release(options.source, options.out)
+    print(f"for the students: {options.out}")
+
+
+def _grade(options: argparse.Namespace) -> None:
+    from classroom.grade import grade
+
+    grade(
+        options.submissions,
+        options.out,
+        source=options.source,
+        seconds=options.seconds,
+        memory=options.memory,
+        jobs=options.jobs,
+        isolated=not options.without_isolation,
+    )
+    print(f"marks: {options.out / 'grades.csv'}")
+    print(f"pages for the students: {options.out / 'feedback'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

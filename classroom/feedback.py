@@ -1,0 +1,58 @@
+"""The page that a student gets back: points, the checks' words, and the own work, cell by cell."""
+
+from __future__ import annotations
+
+from html import escape
+
+from classroom.marking import Marked, Outcome
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46em; margin: 1em auto; padding: 0 1em;
+  color: #1b1b1b; background: #fff; }
+pre { font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  padding: .6em .8em; background: #f4f4f4; border-radius: 4px; margin: .4em 0; }
+section { border-left: 4px solid #ccc; padding: .1em 0 .1em .9em; margin: 1.2em 0; }
+section.full { border-color: #007a5a; } section.none { border-color: #c04a00; }
+section.waiting { border-color: #0062a8; } h2 { font-size: 1em; margin: .2em 0; }
+h2 span { font-weight: normal; } .note { background: #fff3d6; padding: .5em .8em; }
+"""
+
+
+def page(title: str, marked: Marked) -> str:
+    """The feedback as one HTML page without scripts, images or links."""
+    earned, possible, waiting = totals(marked)
+    points = f"<p><b>{earned:g} of {possible:g} points</b> for what is tested."
+    if waiting:
+        points += f" {waiting:g} more are given by hand."
+    notes = "".join(
+        f'<p class="note">Your teacher looks at this: {escape(note)}.</p>' for note in marked.notes
+    )
+    cells = "\n".join(section(cell) for cell in marked.cells if cell.kind != "given")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><h1>{escape(title)}</h1>\n{points}</p>\n{notes}\n{cells}\n</body></html>\n"
+    )
+
+
+def section(cell: Outcome) -> str:
+    """One cell."""
+    name = escape(cell.id or "a cell that you added")
+    if cell.kind == "test":
+        kind = "full" if cell.points == cell.maximum else "none"
+        name += f" <span>{cell.points:g} of {cell.maximum:g}</span>"
+    elif cell.kind == "written":
+        kind, name = "waiting", f"{name} <span>{cell.maximum:g} points, by hand</span>"
+    else:
+        kind = "own"
+    parts = [cell.source, cell.output, cell.message]
+    blocks = "".join(f"<pre>{escape(text)}</pre>" for text in parts if text.strip())
+    return f'<section class="{kind}"><h2>{name}</h2>{blocks}</section>'
+
+
+def totals(marked: Marked) -> tuple[float, float, float]:
+    """Points earned in tests, points possible in tests, and points that wait for a person."""
+    tests = [cell for cell in marked.cells if cell.kind == "test"]
+    written = sum(cell.maximum for cell in marked.cells if cell.kind == "written")
+    return sum(cell.points for cell in tests), sum(cell.maximum for cell in tests), written

@@ -1,0 +1,74 @@
+"""Makes the students' folder from the exercises: without solutions, hidden tests and outputs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from classroom import ClassroomError, nbgrader
+
+STUB = 'raise NotImplementedError("write your solution here, in place of this line")'
+README = """\
+# Exercises on batch normalization
+
+Open the notebooks in JupyterLab, in the order of their numbers. The first cell of each installs
+what is missing, on a hosted service too; on your own machine, see d2l_bn's README.
+
+Write in the cells that say so, and add cells if you like. The other cells are put back as they were
+before your work is marked. Run a check as often as you want: it says what is wrong and why. Hand in
+the notebooks under the names that they have.
+"""
+
+
+def release(source: Path, out: Path) -> None:
+    """Write the student's version of each notebook in `source` to the folder `out`.
+
+    The folder is written whole or not at all.
+
+    Raises
+    ------
+    ClassroomError
+        If there are no exercises, nbgrader is missing, or `out` holds something else.
+    """
+    paths = sorted(source.glob("*.ipynb"))
+    if not paths:
+        raise ClassroomError(f"needs exercises, NAME.ipynb, and there are none in {source}")
+    files = {path.name: nbformat.writes(student_version(read(path))) + "\n" for path in paths}
+    files["README.md"] = README
+    if out.exists() and {path.name for path in out.iterdir()} - files.keys():
+        raise ClassroomError(f"{out} holds other files than a release: choose another with --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as temporary:
+        new = Path(temporary, "new")
+        new.mkdir()
+        for name, text in files.items():
+            (new / name).write_text(text, encoding="utf-8")
+        if out.exists():
+            out.rename(Path(temporary, "old"))
+        new.rename(out)
+        shutil.rmtree(Path(temporary, "old"), ignore_errors=True)
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook of ours."""
+    return nbformat.read(path, as_version=4)
+
+
+def student_version(notebook: NotebookNode) -> NotebookNode:
+    """The notebook as nbgrader hands it out; `notebook` itself is changed."""
+    steps = nbgrader().preprocessors
+    clear = steps.ClearSolutions(code_stub={"python": STUB})
+    for step in (
+        steps.CheckCellMetadata(),
+        steps.LockCells(),
+        clear,
+        steps.ClearOutput(),
+        steps.ClearHiddenTests(),
+        steps.ComputeChecksums(),
+    ):
+        notebook, _ = step.preprocess(notebook, {})
+    return notebook

@@ -1,0 +1,165 @@
+"""Puts a student's work into a fresh copy of the exercise, so that changed tests don't matter."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+LARGEST = 5_000_000  # bytes of a notebook
+MISSING = 'raise NotImplementedError("this cell is missing in what was handed in")'
+# What an answer has no need of, and what a manipulation of the tests could use.
+SUSPECT_MODULES = {
+    "builtins",
+    "ctypes",
+    "gc",
+    "inspect",
+    "linecache",
+    "multiprocessing",
+    "signal",
+    "socket",
+    "subprocess",
+    "sys",
+    "threading",
+}
+SUSPECT_NAMES = {
+    "In",
+    "__builtins__",
+    "__import__",
+    "breakpoint",
+    "eval",
+    "exec",
+    "get_ipython",
+}
+SUSPECT_ATTRIBUTES = {
+    "__code__",
+    "__globals__",
+    "_exit",
+    "_getframe",
+    "f_back",
+    "fork",
+    "kill",
+    "modules",
+    "system",
+}
+TESTING = {"autograd", "checks", "numpy", "np", "nd", "mx"}  # modules that the tests rely on
+
+
+class ByHandError(Exception):
+    """What was handed in can't be marked automatically: a person has to look at it."""
+
+
+@dataclass
+class Cell:
+    """A cell in the order in which it is run, or shown."""
+
+    id: str
+    kind: str  # "given", "student", "test" or "written"
+    source: str
+    points: float = 0
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook that a student handed in.
+
+    Raises
+    ------
+    ByHandError
+        If it is no file, too large, or not a notebook.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise ByHandError("it is not a plain file")
+    if path.stat().st_size > LARGEST:
+        raise ByHandError(f"it is larger than {LARGEST:,} bytes")
+    try:
+        notebook = nbformat.reads(path.read_bytes().decode("utf-8"), as_version=4)
+        nbformat.validate(notebook)
+        ids = [grade_id(cell) for cell in notebook.cells]
+    except Exception as error:  # nbformat raises many kinds for what is no notebook
+        raise ByHandError(f"it is not a readable notebook ({type(error).__name__})") from error
+    twice = sorted({name for name in ids if name and ids.count(name) > 1})
+    if twice:
+        raise ByHandError(f"it has two cells named {twice[0]!r}")
+    return notebook
+
+
+def grade_id(cell: NotebookNode) -> str:
+    """The name that nbgrader knows a cell by, or an empty text."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def merge(exercise: NotebookNode, handed_in: NotebookNode) -> list[Cell]:
+    """The exercise with the student's answers and additional cells in their places."""
+    answers = {grade_id(cell): cell.source for cell in handed_in.cells if grade_id(cell)}
+    names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
+    if not names & answers.keys():
+        raise ByHandError("it has none of this exercise's cells")
+    added = additional(handed_in, names)
+    cells = []
+    for cell in exercise.cells:
+        name = grade_id(cell)
+        if not name:
+            continue  # text
+        info = cell.metadata.nbgrader
+        points = float(info.get("points", 0))
+        if not info.solution:
+            kind, source = ("test" if info.grade else "given"), cell.source
+        else:
+            kind = "written" if info.grade else "student"
+            source = answers.get(name, MISSING if kind == "student" else "")
+        if cell.cell_type == "code" and kind == "written":  # run, and marked by hand
+            cells.append(Cell(name, "student", source))
+            source = ""
+        cells.append(Cell(name, kind, source, points))
+        cells += [Cell("", "student", source) for source in added.pop(name, [])]
+    return cells
+
+
+def additional(handed_in: NotebookNode, names: set[str]) -> dict[str, list[str]]:
+    """Code cells that a student added, under the name of the cell that they follow."""
+    added: dict[str, list[str]] = {}
+    last = ""
+    for cell in handed_in.cells:
+        if grade_id(cell) in names:
+            last = grade_id(cell)
+        elif cell.cell_type == "code" and last:
+            added.setdefault(last, []).append(cell.source)
+    return added
+
+
+def suspicions(cells: list[Cell]) -> list[str]:
+    """What in a student's code could manipulate the tests, one line each."""
+    found = []
+    for cell in cells:
+        if cell.kind == "student":
+            lines = [line for line in cell.source.splitlines() if not line.lstrip().startswith("%")]
+            try:
+                tree = ast.parse("\n".join(lines))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # it won't run either
+            found += [f"{cell.id or 'an added cell'}: {what}" for what in _suspect(tree)]
+    return sorted(set(found))
+
+
+def _suspect(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names]
+            yield from (f"imports {m}" for m in modules if m.split(".")[0] in SUSPECT_MODULES)
+        elif isinstance(node, ast.Name) and node.id in SUSPECT_NAMES:
+            yield f"uses {node.id}"
+        elif isinstance(node, ast.Attribute) and node.attr in SUSPECT_ATTRIBUTES:
+            yield f"uses {node.attr}"
+        elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            root = node.value
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            if isinstance(root, ast.Name) and root.id in TESTING:
+                yield f"changes {ast.unparse(node)}"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"setattr", "delattr"}:
+            yield f"calls {node.func.id}"  # type: ignore[attr-defined]
