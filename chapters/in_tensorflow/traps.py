@@ -40,10 +40,10 @@ def layers_norm(X, training, momentum: float = 0.9):
         return v1.layers.batch_normalization(X, momentum=momentum, training=training)
 
 
-def slim_norm(X, training, **options):
+def slim_norm(X, training):
     """The third, with slim's own defaults."""
     with deprecation_unsaid():
-        return slim.batch_norm(X, is_training=training, **options)
+        return slim.batch_norm(X, is_training=training)
 
 
 def left_on_norm(X, training):
@@ -141,7 +141,7 @@ def trainable_only() -> dict[str, float]:
 
 
 def left_on() -> dict[str, float]:
-    """Slim's default mode is training, also for predictions. Also ``single images``."""
+    """Slim's default mode is training, also for predictions. Also ``one at a time``."""
     with graph() as session:
         net = make_net(left_on_norm)
         with tf.control_dependencies(v1.get_collection(UPDATE_OPS)):
