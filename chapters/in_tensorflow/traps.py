@@ -1,8 +1,7 @@
 """What goes wrong with batch normalization in a TensorFlow graph, one function a trap.
 
-Each function trains a small network in a graph of its own and returns accuracies on test data:
+Each function trains a small, seeded network in its own graph and returns accuracies on test data:
 ``batch statistics`` in training mode on all of it at once, ``prediction`` with the moving averages.
-Everything is seeded.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +124,7 @@ def too_late() -> dict[str, float]:
 def trainable_only() -> dict[str, float]:
     """All is wired, but the checkpoint holds trainable variables alone. Also ``before saving``."""
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "trained")
+        path = f"{folder}/trained"
         with graph() as session:
             net = make_net()
             with tf.control_dependencies(v1.get_collection(UPDATE_OPS)):
@@ -190,11 +188,9 @@ def train_and_test(session, net: Net, step, steps: int = STEPS) -> dict[str, flo
 def accuracies(session, net: Net) -> dict[str, float]:
     """Test in either mode."""
     X, y = make_data(1000, seed=STEPS)
-    modes = {"batch statistics": True, "prediction": False}
-    return {
-        name: float(np.mean(session.run(net.classes, {net.X: X, net.training: mode}) == y))
-        for name, mode in modes.items()
-    }
+    found = [session.run(net.classes, {net.X: X, net.training: mode}) for mode in (True, False)]
+    batch, prediction = (float(np.mean(classes == y)) for classes in found)
+    return {"batch statistics": batch, "prediction": prediction}
 
 
 def one_at_a_time(session, net: Net) -> float:
