@@ -103,7 +103,8 @@ SLICES = {
     "folding": (dict(norm="gluon", batch_size=256, seed=0), dict(repeats=1), dict(abs=1e-5)),
 }
 COUNTERS = ("step", "epoch", "layer", "left", "repeat")
-FULL = ("cure", "covariate_shift")
+FULL = ("cure", "covariate_shift")  # the tables made with the full Fashion-MNIST
+LONG = (*FULL, "noisy", "sweep_lr", "sweep_scale", "sweep_batch_size")
 
 
 def test_each_table_has_a_slice():
@@ -116,8 +117,9 @@ def test_tables_are_complete(name):
     assert tables.missing(EXPERIMENTS[name]) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SLICES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SLICES]
+)
 def test_a_slice_run_again_is_as_in_the_table(name):
     case, shorter, tolerance = SLICES[name]
     if name in FULL and not has_full_data():
