@@ -18,7 +18,6 @@ from tqdm import tqdm
 from classroom import ClassroomError, feedback, isolation, submission
 from classroom import release as exercises
 from classroom.marking import Marked, Outcome, mark
-from d2l_bn.checks.sources import ready_made
 from d2l_bn.files import replacing
 
 COLUMNS = ("student", "exercise", "status", "points", "possible", "by hand", "tests", "notes")
@@ -139,8 +138,7 @@ def _marked(path: Path, exercise: NotebookNode | None, run) -> Marked:
     if any(cell.kind == "test" for cell in cells):
         for suspicion in submission.suspicions(cells):
             marked.by_hand(suspicion)
-        own = "\n".join(cell.source for cell in cells if cell.kind == "student")
-        for _, what in ready_made(own):
+        for what in submission.ready_answers(cells):
             marked.by_hand(f"it uses {what}, which is a ready-made answer")
     return marked
 

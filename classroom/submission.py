@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+
+from d2l_bn.checks.sources import ready_made
 
 LARGEST = 5_000_000  # bytes of a notebook
 MISSING = 'raise NotImplementedError("this cell is missing in what was handed in")'
@@ -96,7 +99,9 @@ def merge(exercise: NotebookNode, handed_in: NotebookNode) -> list[Cell]:
     """The exercise with the student's answers and additional cells in their places."""
     answers = {grade_id(cell): cell.source for cell in handed_in.cells if grade_id(cell)}
     names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
-    if not names & answers.keys():
+    infos = [cell.metadata.nbgrader for cell in exercise.cells if grade_id(cell)]
+    asked = {info.grade_id for info in infos if info.solution or info.grade}
+    if not asked & answers.keys():
         raise ByHandError("it has none of this exercise's cells")
     added = additional(handed_in, names)
     cells = []
@@ -143,6 +148,16 @@ def suspicions(cells: list[Cell]) -> list[str]:
                 continue  # it won't run either
             found += [f"{cell.id or 'an added cell'}: {what}" for what in _suspect(tree)]
     return sorted(set(found))
+
+
+def ready_answers(cells: list[Cell]) -> list[str]:
+    """The ready-made normalizations that a student's code calls."""
+    found = set()
+    for cell in cells:
+        if cell.kind == "student":
+            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+                found |= {what for _, what in ready_made(cell.source)}
+    return sorted(found)
 
 
 def _suspect(tree: ast.AST) -> Iterator[str]:

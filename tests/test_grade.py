@@ -1,0 +1,272 @@
+"""A class is marked in one run, whatever is handed in, and nothing gets out of the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import submissions
+
+pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
+
+from classroom import EXERCISES, ClassroomError, grade, isolation, marking
+from classroom.marking import Worker, WorkerError
+from classroom.release import release
+from classroom.submission import Cell, suspicions
+
+CHECKOUT = Path(__file__).parent.parent
+needs_bubblewrap = pytest.mark.skipif(
+    shutil.which("bwrap") is None, reason="bubblewrap is not installed"
+)
+
+
+@pytest.fixture
+def classroom(tmp_path):
+    """The students' notebooks, the first exercise alone, and room for submissions."""
+    release(EXERCISES, tmp_path / "release")
+    (tmp_path / "source").mkdir()
+    shutil.copy(EXERCISES / submissions.NAME, tmp_path / "source")
+    (tmp_path / "class").mkdir()
+    return tmp_path
+
+
+def run(folder: Path, **options) -> dict[str, dict[str, str]]:
+    """Mark the class; the rows of the table, by student."""
+    options = {"seconds": 60, "memory": 3000, **options}
+    grade.grade(folder / "class", folder / "out", source=folder / "source", **options)
+    with (folder / "out" / "grades.csv").open(newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def hand_in(folder: Path, student: str, cells: dict[str, str]) -> Path:
+    """Write one submission."""
+    notebook = json.loads((folder / "release" / submissions.NAME).read_text())
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = cells.get(name, cell["source"])
+    path = folder / "class" / student / submissions.NAME
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_thirty_submissions_are_marked_in_one_run(classroom):
+    students = {**submissions.HONEST, **submissions.HOSTILE}
+    assert len(students) == 30
+    shutil.rmtree(classroom / "class")
+    submissions.make(classroom / "release", classroom / "class")
+    rows = run(classroom, seconds=20)
+    found = {student: (row["points"], row["status"]) for student, row in rows.items()}
+    assert found == {
+        student: (str(points), "look at by hand" if student in submissions.BY_HAND else "marked")
+        for student, (_, points) in students.items()
+    }
+    assert all(
+        row["possible"] == "15" and row["by hand"] == "2" for row in rows.values() if row["tests"]
+    )
+    assert all(rows[student]["notes"] for student in submissions.BY_HAND)
+    pages = {s: (classroom / f"out/feedback/{s}/1-batch-norm.html").read_text() for s in students}
+    assert "your variance divides by n - 1" in pages["unbiased"]
+    hidden = [
+        line
+        for cell in json.loads((EXERCISES / submissions.NAME).read_text())["cells"]
+        for line in marking.hidden_lines([Cell("", "test", "".join(cell["source"]))])
+    ]
+    assert len(hidden) > 20
+    for page in pages.values():
+        assert not [line for line in hidden if line in page]
+        assert len(page) < 200_000 and "<script" not in page
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_the_solution_gets_all_points_and_waits_for_a_person(classroom):
+    shutil.copytree(EXERCISES, classroom / "class" / "solution")
+    shutil.copytree(classroom / "release", classroom / "class" / "empty")
+    grade.grade(classroom / "class", classroom / "out", source=EXERCISES)
+    with (classroom / "out" / "grades.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    points = {
+        student: [(row["points"], row["possible"]) for row in rows if row["student"] == student]
+        for student in ("solution", "empty")
+    }
+    possible = [row["possible"] for row in rows[:5]]
+    assert points["solution"] == [(most, most) for most in possible]
+    assert points["empty"] == [("0", most) for most in possible]
+    assert sum(map(int, possible)) == 49
+    assert [row["by hand"] for row in rows[:5]] == ["2", "2", "3", "3", "20"]
+    assert {row["status"] for row in rows} == {"marked"}
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_what_is_finished_is_not_run_again(classroom, monkeypatch):
+    paths = {s: hand_in(classroom, s, submissions.answer()) for s in ("ann", "bob")}
+    before = run(classroom)
+    ran = []
+    original = grade.mark
+    monkeypatch.setattr(grade, "mark", lambda cells, **o: ran.append(1) or original(cells, **o))
+    assert run(classroom) == before and not ran
+    paths["bob"].write_text(paths["bob"].read_text().replace("nd.sqrt(var", "nd.square(var"))
+    after = run(classroom)
+    assert len(ran) == 1
+    assert after["ann"] == before["ann"] and after["bob"]["points"] != before["bob"]["points"]
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_a_killed_run_goes_on(classroom):
+    for number in range(4):
+        hand_in(classroom, f"student{number}", submissions.answer())
+    arguments = ["grade", "class", "--out", "out", "--source", "source", "--jobs", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "classroom", *arguments],
+        cwd=classroom,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stderr=subprocess.DEVNULL,
+    )
+    records = classroom / "out" / "records"
+    limit = time.monotonic() + 120
+    while not list(records.glob("*/*.json")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in records.glob("*/*.json")}
+    assert kept and not (classroom / "out" / "grades.csv").exists()
+    rows = run(classroom, seconds=120, memory=4000)
+    assert [row["points"] for row in rows.values()] == ["15"] * 4
+    assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize(
+    "code, error",
+    [
+        (f"open({str(EXERCISES / submissions.NAME)!r})", "FileNotFoundError"),
+        (f"open({str(CHECKOUT / 'README.md')!r})", "FileNotFoundError"),
+        ("open('/etc/passwd')", "Error"),
+        ("open('/usr/new', 'w')", "Error"),
+        ("import d2l_bn; open(d2l_bn.__file__, 'a')", "Error"),
+        ("import socket; socket.create_connection(('192.0.2.1', 80), 3)", "OSError"),
+        ("import os; assert os.getuid() != 0", ""),
+        ("import os; os.setuid(0)", "PermissionError"),
+        ("import os; os.kill(1, 9)", "PermissionError"),
+        ("x = bytearray(2**33)", "MemoryError"),
+        ("open('/tmp/a', 'wb').write(bytes(2**28))", "OSError"),
+        ("raise SystemExit", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("assert not any(In)", ""),
+    ],
+)
+def test_the_sandbox_holds(code, error):
+    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+        answer = worker.run(code, test=False)
+        assert error in answer["error"] and bool(error) == bool(answer["error"])
+
+
+@needs_bubblewrap
+def test_a_test_is_not_in_the_process_before_its_turn():
+    search = (
+        "print([o for o in __import__('gc').get_objects() if isinstance(o, str) and 'NEEDLE' in o])"
+    )
+    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+        worker.run("x = 1", test=False)
+        before = worker.run(search.replace("NEEDLE", "NEE' + 'DLE"), test=False)
+        assert before["output"].strip() == "[]"
+
+
+def test_a_quoted_test_is_withheld():
+    secret = marking.hidden_lines(
+        [Cell("", "test", f"x\n{marking.HIDDEN}\nexpected = gamma * another_value + 1\n")]
+    )
+    text = marking.withheld("a\n  expected = gamma * another_value + 1\nb", secret)
+    assert text == "a\n(withheld)\nb"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys",
+        "from os import _exit; import os; os._exit(0)",
+        "checks.batch_norm = None",
+        "setattr(checks, 'batch_norm', None)",
+        "nd.array = print",
+        "exec('1')",
+        "f.__globals__['checks'] = None",
+    ],
+)
+def test_manipulations_are_noticed(code):
+    assert suspicions([Cell("answer", "student", code)])
+
+
+def test_plain_answers_are_not_suspicious():
+    cells = [Cell(name, "student", code) for name, code in submissions.answer().items()]
+    assert suspicions(cells) == []
+
+
+@needs_bubblewrap
+def test_two_runs_at_once_are_refused(classroom):
+    hand_in(classroom, "ann", {})
+    with grade._alone(classroom / "out"), pytest.raises(ClassroomError, match="another run"):
+        run(classroom)
+
+
+def test_without_bubblewrap_nothing_runs(classroom, monkeypatch):
+    hand_in(classroom, "ann", {})
+    monkeypatch.setattr(isolation.shutil, "which", lambda name: None)
+    with pytest.raises(ClassroomError, match="apt-get install bubblewrap"):
+        run(classroom)
+    assert not (classroom / "out").exists()
+
+
+@pytest.mark.slow
+def test_without_isolation_when_told(classroom):
+    hand_in(classroom, "ann", submissions.answer())
+    rows = run(classroom, isolated=False)
+    assert rows["ann"]["points"] == "15"
+
+
+def test_odd_things_are_for_a_person(classroom):
+    (classroom / "class" / "link").mkdir()
+    (classroom / "class" / "link" / submissions.NAME).symlink_to("/etc/passwd")
+    (classroom / "class" / "folder" / submissions.NAME).mkdir(parents=True)
+    huge = hand_in(classroom, "huge", {})
+    huge.write_bytes(huge.read_bytes() + b" " * 6_000_000)
+    twice = hand_in(classroom, "twice", {})
+    notebook = json.loads(twice.read_text())
+    notebook["cells"] += [dict(notebook["cells"][-1], id="again")]
+    twice.write_text(json.dumps(notebook))
+    (classroom / "class" / "=1+1").mkdir()
+    (classroom / "class" / "stranger").mkdir()
+    (classroom / "class" / "stranger" / "my notes.ipynb").write_text("{}")
+    rows = run(classroom, isolated=False)
+    for student in ("link", "folder", "huge", "twice"):
+        assert rows[student]["status"] == "look at by hand" and rows[student]["notes"], student
+    assert rows["'=1+1"]["status"] == "not handed in"
+    assert rows["stranger"]["status"] == "look at by hand"
+
+
+def test_a_worker_that_dies_or_hangs_is_told():
+    command = [sys.executable, "-c", "input()"]
+    with (
+        Worker(command, seconds=5, memory=3000) as worker,
+        pytest.raises(WorkerError, match="ended"),
+    ):
+        worker.run("1", test=False)
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with Worker(command, seconds=0.2, memory=3000) as worker:
+        worker.first = False
+        with pytest.raises(WorkerError, match=r"longer than 0\.2 seconds"):
+            worker.run("1", test=False)
