@@ -46,7 +46,7 @@ chapters-update: ## run the chapters, and renew the notebooks in chapters/
 
 tensorflow-chapter: VENV = .venv-tensorflow
 tensorflow-chapter: ## run chapter 7, with TensorFlow in an environment of its own
-	$(setup) notebooks tensorflow
+	$(setup) notebooks tensorflow torch
 	$(python) scripts/chapters.py $(or $(ARGS),7)
 
 notebooks: ## open the chapters in JupyterLab
