@@ -7,8 +7,7 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update tensorflow-chapter \
-	notebooks book experiments bench release grade clean
+.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update tensorflow-chapter notebooks book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24

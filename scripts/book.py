@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
+TEACHER = ROOT / "classroom" / "teacher.md"
 
 
 def main(folder: Path = ROOT / "runs" / "book") -> int:
@@ -29,7 +30,10 @@ def main(folder: Path = ROOT / "runs" / "book") -> int:
     for made in (source, html):
         shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(ROOT / "book", source)
-    shutil.copytree(CHAPTERS, source / "chapters")
+    (source / "chapters").mkdir()
+    for chapter in CHAPTERS.glob("*.ipynb"):  # not the exercises, which hold their solutions
+        shutil.copy(chapter, source / "chapters")
+    shutil.copy(TEACHER, source)
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
     if subprocess.call([*command, str(source), str(html)]):
         return 1

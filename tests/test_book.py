@@ -20,7 +20,7 @@ pytest.importorskip("myst_nb", reason="the extra `book` is not installed")
 pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parent.parent
 CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]-*.ipynb"))]
-PAGES = ["index", "api", *(f"chapters/{name}" for name in CHAPTERS)]
+PAGES = ["index", "api", "teacher", *(f"chapters/{name}" for name in CHAPTERS)]
 
 
 def build(script, folder):
@@ -105,6 +105,8 @@ def checkout(tmp_path):
     """A copy of what the book is made of, with one chapter."""
     for name in ("book", "scripts"):
         shutil.copytree(CHECKOUT / name, tmp_path / name)
+    (tmp_path / "classroom").mkdir()
+    shutil.copy(CHECKOUT / "classroom" / "teacher.md", tmp_path / "classroom")
     (tmp_path / "chapters").mkdir()
     return Path(shutil.copy(CHECKOUT / "chapters" / f"{CHAPTERS[-1]}.ipynb", tmp_path / "chapters"))
 
