@@ -73,6 +73,15 @@ def test_the_table_of_the_readme_is_that_of_the_experiment():
     assert line in (Path(__file__).parent.parent / "README.md").read_text()
 
 
+@pytest.mark.parametrize("recipe", ["source", "source, cosine", "default"])
+def test_the_recipes_of_the_readme_are_those_of_the_experiment(recipe):
+    rows = [row for row in tables.read("cure") if (row["recipe"], row["epoch"]) == (recipe, 10)]
+    assert len(rows) == 5
+    columns = [[row[name] for row in rows] for name in ("test_accuracy", "recalibrated_accuracy")]
+    cells = " | ".join(f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in columns)
+    assert f" | {cells} |" in (Path(__file__).parent.parent / "README.md").read_text()
+
+
 def test_measured_anew_the_first_epoch_is_as_chapter_3_says():
     rows = [row for row in tables.read("cure") if row["recipe"] == "default"]
     first = next(row for row in rows if (row["seed"], row["epoch"]) == (0, 1))
