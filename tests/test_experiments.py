@@ -113,7 +113,7 @@ SLICES = {
 }
 COUNTERS = ("step", "epoch", "layer", "left", "repeat")
 FULL = ("cure", "covariate_shift")  # the tables made with the full Fashion-MNIST
-LONG = (*FULL, "noisy", "sweep_lr", "sweep_scale", "sweep_batch_size")
+LONG = (*FULL, "noisy", "deep_linear", "sweep_lr", "sweep_scale", "sweep_batch_size")
 
 
 def test_each_table_has_a_slice():
