@@ -74,6 +74,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     for number, reason in lacking.items():
         print(f"{there[number].name}: skipped, {reason}")
     numbers = [number for number in options.numbers or there if number not in lacking]
+    if options.update:
+        renew_exercises()
     done = [run(there[number], update=options.update) for number in numbers]
     return 0 if all(done) else 1
 
@@ -81,6 +83,21 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 def paths() -> list[Path]:
     """The chapters, in reading order."""
     return sorted(CHAPTERS.glob("[0-9]-*.ipynb"))
+
+
+def exercises() -> list[Path]:
+    """The students' exercises, with solutions; `make release` hands them out."""
+    return sorted(CHAPTERS.glob("exercises/*.ipynb"))
+
+
+def renew_exercises() -> None:
+    """Put the setup cell into the exercises, which are kept without outputs."""
+    for path in exercises():
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.id == "setup" and cell.source != setup_cell():
+                cell.source = setup_cell()
+                write(notebook, path)
 
 
 def missing(path: Path) -> str:

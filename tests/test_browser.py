@@ -16,6 +16,8 @@ from pathlib import Path
 import browser as browsers
 import pytest
 
+from tests import submissions
+
 pytest.importorskip("jupyterlab", reason="the extra `notebooks` is not installed")
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -174,3 +176,37 @@ def test_jupyterlab_asks_nobody_else(server, browser):
     outside = [url for url in browsers.asked(browser) if url.startswith("http")]
     assert outside
     assert [url for url in outside if not url.startswith(server)] == []
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        ("unbiased", "your variance divides by n - 1"),
+        ("eps-outside", "eps stands outside the root"),
+        ("momentum-reversed", "momentum is reversed"),
+        ("detached", "the variance is cut from the graph"),
+    ],
+)
+def test_a_student_reads_what_is_wrong(server, browser, tmp_path, student, words):
+    pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
+    from classroom import EXERCISES
+    from classroom.release import release
+
+    release(EXERCISES, tmp_path / "release")
+    notebook = json.loads((tmp_path / "release" / submissions.NAME).read_text())
+    answers_of = submissions.HONEST[student][0]
+    for cell in notebook["cells"]:
+        cell["source"] = answers_of.get(cell["id"], cell["source"])
+    (tmp_path / "lab" / "chapters" / submissions.NAME).write_text(json.dumps(notebook))
+    browser.get(f"{server}/lab/tree/{submissions.NAME}")
+    wait(lambda: browser.execute_script(READY), 60)
+    run = "window.jupyterapp.commands.execute('notebook:run-all-cells').then(arguments[0])"
+    browser.execute_async_script(run)
+
+    def shown():
+        return "\n".join(
+            area.text for area in browser.find_elements("css selector", ".jp-OutputArea-output")
+        )
+
+    wait(lambda: words in " ".join(shown().split()), 30)
+    assert "Traceback" not in shown() and "Error" not in shown()

@@ -116,13 +116,20 @@ def test_begins_with_the_setup_cell(path):
     assert code(path)[0].source == chapters.setup_cell()
 
 
+def test_exercises_begin_with_the_setup_cell():
+    assert len(chapters.exercises()) == 5
+    for path in chapters.exercises():
+        assert code(path)[0].source == chapters.setup_cell()
+
+
 def test_the_address_stands_in_one_place():
     address = re.search(r"git\+([^\"]+)", chapters.setup_cell()).group(1)
     command = ["git", "grep", "-l", "-F", address]
     found = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     if found.returncode > 1:
         pytest.skip("not a git checkout")
-    made = [str(path.relative_to(CHECKOUT)) for path in chapters.paths()]
+    notebooks = [*chapters.paths(), *chapters.exercises()]
+    made = [str(path.relative_to(CHECKOUT)) for path in notebooks]
     assert found.stdout.split() == sorted([*made, "pyproject.toml"])
 
 
