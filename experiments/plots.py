@@ -166,12 +166,10 @@ def dropout_shift(rows: list[dict]):
     figure, axes = new_figure(size=(6.5, 4))
     shares = np.linspace(0.5, 0.9, 50)
     for number, mu in enumerate(sorted({row["mu"] for row in rows})):
-        chosen = select(rows, order="dropout first", mu=mu)
         look = dict(color=COLOURS[number], marker=MARKERS[number], ls="")
-        keeps, values = by_seed(chosen, "keep", "predicted_sd")
+        keeps, values = by_seed(select(rows, order="dropout first", mu=mu), "keep", "predicted_sd")
         axes.plot(np.tile(keeps, len(values)), values.ravel(), label=f"mean {mu:g}", **look)
-        formula = ((1 + mu**2) / shares - mu**2) ** -0.5
-        axes.plot(shares, formula, color=COLOURS[number], lw=1)
+        axes.plot(shares, ((1 + mu**2) / shares - mu**2) ** -0.5, color=COLOURS[number], lw=1)
     keeps, values = by_seed(select(rows, order="norm first", mu=0), "keep", "predicted_sd")
     axes.plot(keeps, values.mean(axis=0), "x--", color="black", label="norm first")
     axes.set(xlabel="share that dropout keeps", ylabel="standard deviation", ylim=(0, 1.1))
