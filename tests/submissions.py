@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import nbformat
-
 NAME = "1-batch-norm.ipynb"
 FUNCTION = """
 def {name}(X, gamma, beta, moving_mean, moving_var, eps, momentum):
@@ -78,7 +76,13 @@ HOSTILE = {
         3,
     ),
     "forks": (first("import os\nwhile True:\n    os.fork()"), 0),
-    "eats-memory": (first("hold = []\nwhile True:\n    hold.append(bytearray(2**26))"), 12),
+    "eats-memory": (
+        first(
+            "def eat():\n    hold = []\n    while True:\n"
+            "        hold.append(bytearray(2**26))\n\n\neat()"
+        ),
+        12,
+    ),
     "deletes": (
         first(
             "import shutil\n"
@@ -135,19 +139,16 @@ def make(release: Path, folder: Path) -> None:
     """Write the submissions of the whole class, made from the students' notebooks."""
     text = (release / NAME).read_text(encoding="utf-8")
     for student, (cells, _) in {**HONEST, **HOSTILE}.items():
-        place = folder / student
-        place.mkdir(parents=True)
-        notebook = nbformat.reads(text, as_version=4)
-        for cell in notebook.cells:
-            name = cell.metadata.get("nbgrader", {}).get("grade_id")
-            cell.source = (cells or {}).get(name, cell.source)
+        notebook = json.loads(text)
+        for cell in notebook["cells"]:
+            cell["source"] = (cells or {}).get(cell["id"], cell["source"])
         if student == "extra-cell":
-            names = [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells]
-            extra = nbformat.v4.new_code_cell("AXES = (0, 2, 3)")
-            notebook.cells.insert(names.index("imports") + 1, extra)
+            ids = [cell["id"] for cell in notebook["cells"]]
+            extra = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": []}
+            extra.update(source="AXES = (0, 2, 3)", execution_count=None)
+            notebook["cells"].insert(ids.index("imports") + 1, extra)
         if student == "deletes":  # the tests, too
-            tests = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
-            notebook.cells = [cell for cell in notebook.cells if cell not in tests]
+            notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] not in TESTS]
         data = json.dumps(notebook).encode()
         if student == "bad-json":
             data = data[: len(data) // 2]
@@ -155,4 +156,5 @@ def make(release: Path, folder: Path) -> None:
             data = b"\xff\xfe" + data
         elif student == "another-exercise":
             data = (release / "3-the-gradient.ipynb").read_bytes()
-        (place / NAME).write_bytes(data)
+        (folder / student).mkdir(parents=True)
+        (folder / student / NAME).write_bytes(data)

@@ -51,8 +51,7 @@ def hand_in(folder: Path, student: str, cells: dict[str, str]) -> Path:
     """Write one submission."""
     notebook = json.loads((folder / "release" / submissions.NAME).read_text())
     for cell in notebook["cells"]:
-        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
-        cell["source"] = cells.get(name, cell["source"])
+        cell["source"] = cells.get(cell["id"], cell["source"])
     path = folder / "class" / student / submissions.NAME
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(notebook))

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from classroom import EXERCISES, ClassroomError
 
 pytest.importorskip("nbgrader", reason="nbgrader, the extra `classroom`, is not installed")
+
+import nbformat
 
 from classroom.release import STUB, read, release
 
