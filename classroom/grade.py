@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from nbformat import NotebookNode
 from tqdm import tqdm
@@ -77,7 +78,7 @@ def grade(
         for (student, name), marked in zip(tasks, done):
             page = feedback.page(f"{student.name}: {Path(name).stem}", marked)
             _write(out / "feedback" / student.name / f"{Path(name).stem}.html", page)
-        with replacing(out / "grades.csv") as temporary, temporary.open("w", newline="") as file:
+        with replacing(out / "grades.csv") as temporary, _table(temporary) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             for (student, name), marked in zip(tasks, done):
@@ -154,6 +155,10 @@ def _row(student: str, name: str, marked: Marked) -> list[str]:
 def _safe(text: str) -> str:
     """`text` as a spreadsheet shows it, and doesn't compute it."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _table(path: Path) -> TextIO:
+    return path.open("w", newline="", encoding="utf-8", errors="replace")
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,6 +14,8 @@ from nbformat import NotebookNode
 from d2l_bn.checks.sources import ready_made
 
 LARGEST = 5_000_000  # bytes of a notebook
+MOST_CELLS = 200
+LONGEST_LINE = 2000  # characters; a chain of 100,000 operators can crash Python's parser
 MISSING = 'raise NotImplementedError("this cell is missing in what was handed in")'
 # What an answer has no need of, and what a manipulation of the tests could use.
 SUSPECT_MODULES = {
@@ -84,6 +86,10 @@ def read(path: Path) -> NotebookNode:
         ids = [grade_id(cell) for cell in notebook.cells]
     except Exception as error:  # nbformat raises many kinds for what is no notebook
         raise ByHandError(f"it is not a readable notebook ({type(error).__name__})") from error
+    if len(ids) > MOST_CELLS:
+        raise ByHandError(f"it has more than {MOST_CELLS} cells")
+    if any(len(line) > LONGEST_LINE for c in notebook.cells for line in c.source.splitlines()):
+        raise ByHandError(f"it has a line of more than {LONGEST_LINE:,} characters")
     twice = sorted({name for name in ids if name and ids.count(name) > 1})
     if twice:
         raise ByHandError(f"it has two cells named {twice[0]!r}")

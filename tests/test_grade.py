@@ -247,12 +247,15 @@ def test_odd_things_are_for_a_person(classroom):
     notebook = json.loads(twice.read_text())
     notebook["cells"] += [dict(notebook["cells"][-1], id="again")]
     twice.write_text(json.dumps(notebook))
+    hand_in(classroom, "long", {submissions.DENSE: "x = 1" + " + 1" * 100_000})
     (classroom / "class" / "=1+1").mkdir()
+    (classroom / "class" / "caf\udce9").mkdir()  # a name that isn't UTF-8
     (classroom / "class" / "stranger").mkdir()
     (classroom / "class" / "stranger" / "my notes.ipynb").write_text("{}")
     rows = run(classroom, isolated=False)
-    for student in ("link", "folder", "huge", "twice"):
+    for student in ("link", "folder", "huge", "twice", "long"):
         assert rows[student]["status"] == "look at by hand" and rows[student]["notes"], student
+    assert rows["caf?"]["status"] == "not handed in"
     assert rows["'=1+1"]["status"] == "not handed in"
     assert rows["stranger"]["status"] == "look at by hand"
 
