@@ -144,7 +144,8 @@ def additional(handed_in: NotebookNode, names: set[str]) -> dict[str, list[str]]
 
 def suspicions(cells: list[Cell]) -> list[str]:
     """What in a student's code could manipulate the tests, one line each."""
-    found = []
+    found: list[str] = []
+    modules = set(TESTING)  # and what the student imports, under whatever name
     for cell in cells:
         if cell.kind == "student":
             lines = [line for line in cell.source.splitlines() if not line.lstrip().startswith("%")]
@@ -152,7 +153,7 @@ def suspicions(cells: list[Cell]) -> list[str]:
                 tree = ast.parse("\n".join(lines))
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue  # it won't run either
-            found += [f"{cell.id or 'an added cell'}: {what}" for what in _suspect(tree)]
+            found += [f"{cell.id or 'an added cell'}: {what}" for what in _suspect(tree, modules)]
     return sorted(set(found))
 
 
@@ -166,12 +167,15 @@ def ready_answers(cells: list[Cell]) -> list[str]:
     return sorted(found)
 
 
-def _suspect(tree: ast.AST) -> Iterator[str]:
+def _suspect(tree: ast.AST, modules: set[str]) -> Iterator[str]:
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [alias.asname or alias.name.split(".")[0] for node in imports for alias in node.names]
+    modules.update(names)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            modules += [alias.name for alias in node.names]
-            yield from (f"imports {m}" for m in modules if m.split(".")[0] in SUSPECT_MODULES)
+            parts = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            parts += [alias.name for alias in node.names]
+            yield from (f"imports {m}" for m in parts if m.split(".")[0] in SUSPECT_MODULES)
         elif isinstance(node, ast.Name) and node.id in SUSPECT_NAMES:
             yield f"uses {node.id}"
         elif isinstance(node, ast.Attribute) and node.attr in SUSPECT_ATTRIBUTES:
@@ -180,7 +184,7 @@ def _suspect(tree: ast.AST) -> Iterator[str]:
             root = node.value
             while isinstance(root, ast.Attribute):
                 root = root.value
-            if isinstance(root, ast.Name) and root.id in TESTING:
+            if isinstance(root, ast.Name) and root.id in modules:
                 yield f"changes {ast.unparse(node)}"
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"setattr", "delattr"}:
             yield f"calls {node.func.id}"  # type: ignore[attr-defined]

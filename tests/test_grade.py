@@ -186,6 +186,31 @@ def test_a_test_is_not_in_the_process_before_its_turn():
         assert before["output"].strip() == "[]"
 
 
+@needs_bubblewrap
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "c.batch_norm = lambda f, *parts, keep=c.batch_norm: f is mine or keep(f, *parts)",
+        "c.batch_norm.__code__ = (lambda *candidate, **options: None).__code__",
+        "vars(c.parts).update(_training=lambda *given: 'right')",
+        "numpy.allclose = lambda *given, keep=numpy.allclose, **options: keep(*given, **options)",
+    ],
+)
+def test_what_tests_rely_on_is_compared(patch):
+    code = f"import numpy\nimport d2l_bn.checks as c\nmine = print\n{patch}"
+    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+        assert worker.run(code, test=False)["error"] == ""
+        assert worker.run("1", test=True)["error"] == "Tampering"
+
+
+@needs_bubblewrap
+def test_an_honest_cell_is_not_taken_for_tampering():
+    code = "import numpy\nimport d2l_bn.checks as c\nfrom mxnet import nd\nc.own_work('x = 1')"
+    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+        assert worker.run(code, test=False)["error"] == ""
+        assert worker.run("1", test=True)["error"] == ""
+
+
 def test_a_quoted_test_is_withheld():
     secret = marking.hidden_lines(
         [Cell("", "test", f"x\n{marking.HIDDEN}\nexpected = gamma * another_value + 1\n")]
@@ -202,6 +227,7 @@ def test_a_quoted_test_is_withheld():
         "checks.batch_norm = None",
         "setattr(checks, 'batch_norm', None)",
         "nd.array = print",
+        "import d2l_bn.checks as c\nc.batch_norm = None",
         "exec('1')",
         "f.__globals__['checks'] = None",
     ],
