@@ -15,6 +15,7 @@ from pathlib import Path
 import d2l_bn
 from classroom import ClassroomError
 
+PACKAGE = Path(d2l_bn.__file__).parent
 WORKER = Path(__file__).parent / "worker.py"
 SCRATCH = 64 * 2**20  # bytes in /tmp
 NOBODY = 65534
@@ -56,8 +57,7 @@ def _options() -> list[str]:
     options += ["--perms", "1777", "--size", str(SCRATCH), "--tmpfs", "/tmp"]
     for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"):
         options += ["--ro-bind-try", folder, folder]
-    package = str(Path(d2l_bn.__file__).parent)
-    for folder in dict.fromkeys([sys.base_prefix, sys.prefix, package]):
+    for folder in dict.fromkeys([sys.base_prefix, sys.prefix, str(PACKAGE)]):
         for parent in reversed(Path(folder).parents[:-1]):  # or only root could look into them
             options += ["--perms", "0755", "--dir", str(parent)]
         options += ["--ro-bind", folder, folder]
@@ -71,6 +71,7 @@ def environment() -> dict[str, str]:
         **kept,
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp",
+        "PYTHONPATH": str(PACKAGE.parent),  # the d2l_bn that the teacher runs, and no other
         "IPYTHONDIR": "/tmp/ipython",
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "MPLBACKEND": "agg",
