@@ -7,6 +7,7 @@ import csv
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +17,7 @@ from typing import TextIO
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from classroom import ClassroomError, feedback, isolation, submission
+from classroom import ClassroomError, feedback, isolation, submission, suspicion
 from classroom import release as exercises
 from classroom.marking import Marked, Outcome, mark
 from d2l_bn.files import replacing
@@ -76,6 +77,8 @@ def grade(
             pool.shutdown(cancel_futures=True)
             raise
         for (student, name), marked in zip(tasks, done):
+            if name not in originals:
+                continue  # nobody can say what it is
             page = feedback.page(f"{student.name}: {Path(name).stem}", marked)
             _write(out / "feedback" / student.name / f"{Path(name).stem}.html", page)
         with replacing(out / "grades.csv") as temporary, _table(temporary) as file:
@@ -91,8 +94,12 @@ def _listed(folder: Path) -> list[Path]:
 
 def _names(student: Path, originals: dict[str, NotebookNode]) -> list[str]:
     """The exercises, and whatever else a student handed in as a notebook."""
-    others = {path.name for path in student.iterdir() if path.suffix == ".ipynb"} - originals.keys()
-    return [*originals, *sorted(others)]
+    others: set[str] = set()
+    with contextlib.suppress(
+        OSError
+    ):  # a folder that can't be read holds nothing that was handed in
+        others = {path.name for path in student.iterdir() if path.suffix == ".ipynb"}
+    return [*originals, *sorted(others - originals.keys())]
 
 
 def _recorded(
@@ -100,26 +107,32 @@ def _recorded(
 ) -> Marked:
     """The outcome of one submission, from its record where nothing has changed since."""
     student, name = task
-    path, record = student / name, out / "records" / student.name / f"{name}.json"
+    path = student / name
+    short = hashlib.sha256(os.fsencode(name)).hexdigest()[
+        :16
+    ]  # a name may be as long as is allowed
+    record = out / "records" / student.name / f"{short}.json"
     key = _fingerprint(path, originals.get(name), limits)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         saved = json.loads(record.read_text())
         if saved.pop("key") == key:
             cells = [Outcome(**cell) for cell in saved.pop("cells")]
             return Marked(cells=cells, **saved)
-    marked = _marked(path, originals.get(name), run)
+    try:
+        marked = _marked(path, originals.get(name), run)
+    except Exception as error:  # whatever it is, the others get their marks
+        marked = Marked("look at by hand", [f"it can't be marked ({type(error).__name__})"])
     _write(record, json.dumps({"key": key, **marked.as_dict()}))
     return marked
 
 
 def _fingerprint(path: Path, exercise: object, limits: dict) -> str:
-    if path.is_symlink():
-        content = str(path.readlink()).encode()
-    elif path.is_file() and path.stat().st_size <= submission.LARGEST:
-        content = path.read_bytes()
-    else:
-        content = b""
-    rest = json.dumps([exercise, limits, path.is_symlink(), path.exists()], sort_keys=True)
+    content, kind = b"", ""
+    with contextlib.suppress(OSError):  # what can't be read is looked at by hand
+        kind = f"{path.is_symlink()} {path.is_file()}"
+        if kind == "False True" and path.stat().st_size <= submission.LARGEST:
+            content = path.read_bytes()
+    rest = json.dumps([exercise, limits, kind], sort_keys=True)
     return hashlib.sha256(content + rest.encode()).hexdigest()
 
 
@@ -127,7 +140,7 @@ def _marked(path: Path, exercise: NotebookNode | None, run) -> Marked:
     """Mark one file, whatever it is."""
     if exercise is None:
         return Marked("look at by hand", ["it has the name of no exercise"])
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         cells = submission.merge(exercise, exercise)
         nothing = [Outcome(c.id, c.kind, "", maximum=c.points) for c in cells]
         return Marked("not handed in", [], [o for o in nothing if o.kind in ("test", "written")])
@@ -137,9 +150,9 @@ def _marked(path: Path, exercise: NotebookNode | None, run) -> Marked:
         return Marked("look at by hand", [str(error)])
     marked = run(cells)
     if any(cell.kind == "test" for cell in cells):
-        for suspicion in submission.suspicions(cells):
-            marked.by_hand(suspicion)
-        for what in submission.ready_answers(cells):
+        for note in suspicion.suspicions(cells):
+            marked.by_hand(note)
+        for what in suspicion.ready_answers(cells):
             marked.by_hand(f"it uses {what}, which is a ready-made answer")
     return marked
 

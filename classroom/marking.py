@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import select
 import selectors
 import signal
 import subprocess
@@ -14,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from classroom.isolation import environment
-from classroom.submission import Cell
+from classroom.submission import Cell, runnable
 
 LONGEST = 100_000  # bytes of an answer; the worker cuts what it sends far below
+WHOLE = 5  # times the seconds of a cell, for all cells of a submission
 STARTING = 60  # seconds that a worker gets besides those of its first cell
 HIDDEN = "### BEGIN HIDDEN TESTS"
 
@@ -92,8 +94,7 @@ class Worker:
         try:
             if self.buffer or self._ready(0):
                 raise WorkerError("answered what it was not asked")
-            self.process.stdin.write(request.encode() + b"\n")
-            self.process.stdin.flush()
+            self._send(request.encode() + b"\n", limit)
         except BrokenPipeError as error:
             raise WorkerError("ended the process") from error
         try:
@@ -103,6 +104,16 @@ class Worker:
             return {name: str(text) for name, text in answer.items()}
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise WorkerError("answered what it was not asked") from error
+
+    def _send(self, data: bytes, limit: float) -> None:
+        assert self.process.stdin is not None
+        pipe = self.process.stdin.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_WRITE)
+            while data:  # as much as a ready pipe takes: it may never be emptied
+                if not selector.select(max(0, limit - time.monotonic())):
+                    raise WorkerError(f"took longer than {self.seconds:g} seconds")
+                data = data[os.write(pipe, data[: select.PIPE_BUF]) :]
 
     def _line(self, limit: float) -> bytes:
         assert self.process.stdout is not None
@@ -132,6 +143,7 @@ def mark(cells: list[Cell], command: list[str], *, seconds: float, memory: int) 
     """
     marked = Marked()
     secret = hidden_lines(cells)
+    end = time.monotonic() + STARTING + WHOLE * seconds
     runs = any(cell.kind == "test" for cell in cells)
     with Worker(command, seconds=seconds, memory=memory) as worker:
         for cell in cells:
@@ -141,15 +153,19 @@ def mark(cells: list[Cell], command: list[str], *, seconds: float, memory: int) 
                 outcome.source = cell.source.split(HIDDEN)[0].rstrip()
             if cell.kind == "written" or not runs or marked.status != "marked":
                 continue
+            if time.monotonic() > end:
+                marked.by_hand(f"it took longer than {WHOLE * seconds:g} seconds in all")
+                continue
             try:
-                answer = worker.run(cell.source, test=cell.kind == "test")
+                answer = worker.run(runnable(cell.source), test=cell.kind == "test")
             except WorkerError as error:
                 outcome.message = f"This cell {error}."
                 marked.by_hand(f"{cell.id or 'an added cell'} {error}")
                 continue
             if answer["error"]:
                 outcome.message = withheld(f"{answer['error']}: {answer['message']}", secret)
-            outcome.output = withheld(answer["output"], secret)
+            if cell.kind != "test":  # what a test makes an answer print is not for the page
+                outcome.output = withheld(answer["output"], secret)
             if answer["error"] == "Tampering":
                 marked.by_hand(answer["message"])
             elif cell.kind == "test" and not answer["error"]:

@@ -21,7 +21,8 @@ pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `cl
 from classroom import EXERCISES, ClassroomError, grade, isolation, marking
 from classroom.marking import Worker, WorkerError
 from classroom.release import release
-from classroom.submission import Cell, suspicions
+from classroom.submission import Cell, runnable
+from classroom.suspicion import suspicions
 
 CHECKOUT = Path(__file__).parent.parent
 needs_bubblewrap = pytest.mark.skipif(
@@ -165,7 +166,9 @@ def test_a_killed_run_goes_on(classroom):
         ("open('/tmp/a', 'wb').write(bytes(2**28))", "OSError"),
         ("raise SystemExit", "SystemExit"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-        ("assert not any(In)", ""),
+        ("print(In)", "NameError"),
+        ("import IPython; IPython.get_ipython().history_manager", "AttributeError"),
+        ("x = !true", "SyntaxError"),
     ],
 )
 def test_the_sandbox_holds(code, error):
@@ -234,6 +237,11 @@ def test_a_quoted_test_is_withheld():
         "checks.batch_norm = None",
         "setattr(checks, 'batch_norm', None)",
         "nd.array = print",
+        "import IPython",
+        "getattr(f, '__' + 'globals__')",
+        "vars(checks)['batch_norm'] = None",
+        "class A:\n    def __array_function__(self, *given): return True",
+        "import __main__",
         "import d2l_bn.checks as c\nc.batch_norm = None",
         "exec('1')",
         "f.__globals__['checks'] = None",
@@ -305,3 +313,90 @@ def test_a_worker_that_dies_or_hangs_is_told():
         worker.first = False
         with pytest.raises(WorkerError, match=r"longer than 0\.2 seconds"):
             worker.run("1", test=False)
+
+
+def test_lines_of_ipython_do_nothing():
+    source = "%matplotlib inline\nif True:\n    !ls\nx = 7 % 4"
+    assert runnable(source) == "pass\nif True:\n    pass\nx = 7 % 4"
+    assert suspicions([Cell("answer", "student", "!rm x\nimport gc")]) == ["answer: imports gc"]
+
+
+@needs_bubblewrap
+def test_a_worker_that_reads_no_more_is_stopped():
+    """A student's code puts another pipe in the place of that through which cells come."""
+    code = (
+        "import os, stat\n"
+        "for number in range(3, 30):\n"
+        "    try:\n"
+        "        if stat.S_ISFIFO(os.fstat(number).st_mode):\n"
+        "            keep = os.dup(number)\n"
+        "            os.dup2(os.pipe()[0], number)\n"
+        "            break\n"
+        "    except OSError:\n"
+        "        pass\n"
+    )
+    with Worker(isolation.command(isolated=True), seconds=2, memory=3000) as worker:
+        assert worker.run(code, test=False)["error"] == ""
+        with pytest.raises(WorkerError, match="longer than 2 seconds"):
+            worker.run("# " + "x" * 1_000_000, test=False)
+
+
+@needs_bubblewrap
+def test_a_submission_has_a_limit_for_all_its_cells(monkeypatch):
+    monkeypatch.setattr(marking, "WHOLE", 1)
+    monkeypatch.setattr(marking, "STARTING", 20)
+    cells = [Cell("", "student", "import time; time.sleep(9)") for _ in range(4)]
+    cells.append(Cell("late", "test", "1", 3))
+    marked = marking.mark(cells, isolation.command(isolated=True), seconds=10, memory=3000)
+    assert marked.status == "look at by hand" and "10 seconds in all" in marked.notes[0]
+    assert sum(cell.points for cell in marked.cells) == 0
+
+
+@needs_bubblewrap
+def test_answers_that_outwit_the_tests_get_nothing_or_a_look(classroom):
+    """What a review found: hooks of IPython, arrays that are equal to all, and what hides them."""
+    hook = "import IPython\nIPython.get_ipython().input_transformers_post.append(lambda lines: [])"
+    equal = (
+        "import numpy\n"
+        "class Equal(numpy.ndarray):\n"
+        "    def __array_function__(self, *given): return True\n"
+        "def dense_batch_norm(X, *given):\n"
+        "    class Y:\n"
+        "        shape = X.shape\n"
+        "        def asnumpy(self): return numpy.zeros(X.shape).view(Equal)\n"
+        "    return Y(), *given[2:4]\n"
+    )
+    deep = "if 0:\n    np" + ".a" * 600 + " = 1"
+    hand_in(classroom, "hook", {submissions.DENSE: hook, submissions.WHOLE: "0"})
+    hand_in(classroom, "bang", {submissions.DENSE: f"x = !true\n{hook}", submissions.WHOLE: "0"})
+    hand_in(classroom, "equal", {submissions.DENSE: equal, submissions.WHOLE: "0"})
+    hand_in(classroom, "deep", {submissions.DENSE: deep, submissions.WHOLE: "0"})
+    (classroom / "class" / "deep" / ("a" * 249 + ".ipynb")).write_text("{}")
+    rows = run(classroom)
+    for student in ("hook", "bang", "equal", "deep"):
+        assert rows[student]["points"] == "0" or rows[student]["status"] != "marked", student
+
+
+@needs_bubblewrap
+def test_a_cell_above_the_first_one_is_run(classroom):
+    right = submissions.answer(
+        var=submissions.RIGHT["var"].replace("axes,", "AXES if len(X.shape) == 4 else 0,")
+    )
+    path = hand_in(classroom, "ann", right)
+    notebook = json.loads(path.read_text())
+    extra = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": []}
+    notebook["cells"].insert(0, dict(extra, source="AXES = (0, 2, 3)", execution_count=None))
+    path.write_text(json.dumps(notebook))
+    assert run(classroom)["ann"]["points"] == "15"
+
+
+def test_whatever_fails_in_marking_one_the_others_are_marked(classroom, monkeypatch):
+    for student in ("ann", "bob"):
+        hand_in(classroom, student, {})
+
+    def fail(cells, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(grade, "mark", fail)
+    rows = run(classroom, isolated=False)
+    assert {row["notes"] for row in rows.values()} == {"it can't be marked (ZeroDivisionError)"}
