@@ -35,7 +35,6 @@ def run(order: str, mu: float, keep: float, seed: int, steps: int = 200):
         "moving_var": float(norm.running_var.data().mean().asscalar()),
         "expected_var": expected,
         "predicted_sd": float(net(_inputs(mu)).asnumpy().std(axis=0).mean()),
-        "expected_sd": expected**-0.5,
     }
 
 

@@ -37,22 +37,51 @@ def cure(rows: list[dict]):
     return figure
 
 
+def choice(rows: list[dict]):
+    """Accuracy on held-out training images at the end: a line for each setting, a dot a seed."""
+    figure, axes = new_figure(size=(7, 3.6))
+    ends = held_out(rows)
+    for place, accuracies in enumerate(ends.values()):
+        axes.plot(accuracies, [place] * len(accuracies), "o", ms=5, alpha=0.6, color=COLOURS[0])
+        axes.plot([np.mean(accuracies)] * 2, [place - 0.3, place + 0.3], color="black", lw=2)
+    axes.set_yticks(range(len(ends)), [f"rate {lr:g}, momentum {m:g}" for lr, m in ends])
+    axes.set(title="Ten epochs, cosine schedule", xlabel="accuracy on held-out training images")
+    return figure
+
+
+def held_out(rows: list[dict]) -> dict[tuple[float, float], list[float]]:
+    """The accuracies after the last epoch by (learning rate, momentum), the best mean last."""
+    ends: dict[tuple[float, float], list[float]] = {}
+    for row in select(rows, epoch=max(row["epoch"] for row in rows)):
+        ends.setdefault((row["lr"], row["momentum"]), []).append(row["held_out_accuracy"])
+    return dict(sorted(ends.items(), key=lambda item: np.mean(item[1])))
+
+
 def covariate_shift(rows: list[dict]):
-    """Test accuracy over the steps, and the percentiles of one unit's input for seed 0."""
-    figure, grid = new_figure(1, 3, size=(9, 3.6))
+    """Test accuracy over the steps."""
+    figure, axes = new_figure(size=(6, 3.6))
     for number, norm in enumerate(("scratch", "none")):
         chosen = select(rows, norm=norm)
-        mean_and_range(grid[0], chosen, "step", "test_accuracy", number, LABELS[norm])
-        for percent, style in ((85, "--"), (50, "-"), (15, ":")):
-            steps, values = by_seed(select(chosen, seed=0), "step", f"p{percent}")
-            look = dict(color=COLOURS[number], ls=style, label=f"{percent} %")
-            grid[2 - number].plot(steps, values[0], **look)
-        grid[2 - number].set(title=f"One unit's input, {LABELS[norm]}")
-    grid[1].sharey(grid[2])
-    grid[1].legend(title="percentile")
-    grid[0].legend()
-    grid[0].set(title="Test accuracy", ylabel="share of right answers")
-    for axes in grid:
+        mean_and_range(axes, chosen, "step", "test_accuracy", number, LABELS[norm])
+    axes.legend()
+    axes.set(title="Test accuracy", xlabel="step", ylabel="share of right answers")
+    return figure
+
+
+def unit_input(rows: list[dict]):
+    """Percentiles of the input of one sigmoid over the steps, for each seed."""
+    figure, grid = new_figure(2, 3, size=(9, 5), sharex=True, sharey=True)
+    for number, norm in enumerate(("scratch", "none")):
+        for seed, axes in enumerate(grid[number]):
+            chosen = select(rows, norm=norm, seed=seed)
+            steps, low = by_seed(chosen, "step", "p15")
+            (_, middle), (_, high) = (by_seed(chosen, "step", name) for name in ("p50", "p85"))
+            axes.fill_between(steps, low[0], high[0], label="15 to 85 %", **band(number))
+            axes.plot(steps, middle[0], color=COLOURS[number], label="median")
+            axes.set_title(f"{LABELS[norm]}, seed {seed}", fontsize=10)
+        grid[number, 0].legend(loc="lower left")
+        grid[number, 0].set(ylabel="input of the sigmoid")
+    for axes in grid[1]:
         axes.set(xlabel="step (thousands)", xticks=range(0, 50_001, 10_000))
         axes.set_xticklabels(range(0, 51, 10))
     return figure
@@ -92,24 +121,6 @@ def noisy(rows: list[dict]):
     return figure
 
 
-def bands(rows: list[dict]):
-    """What lies along the gradient: the range of the loss, and of the change of the gradient."""
-    figure, grid = new_figure(1, 2)
-    for axes, name in zip(grid, ("loss", "change")):
-        for number, norm in enumerate(("scratch", "none")):
-            chosen = select(rows, norm=norm)
-            steps, least = by_seed(chosen, "step", f"{name}_min")
-            _, greatest = by_seed(chosen, "step", f"{name}_max")
-            look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, markevery=4)
-            axes.plot(steps, greatest.mean(axis=0), label=LABELS[norm], **look)
-            axes.fill_between(steps, least.mean(axis=0), greatest.mean(axis=0), **band(number))
-        axes.set(xlabel="step", yscale="log")
-    grid[0].set(title="Loss along the gradient", ylabel="cross-entropy (nats)")
-    grid[1].set(title="Change of the gradient along it", ylabel="Euclidean distance")
-    grid[0].legend()
-    return figure
-
-
 def deep_linear(rows: list[dict]):
     """The loss of the deep linear network over the steps."""
     figure, axes = new_figure(size=(6, 3.6))
@@ -117,47 +128,6 @@ def deep_linear(rows: list[dict]):
         mean_and_range(axes, select(rows, norm=norm), "step", "loss", number, LABELS[norm])
     axes.set(title="25 linear layers", xlabel="step", ylabel="squared error", yscale="log")
     axes.legend()
-    return figure
-
-
-def histograms(rows: list[dict]):
-    """What comes out of each layer's sigmoids before and after training, averaged over seeds."""
-    figure, grid = new_figure(2, 4, size=(9, 4.8), sharex=True, sharey=True)
-    last = max(row["step"] for row in rows)
-    for line, norm in zip(grid, ("scratch", "none")):
-        for layer, axes in enumerate(line, 1):
-            for step, look in ((0, dict(color="0.75", fill=True)), (last, dict(lw=1.5))):
-                chosen = select(rows, norm=norm, layer=layer, step=step)
-                left, share = by_seed(chosen, "left", "share")
-                label = "after training" if step else "before training"
-                axes.stairs(share.mean(axis=0), [*left, 1], label=label, **look)
-            axes.set(yscale="log", ylim=(1e-4, 1.5))
-            axes.set_title(f"{LABELS[norm]}, layer {layer}", fontsize=10)
-    for axes in grid[1]:
-        axes.set(xlabel="output", xticks=(0, 0.5, 1))
-    for axes in grid[:, 0]:
-        axes.set(ylabel="share of values")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    return figure
-
-
-def ratios(rows: list[dict]):
-    """The size of the updates beside that of the weights, for each weight."""
-    figure, grid = new_figure(1, 2, size=(9, 4), sharey=True)
-    names = ("convolution 1", "convolution 2", "dense 1", "dense 2", "dense 3")
-    for axes, norm in zip(grid, ("scratch", "none")):
-        for number, name in enumerate(names):
-            chosen = select(rows, norm=norm, layer=number + 1)
-            steps, values = by_seed(chosen, "step", "log10_update_to_data")
-            look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, label=name)
-            axes.plot(steps, values.mean(axis=0), markevery=(number, 5), **look)
-            edges = values.min(axis=0), values.max(axis=0)
-            axes.fill_between(steps, *edges, color=COLOURS[number], alpha=0.15, lw=0)
-        axes.axhline(-3, color="black", ls="--", lw=1)
-        axes.set(title=LABELS[norm], xlabel="step")
-    grid[0].set(ylabel="log10 of update : weight")
-    grid[0].legend(loc="lower left", ncols=2)
     return figure
 
 

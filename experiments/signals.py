@@ -15,7 +15,10 @@ from mxnet import autograd, nd
 from mxnet.gluon import nn
 
 STEPS, EVERY, LR, BATCH = 600, 20, 0.3, 64
-EDGES = np.linspace(0, 1, 41)  # of the histograms of what comes out of a sigmoid
+EDGES = {  # of the bars of the histograms
+    "output": np.linspace(0, 1, 41),  # a sigmoid's
+    "log10 gradient": np.linspace(-9, -1, 41),  # its size, as a power of ten
+}
 
 
 def run_ratios(norm: str, seed: int, steps: int = STEPS):
@@ -36,12 +39,11 @@ def run_ratios(norm: str, seed: int, steps: int = STEPS):
                     "step": number,
                     "layer": depth,
                     "log10_update_to_data": float(np.log10(update / old.asnumpy().std() + 1e-12)),
-                    "gradient_std": float(layer.weight.grad().asnumpy().std()) / len(y),
                 }
 
 
 def run_histograms(norm: str, seed: int, steps: int = STEPS):
-    """Histograms of what each sigmoid gives, and its gradient, before and after training."""
+    """Histograms of what each sigmoid gives, and of its gradient, before and after training."""
     dataset = parts.images("sample")
     net = parts.lenet(norm, dataset, seed)
     optimizer = parts.trainer(net, LR)
@@ -54,6 +56,25 @@ def run_histograms(norm: str, seed: int, steps: int = STEPS):
 
 
 def _histograms(net, X: nd.NDArray, y: nd.NDArray, step: int):
+    for layer, (output, gradient) in enumerate(_outputs_and_gradients(net, X, y), 1):
+        sizes = np.log10(np.abs(gradient[gradient != 0]))  # max pooling gives 3 of 4 none
+        signals = (
+            ("output", output, output.std()),
+            ("log10 gradient", sizes, np.log10(gradient.std())),
+        )
+        for signal, values, spread in signals:
+            edges = EDGES[signal]
+            share = np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / values.size
+            for left, part in zip(edges, share):
+                place = {"step": step, "signal": signal, "layer": layer, "left": float(left)}
+                yield {**place, "share": float(part), "spread": float(spread)}
+
+
+def _outputs_and_gradients(net, X: nd.NDArray, y: nd.NDArray) -> list[tuple]:
+    """For each layer of sigmoids, its output and the gradient of the mean loss with respect to it.
+
+    The examples go through in training mode, since there is no gradient in the other one.
+    """
     outputs, probes = [], []
     with autograd.record():
         for layer in net:
@@ -65,18 +86,7 @@ def _histograms(net, X: nd.NDArray, y: nd.NDArray, step: int):
                 X = X + probes[-1]
         loss = parts.softmax_cross_entropy(X, y).mean()
     loss.backward()
-    gradients = [probe.grad for probe in probes]
-    for depth, (output, gradient) in enumerate(zip(outputs, gradients), 1):
-        share = np.histogram(output.asnumpy(), EDGES)[0] / output.size
-        size = float(np.log10(gradient.asnumpy().std() + 1e-30))
-        for left, part in zip(EDGES, share):
-            yield {
-                "step": step,
-                "layer": depth,
-                "left": float(left),
-                "share": float(part),
-                "log10_gradient_std": size,
-            }
+    return [(out.asnumpy(), probe.grad.asnumpy()) for out, probe in zip(outputs, probes)]
 
 
 def _cases(seeds: int) -> tuple[dict, ...]:

@@ -1,4 +1,4 @@
-"""Tables that long runs fill case by case, so that an interruption loses at most one case."""
+"""Tables that long runs fill case by case; a killed run loses the case that was running."""
 
 from __future__ import annotations
 
@@ -47,11 +47,13 @@ def missing(experiment: Experiment, folder: Path = RESULTS) -> list[Row]:
 def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
     """Run the missing cases and write the table after each; yield the case that was done."""
     for case in missing(experiment, folder):
-        rows = [*read(experiment.name, folder), *experiment.rows(case)]
-        order = {_key(experiment, case): place for place, case in enumerate(experiment.cases)}
-        rows = [row for row in rows if _key(experiment, row) in order]
-        rows.sort(key=lambda row: order[_key(experiment, row)])
-        write(experiment.name, rows, folder)
+        new = experiment.rows(case)
+        # Read after the run: another process may have filled in cases meanwhile.
+        table: dict[tuple, list[Row]] = {_key(experiment, each): [] for each in experiment.cases}
+        for row in read(experiment.name, folder):
+            table.get(_key(experiment, row), []).append(row)
+        table[_key(experiment, case)] = new
+        write(experiment.name, [row for rows in table.values() for row in rows], folder)
         yield case
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import d2l_bn  # noqa: F401  before mxnet
-from experiments import plots, tables
+from experiments import plot_signals, plots, tables
 from experiments.__main__ import EXPERIMENTS
 
 CHAPTER = Path(__file__).parent.parent / "chapters" / "6-what-does-it-really-do.ipynb"
@@ -59,13 +59,65 @@ def test_nothing_is_left_to_be_filled_in(cells):
     assert not re.search(r"\b(TODO|SUMMARY|[A-Z]+_(CELL|TEXT))\b", "\n".join(cells.values()))
 
 
-@pytest.mark.parametrize("name", ["cure", "covariate_shift", "noisy", "bands", "deep_linear"])
-def test_figures_show_every_seed(name):
+DRAWN = {
+    "choice": plots.choice,
+    "cure": plots.cure,
+    "covariate_shift": plots.covariate_shift,
+    "noisy": plots.noisy,
+    "bands": plot_signals.bands,
+    "deep_linear": plots.deep_linear,
+    "ratios": plot_signals.ratios,
+    "histograms": lambda rows: plot_signals.histograms(rows, "log10 gradient"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_shows_every_seed(name):
     need_table(name)
     rows = tables.read(name)
-    cases = {row["seed"] for row in EXPERIMENTS[name].cases}
-    assert {row["seed"] for row in rows} == cases
-    assert len(getattr(plots, name)(rows).axes) in (1, 2, 3)
+    assert {row["seed"] for row in rows} == {case["seed"] for case in EXPERIMENTS[name].cases}
+    seeds = sorted({row["seed"] for row in rows})
+    whole = picture(DRAWN[name](rows))
+    for one, other in zip(seeds, seeds[1:]):  # moved apart, so that their mean stays
+        shift = {one: 0.01, other: -0.01}
+        moved = [
+            {k: v + shift.get(row["seed"], 0) if k in MEASURED else v for k, v in row.items()}
+            for row in rows
+        ]
+        assert picture(DRAWN[name](moved)) != whole, (one, other)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_percentiles_of_one_unit_are_shown_for_each_seed(seed):
+    need_table("covariate_shift")
+    figure = plots.unit_input(tables.read("covariate_shift"))
+    titles = [axes.get_title() for axes in figure.axes]
+    for norm in ("batch norm", "plain"):
+        axes = figure.axes[titles.index(f"{norm}, seed {seed}")]
+        (band,) = axes.collections  # from the 15th percentile to the 85th
+        median = axes.lines[0].get_ydata()
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.min() < median.min() and median.max() < heights.max()
+
+
+MEASURED = (
+    "held_out_accuracy",
+    "test_accuracy",
+    "loss",
+    "loss_max",
+    "log10_update_to_data",
+    "share",
+)
+
+
+def picture(figure):
+    """What lines and bands of a figure show, as text."""
+    shapes = []
+    for axes in figure.axes:
+        shapes += [line.get_xydata() for line in axes.lines]
+        shapes += [path.vertices for band in axes.collections for path in band.get_paths()]
+        shapes += [patch.get_path().vertices for patch in axes.patches]
+    return "".join(np.array2string(shape, threshold=10**6, precision=5) for shape in shapes)
 
 
 def test_values_are_put_in_line_by_seed_and_place():
