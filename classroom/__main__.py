@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     grade.add_argument("--seconds", type=float, default=120, help="for each cell (120)")
     grade.add_argument("--memory", type=int, default=4000, help="MB for each submission (4000)")
     grade.add_argument("--jobs", type=int, default=2, help="submissions at a time (2)")
-    grade.add_argument(
+    how = grade.add_mutually_exclusive_group()
+    how.add_argument("--image", default="", help="use containers of this image, not bubblewrap")
+    how.add_argument(
         "--without-isolation",
         action="store_true",
         help="run the students' code as yourself, with your files and your network",
@@ -75,6 +77,7 @@ def _grade(options: argparse.Namespace) -> None:
         memory=options.memory,
         jobs=options.jobs,
         isolated=not options.without_isolation,
+        image=options.image,
     )
     print(f"marks: {options.out / 'grades.csv'}")
     print(f"pages for the students: {options.out / 'feedback'}")

@@ -34,6 +34,7 @@ def grade(
     memory: int = 4000,
     jobs: int = 2,
     isolated: bool = True,
+    image: str = "",
 ) -> None:
     """Mark ``submissions/STUDENT/NOTEBOOK.ipynb``; write grades.csv and feedback to `out`.
 
@@ -52,6 +53,8 @@ def grade(
         How many submissions are run at a time.
     isolated : bool
         Whether students' code runs in a sandbox.
+    image : str
+        Of the containers to use as sandboxes; bubblewrap by default.
 
     Raises
     ------
@@ -66,8 +69,8 @@ def grade(
             f"{len(originals)} and {len(students)}"
         )
     limits = {"seconds": seconds, "memory": memory}
-    command = isolation.command(isolated=isolated)
-    run = partial(mark, command=command, seconds=seconds, memory=memory)
+    sandbox = isolation.sandbox(isolated=isolated, image=image)
+    run = partial(mark, sandbox=sandbox, seconds=seconds, memory=memory)
     with _alone(out), ThreadPoolExecutor(jobs) as pool:
         tasks = [(s, n) for s in students for n in _names(s, originals)]
         todo = partial(_recorded, out=out, originals=originals, run=run, limits=limits)
@@ -95,9 +98,7 @@ def _listed(folder: Path) -> list[Path]:
 def _names(student: Path, originals: dict[str, NotebookNode]) -> list[str]:
     """The exercises, and whatever else a student handed in as a notebook."""
     others: set[str] = set()
-    with contextlib.suppress(
-        OSError
-    ):  # a folder that can't be read holds nothing that was handed in
+    with contextlib.suppress(OSError):  # a folder that can't be read holds nothing for us
         others = {path.name for path in student.iterdir() if path.suffix == ".ipynb"}
     return [*originals, *sorted(others - originals.keys())]
 
@@ -108,10 +109,8 @@ def _recorded(
     """The outcome of one submission, from its record where nothing has changed since."""
     student, name = task
     path = student / name
-    short = hashlib.sha256(os.fsencode(name)).hexdigest()[
-        :16
-    ]  # a name may be as long as is allowed
-    record = out / "records" / student.name / f"{short}.json"
+    short = hashlib.sha256(os.fsencode(name)).hexdigest()  # a name may be as long as is allowed
+    record = out / "records" / student.name / f"{short[:16]}.json"
     key = _fingerprint(path, originals.get(name), limits)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         saved = json.loads(record.read_text())

@@ -38,7 +38,7 @@ def main():
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
         os.dup2(nothing, number)
-    limit(int(os.environ.pop("WORKER_MB")) * 2**20)
+    limit(int(os.environ.pop("WORKER_MB")) * 2**20, int(os.environ.pop("WORKER_SECONDS")))
     names = {"__name__": "notebook", "display": print}
     genuine = relied_on()
     for line in requests:
@@ -48,8 +48,8 @@ def main():
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def limit(memory):
-    """Give up rights, then set the limits on memory, processes and files."""
+def limit(memory, seconds):
+    """Give up rights, then set the limits on memory, computing time, processes and files."""
     uid = int(os.environ.pop("WORKER_UID", "0"))
     if uid:
         os.setgroups([])
@@ -57,6 +57,7 @@ def limit(memory):
         os.setuid(uid)
     for kind, value in (
         (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, seconds),  # should the program that watches it be killed
         (resource.RLIMIT_NPROC, PROCESSES),
         (resource.RLIMIT_FSIZE, FILES),
         (resource.RLIMIT_CORE, 0),

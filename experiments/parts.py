@@ -74,3 +74,10 @@ def lenet(norm: str, dataset: Dataset, seed: int) -> gluon.Block:
     """An initialized LeNet."""
     net = d2l_bn.lenet(NORMS[norm], classes=dataset.classes)
     return initialized(net, dataset, seed)
+
+
+def scale_weights(net: gluon.Block, scale: float) -> None:
+    """Multiply all weights of `net`, not the biases, by a number."""
+    for name, parameter in net.collect_params().items():
+        if name.endswith("weight"):
+            parameter.set_data(parameter.data() * scale)

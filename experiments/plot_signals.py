@@ -7,8 +7,9 @@ from experiments.plots import LABELS, band
 from experiments.tables import by_seed, select
 
 
-def bands(rows: list[dict]):
+def bands(rows: list[dict], scale: float):
     """What lies along the gradient: the range of the loss, and of the change of the gradient."""
+    rows = select(rows, scale=scale)
     seeds = sorted({row["seed"] for row in rows})
     figure, grid = new_figure(2, len(seeds), size=(9, 5.6), sharex=True, sharey="row")
     for line, name in zip(grid, ("loss", "change")):

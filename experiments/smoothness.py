@@ -58,10 +58,14 @@ def run_noisy(norm: str, seed: int, epochs: int = EPOCHS):
         yield {"epoch": epoch, "train_loss": loss, "test_accuracy": evaluate(net, test)}
 
 
-def run_bands(norm: str, seed: int, steps: int = 900, every: int = 30):
-    """Train LeNet on the sample; each `every` steps a row on what lies along the gradient."""
+def run_bands(norm: str, scale: float, seed: int, steps: int = 900, every: int = 30):
+    """Train LeNet on the sample; each `every` steps a row on what lies along the gradient.
+
+    With initial weights three times the usual, the network without normalization learns at once.
+    """
     dataset = parts.images("sample")
     net = parts.lenet(norm, dataset, seed)
+    parts.scale_weights(net, scale)
     optimizer = parts.trainer(net, LR)
     for number, (X, y) in enumerate(parts.endless(dataset, BATCH, seed), 1):
         if number > steps:
@@ -128,8 +132,11 @@ def _cases(*norms: str) -> tuple[dict, ...]:
     return tuple({"norm": norm, "seed": seed} for seed in range(3) for norm in norms)
 
 
+BANDS = tuple(
+    {"scale": scale, **case} for scale in (1.0, 3.0) for case in _cases("none", "scratch")
+)
 EXPERIMENTS = (
     Experiment("noisy", _cases("none", "scratch", "noisy"), run_noisy),
-    Experiment("bands", _cases("none", "scratch"), run_bands),
+    Experiment("bands", BANDS, run_bands),
     Experiment("deep_linear", _cases("none", "scratch"), run_linear),
 )

@@ -35,9 +35,7 @@ def run(norm: str, seed: int, epochs: int = 10, **point):
         schedule="constant",
     )
     net = build(settings, dataset)
-    for name, parameter in net.collect_params().items():
-        if name.endswith("weight"):
-            parameter.set_data(parameter.data() * point["scale"])
+    parts.scale_weights(net, point["scale"])
     try:
         last = fit(net, dataset, settings)[-1]
     except RunError:  # the loss isn't finite

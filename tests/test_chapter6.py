@@ -64,7 +64,7 @@ DRAWN = {
     "cure": plots.cure,
     "covariate_shift": plots.covariate_shift,
     "noisy": plots.noisy,
-    "bands": plot_signals.bands,
+    "bands": lambda rows: plot_signals.bands(rows, 3),
     "deep_linear": plots.deep_linear,
     "ratios": plot_signals.ratios,
     "histograms": lambda rows: plot_signals.histograms(rows, "log10 gradient"),

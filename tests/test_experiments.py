@@ -151,7 +151,7 @@ SLICES = {
     "sweep_batch_size": (dict(lr=0.3, scale=1.0, **PLAIN), {}, CALM),
     "noisy": (dict(norm="noisy", seed=0), dict(epochs=1), LIVELY),
     "bands": (
-        dict(norm="scratch", seed=0),
+        dict(norm="scratch", scale=1.0, seed=0),
         dict(steps=30),
         {"loss": dict(rel=8e-3), "change": dict(rel=0.08)},
     ),

@@ -18,9 +18,9 @@ from tests import submissions
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
-from classroom import EXERCISES, ClassroomError, grade, isolation, marking
-from classroom.marking import Worker, WorkerError
+from classroom import EXERCISES, ClassroomError, grade, isolation, marking, runner
 from classroom.release import release
+from classroom.runner import Worker, WorkerError
 from classroom.submission import Cell, runnable
 from classroom.suspicion import suspicions
 
@@ -150,29 +150,28 @@ def test_a_killed_run_goes_on(classroom):
     assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
 
 
+HOLDS = [  # code of a student, and the error that it ends with
+    (f"open({str(EXERCISES / submissions.NAME)!r})", "FileNotFoundError"),
+    (f"open({str(CHECKOUT / 'README.md')!r})", "FileNotFoundError"),
+    ("open('/usr/new', 'w')", "Error"),
+    ("import d2l_bn; open(d2l_bn.__file__, 'a')", "Error"),
+    ("import socket; socket.create_connection(('192.0.2.1', 80), 3)", "OSError"),
+    ("import os; assert os.getuid() != 0", ""),
+    ("import os; os.setuid(0)", "Error"),
+    ("x = bytearray(2**33)", "MemoryError"),
+    ("open('/tmp/a', 'wb').write(bytes(2**28))", "OSError"),
+    ("raise SystemExit", "SystemExit"),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ("print(In)", "NameError"),
+    ("import IPython; IPython.get_ipython().history_manager", "AttributeError"),
+    ("x = !true", "SyntaxError"),
+]
+
+
 @needs_bubblewrap
-@pytest.mark.parametrize(
-    "code, error",
-    [
-        (f"open({str(EXERCISES / submissions.NAME)!r})", "FileNotFoundError"),
-        (f"open({str(CHECKOUT / 'README.md')!r})", "FileNotFoundError"),
-        ("open('/etc/passwd')", "Error"),
-        ("open('/usr/new', 'w')", "Error"),
-        ("import d2l_bn; open(d2l_bn.__file__, 'a')", "Error"),
-        ("import socket; socket.create_connection(('192.0.2.1', 80), 3)", "OSError"),
-        ("import os; assert os.getuid() != 0", ""),
-        ("import os; os.setuid(0)", "Error"),
-        ("x = bytearray(2**33)", "MemoryError"),
-        ("open('/tmp/a', 'wb').write(bytes(2**28))", "OSError"),
-        ("raise SystemExit", "SystemExit"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-        ("print(In)", "NameError"),
-        ("import IPython; IPython.get_ipython().history_manager", "AttributeError"),
-        ("x = !true", "SyntaxError"),
-    ],
-)
+@pytest.mark.parametrize(("code", "error"), [*HOLDS, ("open('/etc/passwd')", "Error")])
 def test_the_sandbox_holds(code, error):
-    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
         answer = worker.run(code, test=False)
         assert error in answer["error"] and bool(error) == bool(answer["error"])
 
@@ -180,7 +179,7 @@ def test_the_sandbox_holds(code, error):
 @needs_bubblewrap
 def test_the_first_process_of_the_sandbox_survives():
     code = "import os\ntry:\n    os.kill(1, 9)\nexcept PermissionError:\n    pass"
-    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
         assert worker.run(code, test=False)["error"] == ""
         assert worker.run("1", test=False)["error"] == ""
 
@@ -190,7 +189,7 @@ def test_a_test_is_not_in_the_process_before_its_turn():
     search = (
         "print([o for o in __import__('gc').get_objects() if isinstance(o, str) and 'NEEDLE' in o])"
     )
-    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
         worker.run("x = 1", test=False)
         before = worker.run(search.replace("NEEDLE", "NEE' + 'DLE"), test=False)
         assert before["output"].strip() == "[]"
@@ -208,7 +207,7 @@ def test_a_test_is_not_in_the_process_before_its_turn():
 )
 def test_what_tests_rely_on_is_compared(patch):
     code = f"import numpy\nimport d2l_bn.checks as c\nmine = print\n{patch}"
-    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
         assert worker.run(code, test=False)["error"] == ""
         assert worker.run("1", test=True)["error"] == "Tampering"
 
@@ -216,7 +215,7 @@ def test_what_tests_rely_on_is_compared(patch):
 @needs_bubblewrap
 def test_an_honest_cell_is_not_taken_for_tampering():
     code = "import numpy\nimport d2l_bn.checks as c\nfrom mxnet import nd\nc.own_work('x = 1')"
-    with Worker(isolation.command(isolated=True), seconds=60, memory=3000) as worker:
+    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
         assert worker.run(code, test=False)["error"] == ""
         assert worker.run("1", test=True)["error"] == ""
 
@@ -301,15 +300,22 @@ def test_odd_things_are_for_a_person(classroom):
     assert rows["stranger"]["status"] == "look at by hand"
 
 
+def starting(*command):
+    """No sandbox, and another program in the place of the worker."""
+    sandbox = isolation.NoSandbox()
+    sandbox.command = lambda name, variables: [*command]
+    return sandbox
+
+
 def test_a_worker_that_dies_or_hangs_is_told():
-    command = [sys.executable, "-c", "input()"]
+    ending = starting(sys.executable, "-c", "input()")
     with (
-        Worker(command, seconds=5, memory=3000) as worker,
+        Worker(ending, seconds=5, memory=3000) as worker,
         pytest.raises(WorkerError, match="ended"),
     ):
         worker.run("1", test=False)
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with Worker(command, seconds=0.2, memory=3000) as worker:
+    hanging = starting(sys.executable, "-c", "import time; time.sleep(60)")
+    with Worker(hanging, seconds=0.2, memory=3000) as worker:
         worker.first = False
         with pytest.raises(WorkerError, match=r"longer than 0\.2 seconds"):
             worker.run("1", test=False)
@@ -335,7 +341,7 @@ def test_a_worker_that_reads_no_more_is_stopped():
         "    except OSError:\n"
         "        pass\n"
     )
-    with Worker(isolation.command(isolated=True), seconds=2, memory=3000) as worker:
+    with Worker(isolation.sandbox(), seconds=2, memory=3000) as worker:
         assert worker.run(code, test=False)["error"] == ""
         with pytest.raises(WorkerError, match="longer than 2 seconds"):
             worker.run("# " + "x" * 1_000_000, test=False)
@@ -343,11 +349,11 @@ def test_a_worker_that_reads_no_more_is_stopped():
 
 @needs_bubblewrap
 def test_a_submission_has_a_limit_for_all_its_cells(monkeypatch):
-    monkeypatch.setattr(marking, "WHOLE", 1)
-    monkeypatch.setattr(marking, "STARTING", 20)
+    monkeypatch.setattr(runner, "WHOLE", 1)
+    monkeypatch.setattr(runner, "STARTING", 20)
     cells = [Cell("", "student", "import time; time.sleep(9)") for _ in range(4)]
     cells.append(Cell("late", "test", "1", 3))
-    marked = marking.mark(cells, isolation.command(isolated=True), seconds=10, memory=3000)
+    marked = marking.mark(cells, isolation.sandbox(), seconds=10, memory=3000)
     assert marked.status == "look at by hand" and "10 seconds in all" in marked.notes[0]
     assert sum(cell.points for cell in marked.cells) == 0
 
@@ -400,3 +406,102 @@ def test_whatever_fails_in_marking_one_the_others_are_marked(classroom, monkeypa
     monkeypatch.setattr(grade, "mark", fail)
     rows = run(classroom, isolated=False)
     assert {row["notes"] for row in rows.values()} == {"it can't be marked (ZeroDivisionError)"}
+
+
+IMAGE = os.environ.get("D2L_BN_IMAGE", "")
+needs_image = pytest.mark.skipif(
+    not IMAGE, reason="D2L_BN_IMAGE doesn't name an image for containers of podman or docker"
+)
+ENGINE = """#!/bin/sh
+# Stands in for podman: writes down what it is asked, and runs the worker without a container.
+echo "$@" >> {log}
+[ "$1" = run ] || exit 0
+exec {python} -s -B {worker}
+"""
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """A stand-in for podman; returns the file with what it was asked."""
+    log, program = tmp_path / "asked", tmp_path / "bin" / "podman"
+    program.parent.mkdir()
+    program.write_text(
+        ENGINE.format(log=log, python=sys.executable, worker=isolation.WORKER), encoding="utf-8"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(
+        isolation.shutil, "which", lambda name: str(program) if name == "podman" else None
+    )
+    return log
+
+
+def test_containers_see_nothing_and_are_killed(engine):
+    with Worker(isolation.sandbox(image="some-image"), seconds=60, memory=3000) as worker:
+        assert worker.run("x = 1", test=False)["error"] == ""
+        name = worker.name
+    trial, started, killed = engine.read_text().splitlines()
+    assert killed == f"kill {name}" and f"--name {name} " in started and name not in trial
+    for option in (
+        "--network none",
+        "--read-only",
+        "--cap-drop ALL",
+        "--security-opt no-new-privileges",
+        "--user 65534:65534",
+        "--pids-limit 64",
+        "--memory 3000m",
+        "--env WORKER_MB=3000",
+        "--env OMP_NUM_THREADS=1",
+    ):
+        assert f" {option} " in started
+    volumes = [part for part in started.split() if part.endswith(":ro")]
+    assert volumes == [
+        f"{isolation.PACKAGE}:{isolation.PACKAGE}:ro",
+        f"{isolation.WORKER}:/worker.py:ro",
+    ]
+    assert started.endswith(" some-image python3 -s -B /worker.py")
+
+
+def test_an_image_needs_an_engine(monkeypatch):
+    monkeypatch.setattr(isolation.shutil, "which", lambda name: None)
+    with pytest.raises(ClassroomError, match="podman or docker"):
+        isolation.sandbox(image="some-image")
+
+
+def test_an_engine_that_does_not_work_is_quoted(engine):
+    program = engine.parent / "bin" / "podman"
+    program.write_text("#!/bin/sh\necho no such image >&2\nexit 125\n")
+    with pytest.raises(ClassroomError, match="no such image"):
+        isolation.sandbox(image="some-image")
+
+
+@pytest.mark.slow
+@needs_image
+@pytest.mark.parametrize(("code", "error"), HOLDS)
+def test_a_container_holds_as_well(code, error):
+    with Worker(isolation.sandbox(image=IMAGE), seconds=60, memory=3000) as worker:
+        answer = worker.run(code, test=False)
+        assert error in answer["error"] and bool(error) == bool(answer["error"])
+
+
+@pytest.mark.slow
+@needs_image
+def test_a_container_is_gone_after_a_loop():
+    sandbox = isolation.sandbox(image=IMAGE)
+    with Worker(sandbox, seconds=60, memory=3000) as worker:
+        worker.run("1", test=False)
+        worker.seconds = 1
+        with pytest.raises(WorkerError, match="longer than 1 seconds"):
+            worker.run("while True: pass", test=False)
+    left = subprocess.run(
+        [sandbox.engine, "ps", "--quiet", "--filter", f"name={worker.name}"],
+        capture_output=True,
+        check=True,
+    )
+    assert left.stdout == b""
+
+
+@pytest.mark.slow
+@needs_image
+def test_a_right_answer_gets_its_points_in_a_container(classroom):
+    hand_in(classroom, "ann", submissions.answer())
+    assert run(classroom, image=IMAGE)["ann"]["points"] == "15"
