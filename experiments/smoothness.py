@@ -76,10 +76,10 @@ def run_bands(norm: str, scale: float, seed: int, steps: int = 900, every: int =
 
 
 def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray) -> dict:
-    """Least and greatest loss, and change of the gradient, at several distances along it."""
+    """The loss, and the least and greatest loss and change of the gradient along it."""
     trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
     kept = {p: p.data().copy() for p in net.collect_params().values()}
-    _, here = _loss_and_gradient(net, trained, X, y)
+    loss_here, here = _loss_and_gradient(net, trained, X, y)
     losses, changes = [], []
     for distance in DISTANCES:
         for parameter, gradient in zip(trained, here):
@@ -92,6 +92,7 @@ def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray) -> dict:
     for parameter, value in kept.items():
         parameter.set_data(value)
     return {
+        "loss": loss_here,
         "loss_min": min(losses),
         "loss_max": max(losses),
         "change_min": min(changes),
