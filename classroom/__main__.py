@@ -16,7 +16,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.run(options)
-    except ClassroomError as error:
+    except (ClassroomError, OSError) as error:  # a full disk, say
         print(f"classroom {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -33,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
     release = commands.add_parser("release", help="make the students' folder")
     release.set_defaults(run=_release)
     release.add_argument("--out", type=Path, default=Path("runs/release"))
+    release.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="some exercises, such as 1 3"
+    )
 
     grade = commands.add_parser("grade", help="mark a folder of submissions")
     grade.set_defaults(run=_grade)
@@ -62,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 def _release(options: argparse.Namespace) -> None:
     from classroom.release import release
 
-    release(options.source, options.out)
+    release(options.source, options.out, options.only)
     print(f"for the students: {options.out}")
 
 
@@ -79,7 +82,10 @@ def _grade(options: argparse.Namespace) -> None:
         isolated=not options.without_isolation,
         image=options.image,
     )
+    for path in sorted(options.submissions.glob("*.ipynb")):
+        print(f"not marked: {path}, which is in no student's folder")
     print(f"marks: {options.out / 'grades.csv'}")
+    print(f"to fill in: {options.out / 'by_hand.csv'}")
     print(f"pages for the students: {options.out / 'feedback'}")
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
-import hashlib
-import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,12 +14,25 @@ from typing import TextIO
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from classroom import ClassroomError, feedback, isolation, submission, suspicion
+from classroom import ClassroomError, feedback, hand_marks, isolation
 from classroom import release as exercises
-from classroom.marking import Marked, Outcome, mark
+from classroom.files import write
+from classroom.hand_marks import HandMark
+from classroom.marking import Marked, mark
+from classroom.records import Marker
 from d2l_bn.files import replacing
 
-COLUMNS = ("student", "exercise", "status", "points", "possible", "by hand", "tests", "notes")
+COLUMNS = (
+    "student",
+    "exercise",
+    "status",
+    "points",
+    "possible",
+    "by hand",
+    "waiting",
+    "tests",
+    "notes",
+)
 
 
 def grade(
@@ -39,7 +49,8 @@ def grade(
     """Mark ``submissions/STUDENT/NOTEBOOK.ipynb``; write grades.csv and feedback to `out`.
 
     What is finished is kept in ``out/records``, so that an interrupted run goes on where it was;
-    a submission that has changed since, or whose exercise has, is marked again.
+    a submission that has changed since, or whose exercise has, is marked again. The points that a
+    teacher fills in in ``out/by_hand.csv`` stay there, and go into the table and the pages.
 
     Parameters
     ----------
@@ -59,7 +70,8 @@ def grade(
     Raises
     ------
     ClassroomError
-        If there is nothing to mark, no sandbox, or another run works on `out`.
+        If there is nothing to mark, no sandbox, a mistake in ``by_hand.csv``, or another run works
+        on `out`.
     """
     originals = {path.name: exercises.read(path) for path in sorted(source.glob("*.ipynb"))}
     students = sorted(path for path in _listed(submissions) if path.is_dir())
@@ -68,27 +80,24 @@ def grade(
             f"needs exercises in {source} and folders STUDENT/ in {submissions}, got "
             f"{len(originals)} and {len(students)}"
         )
-    limits = {"seconds": seconds, "memory": memory}
     sandbox = isolation.sandbox(isolated=isolated, image=image)
     run = partial(mark, sandbox=sandbox, seconds=seconds, memory=memory)
+    limits = {"seconds": seconds, "memory": memory, "isolated": isolated, "image": image}
+    marker = Marker(out / "records", originals, run, limits)
     with _alone(out), ThreadPoolExecutor(jobs) as pool:
+        given = hand_marks.read(out / "by_hand.csv")  # a mistake in it is told before the work
         tasks = [(s, n) for s in students for n in _names(s, originals)]
-        todo = partial(_recorded, out=out, originals=originals, run=run, limits=limits)
         try:
-            done = list(tqdm(pool.map(todo, tasks), total=len(tasks), desc="submissions"))
+            found = pool.map(lambda task: marker(*task), tasks)
+            done = list(tqdm(found, total=len(tasks), desc="submissions"))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-        for (student, name), marked in zip(tasks, done):
-            if name not in originals:
-                continue  # nobody can say what it is
-            page = feedback.page(f"{student.name}: {Path(name).stem}", marked)
-            _write(out / "feedback" / student.name / f"{Path(name).stem}.html", page)
-        with replacing(out / "grades.csv") as temporary, _table(temporary) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for (student, name), marked in zip(tasks, done):
-                writer.writerow(map(_safe, _row(student.name, name, marked)))
+        marked = [(student.name, name, result) for (student, name), result in zip(tasks, done)]
+        given = {**_waiting(marked), **given}
+        hand_marks.save(out / "by_hand.csv", given)
+        _write_pages(out / "feedback", [each for each in marked if each[1] in originals], given)
+        _write_table(out / "grades.csv", marked, given)
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -103,63 +112,42 @@ def _names(student: Path, originals: dict[str, NotebookNode]) -> list[str]:
     return [*originals, *sorted(others - originals.keys())]
 
 
-def _recorded(
-    task: tuple[Path, str], *, out: Path, originals: dict[str, NotebookNode], run, limits: dict
-) -> Marked:
-    """The outcome of one submission, from its record where nothing has changed since."""
-    student, name = task
-    path = student / name
-    short = hashlib.sha256(os.fsencode(name)).hexdigest()  # a name may be as long as is allowed
-    record = out / "records" / student.name / f"{short[:16]}.json"
-    key = _fingerprint(path, originals.get(name), limits)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        saved = json.loads(record.read_text())
-        if saved.pop("key") == key:
-            cells = [Outcome(**cell) for cell in saved.pop("cells")]
-            return Marked(cells=cells, **saved)
-    try:
-        marked = _marked(path, originals.get(name), run)
-    except Exception as error:  # whatever it is, the others get their marks
-        marked = Marked("look at by hand", [f"it can't be marked ({type(error).__name__})"])
-    _write(record, json.dumps({"key": key, **marked.as_dict()}))
-    return marked
+def _waiting(marked: list[tuple[str, str, Marked]]) -> dict[hand_marks.Place, HandMark]:
+    """A mark to fill in for each written answer that was handed in."""
+    return {
+        (student, Path(name).stem, cell.id): HandMark(cell.maximum)
+        for student, name, result in marked
+        if result.status != "not handed in"
+        for cell in result.cells
+        if cell.kind == "written"
+    }
 
 
-def _fingerprint(path: Path, exercise: object, limits: dict) -> str:
-    content, kind = b"", ""
-    with contextlib.suppress(OSError):  # what can't be read is looked at by hand
-        kind = f"{path.is_symlink()} {path.is_file()}"
-        if kind == "False True" and path.stat().st_size <= submission.LARGEST:
-            content = path.read_bytes()
-    rest = json.dumps([exercise, limits, kind], sort_keys=True)
-    return hashlib.sha256(content + rest.encode()).hexdigest()
+def _own(student: str, name: str, given: dict[hand_marks.Place, HandMark]) -> dict[str, HandMark]:
+    """The marks by hand of one notebook, by cell."""
+    place = student, Path(name).stem
+    return {cell: mark for (*where, cell), mark in given.items() if tuple(where) == place}
 
 
-def _marked(path: Path, exercise: NotebookNode | None, run) -> Marked:
-    """Mark one file, whatever it is."""
-    if exercise is None:
-        return Marked("look at by hand", ["it has the name of no exercise"])
-    if not os.path.lexists(path):
-        cells = submission.merge(exercise, exercise)
-        nothing = [Outcome(c.id, c.kind, "", maximum=c.points) for c in cells]
-        return Marked("not handed in", [], [o for o in nothing if o.kind in ("test", "written")])
-    try:
-        cells = submission.merge(exercise, submission.read(path))
-    except submission.ByHandError as error:
-        return Marked("look at by hand", [str(error)])
-    marked = run(cells)
-    if any(cell.kind == "test" for cell in cells):
-        for note in suspicion.suspicions(cells):
-            marked.by_hand(note)
-        for what in suspicion.ready_answers(cells):
-            marked.by_hand(f"it uses {what}, which is a ready-made answer")
-    return marked
+def _write_pages(folder: Path, marked: list, given: dict[hand_marks.Place, HandMark]) -> None:
+    for student, name, result in marked:
+        title = f"{student}: {Path(name).stem}"
+        page = feedback.page(title, result, _own(student, name, given))
+        write(folder / student / f"{Path(name).stem}.html", page)
 
 
-def _row(student: str, name: str, marked: Marked) -> list[str]:
-    earned, possible, waiting = feedback.totals(marked)
+def _write_table(path: Path, marked: list, given: dict[hand_marks.Place, HandMark]) -> None:
+    with replacing(path) as temporary, _table(temporary) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for student, name, result in marked:
+            row = _row(student, name, result, _own(student, name, given))
+            writer.writerow(map(_safe, row))
+
+
+def _row(student: str, name: str, marked: Marked, given: dict[str, HandMark]) -> list[str]:
+    numbers = [f"{number:g}" for number in feedback.totals(marked, given)]
     tests = " ".join(f"{c.id}={c.points:g}/{c.maximum:g}" for c in marked.cells if c.kind == "test")
-    numbers = [f"{number:g}" for number in (earned, possible, waiting)]
     notes = "; ".join(dict.fromkeys(marked.notes))
     return [student, Path(name).stem, marked.status, *numbers, tests, notes]
 
@@ -171,12 +159,6 @@ def _safe(text: str) -> str:
 
 def _table(path: Path) -> TextIO:
     return path.open("w", newline="", encoding="utf-8", errors="replace")
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 @contextlib.contextmanager

@@ -61,7 +61,10 @@ def mark(cells: list[Cell], sandbox: NoSandbox, *, seconds: float, memory: int) 
             marked.cells.append(outcome)
             if cell.kind == "test":
                 outcome.source = cell.source.split(HIDDEN)[0].rstrip()
-            if cell.kind == "written" or not runs or marked.status != "marked":
+            if cell.kind == "written" or not runs:
+                continue
+            if marked.status != "marked":
+                outcome.message = "Not run: the run ended with an earlier cell."
                 continue
             if time.monotonic() > end:
                 marked.by_hand(f"it took longer than {runner.WHOLE * seconds:g} seconds in all")

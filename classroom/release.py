@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import nbformat
@@ -19,13 +20,16 @@ Open the notebooks in JupyterLab, in the order of their numbers. The first cell 
 what is missing, on a hosted service too; on your own machine, see d2l_bn's README.
 
 Write in the cells that say so, and add cells if you like. The other cells are put back as they were
-before your work is marked. Run a check as often as you want: it says what is wrong and why. Hand in
+before your work is marked, and all are run as plain Python: lines that begin with % or ! do nothing
+then. Run a check as often as you want: it says what is wrong and why. Hand in
 the notebooks under the names that they have.
 """
 
 
-def release(source: Path, out: Path) -> None:
+def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
     """Write the student's version of each notebook in `source` to the folder `out`.
+
+    With `only`, just those whose names begin with one of these texts.
 
     The folder is written whole or not at all.
 
@@ -37,9 +41,13 @@ def release(source: Path, out: Path) -> None:
     paths = sorted(source.glob("*.ipynb"))
     if not paths:
         raise ClassroomError(f"needs exercises, NAME.ipynb, and there are none in {source}")
+    known = {path.name for path in paths} | {"README.md"}
+    paths = [path for path in paths if not only or path.name.startswith(tuple(only))]
+    if not paths:
+        raise ClassroomError(f"--only must begin one of {', '.join(sorted(known))}, got {only}")
     files = {path.name: nbformat.writes(student_version(read(path))) + "\n" for path in paths}
     files["README.md"] = README
-    if out.exists() and {path.name for path in out.iterdir()} - files.keys():
+    if out.exists() and {path.name for path in out.iterdir()} - known:
         raise ClassroomError(f"{out} holds other files than a release: choose another with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as temporary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,32 @@ class Cell:
 
 def runnable(source: str) -> str:
     """`source` as plain Python: lines that only IPython understands do nothing."""
-    return re.sub(r"^([ \t]*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+    if is_python(source):  # where such a line is part of an expression
+        return source
+    return re.sub(r"^([ \t]*)([%!].*|.*\?[ \t]*)$", r"\1pass", source, flags=re.MULTILINE)
+
+
+def is_python(source: str) -> bool:
+    """Whether Python can read it, or gives up for another reason than its grammar."""
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    except (RecursionError, MemoryError):
+        return True
+    return True
+
+
+def for_ipython(cells: list[Cell]) -> list[str]:
+    """The student's cells that run in a notebook but not as plain Python: ``x = %timeit f()``."""
+    own = [cell for cell in cells if cell.kind == "student"]
+    wrong = [c for c in own if re.search(r"=\s*[%!]", c.source) and not is_python(c.source)]
+    return [cell.id or "an added cell" for cell in wrong]
+
+
+def is_plain(path: Path) -> bool:
+    """Whether it is a file in a folder, and neither of them a link to somewhere else."""
+    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
 
 
 def read(path: Path) -> NotebookNode:
@@ -42,12 +68,12 @@ def read(path: Path) -> NotebookNode:
     ByHandError
         If it is no file, too large, or not a notebook.
     """
-    if path.is_symlink() or not path.is_file():
-        raise ByHandError("it is not a plain file")
+    if not is_plain(path):
+        raise ByHandError("it is not a plain file in a plain folder")
     try:
         if path.stat().st_size > LARGEST:
             raise ByHandError(f"it is larger than {LARGEST:,} bytes")
-        notebook = nbformat.reads(path.read_bytes().decode("utf-8"), as_version=4)
+        notebook = nbformat.reads(path.read_bytes().decode("utf-8-sig"), as_version=4)
         nbformat.validate(notebook)
         ids = [grade_id(cell) for cell in notebook.cells]
     except ByHandError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import re
 from collections.abc import Iterator
 
 from classroom.submission import Cell, runnable
@@ -20,6 +21,7 @@ SUSPECT_MODULES = {
     "inspect",
     "linecache",
     "multiprocessing",
+    "operator",
     "signal",
     "socket",
     "subprocess",
@@ -44,14 +46,25 @@ SUSPECT_ATTRIBUTES = {
     "__array_function__",
     "__code__",
     "__dict__",
+    "__getattribute__",
     "__globals__",
+    "__traceback__",
     "_exit",
     "_getframe",
+    "ag_frame",
+    "co_consts",
+    "cr_frame",
     "f_back",
+    "f_code",
+    "f_globals",
+    "f_locals",
     "fork",
+    "format_map",
+    "gi_frame",
     "kill",
     "modules",
     "system",
+    "tb_frame",
 }
 TESTING = {"autograd", "checks", "numpy", "np", "nd", "mx"}  # modules that the tests rely on
 
@@ -96,6 +109,10 @@ def _suspect(tree: ast.AST, modules: set[str]) -> Iterator[str]:
             yield f"uses {node.id}"
         elif isinstance(node, ast.Attribute) and node.attr in SUSPECT_ATTRIBUTES:
             yield f"uses {node.attr}"
+        elif _looks_up_by_text(node):
+            yield "formats with a text that can name attributes"
+        elif getattr(node, "kwd_attrs", None):  # of a pattern, from Python 3.10 on
+            yield "matches attributes by name"
         elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             root = node.value
             while isinstance(root, ast.Attribute):
@@ -104,3 +121,11 @@ def _suspect(tree: ast.AST, modules: set[str]) -> Iterator[str]:
                 yield f"changes {ast.unparse(node)}"
         elif isinstance(node, ast.FunctionDef) and node.name in SUSPECT_ATTRIBUTES:
             yield f"defines {node.name}"
+
+
+def _looks_up_by_text(node: ast.AST) -> bool:
+    """Whether it is ``text.format``, where the text isn't given or has a dot in its braces."""
+    if not isinstance(node, ast.Attribute) or node.attr != "format":
+        return False
+    text = node.value.value if isinstance(node.value, ast.Constant) else None
+    return not isinstance(text, str) or re.search(r"\{[^}]*[.\[]", text) is not None

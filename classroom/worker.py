@@ -43,9 +43,10 @@ def main():
     genuine = relied_on()
     for line in requests:
         request = json.loads(line)
-        answer = run(names, request["source"], genuine if request["test"] else None)
-        answer["token"] = request["token"]
-        print(json.dumps(answer), file=answers, flush=True)
+        token, cell = request["token"], [request.pop("source")]
+        del line  # no frame keeps the text of a test while answers run
+        answer = run(names, cell, genuine if request["test"] else None)
+        print(json.dumps({"token": token, **answer}), file=answers, flush=True)
 
 
 def limit(memory, seconds):
@@ -80,14 +81,17 @@ def relied_on():
     }
 
 
-def run(names, source, genuine):
-    """Run one cell, a test if `genuine` is given; what failed, in words, and what was printed."""
+def run(names, cell, genuine):
+    """Run one cell, a test if `genuine` is given; what failed, in words, and what was printed.
+
+    `cell` is a list of the text alone, which is taken out of it.
+    """
     output = Bounded()
     sys.stdout = sys.stderr = output
     error = tampered = None
     try:
         tampered = genuine and tampering(genuine)
-        exec(compile(source, "<cell>", "exec"), names)
+        exec(compile(cell.pop(), "<cell>", "exec"), names)
     except BaseException as raised:  # also SystemExit and KeyboardInterrupt
         error = raised.with_traceback(None)  # which would hold on to all the memory of the cell
     try:

@@ -18,10 +18,10 @@ from tests import submissions
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
-from classroom import EXERCISES, ClassroomError, grade, isolation, marking, runner
+from classroom import EXERCISES, ClassroomError, grade, isolation, marking, records, runner
 from classroom.release import release
 from classroom.runner import Worker, WorkerError
-from classroom.submission import Cell, runnable
+from classroom.submission import Cell, for_ipython, runnable
 from classroom.suspicion import suspicions
 
 CHECKOUT = Path(__file__).parent.parent
@@ -73,7 +73,7 @@ def test_thirty_submissions_are_marked_in_one_run(classroom):
         for student, (_, points) in students.items()
     }
     assert all(
-        row["possible"] == "15" and row["by hand"] == "2" for row in rows.values() if row["tests"]
+        row["possible"] == "15" and row["waiting"] == "2" for row in rows.values() if row["tests"]
     )
     assert all(rows[student]["notes"] for student in submissions.BY_HAND)
     pages = {s: (classroom / f"out/feedback/{s}/1-batch-norm.html").read_text() for s in students}
@@ -106,7 +106,7 @@ def test_the_solution_gets_all_points_and_waits_for_a_person(classroom):
     assert points["solution"] == [(most, most) for most in possible]
     assert points["empty"] == [("0", most) for most in possible]
     assert sum(map(int, possible)) == 49
-    assert [row["by hand"] for row in rows[:5]] == ["2", "2", "3", "3", "20"]
+    assert [row["waiting"] for row in rows[:5]] == ["2", "2", "3", "3", "20"]
     assert {row["status"] for row in rows} == {"marked"}
 
 
@@ -123,6 +123,68 @@ def test_what_is_finished_is_not_run_again(classroom, monkeypatch):
     after = run(classroom)
     assert len(ran) == 1
     assert after["ann"] == before["ann"] and after["bob"]["points"] != before["bob"]["points"]
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_another_program_marks_anew(classroom, monkeypatch):
+    hand_in(classroom, "ann", submissions.answer())
+    before, ran, original = run(classroom), [], grade.mark
+    monkeypatch.setattr(grade, "mark", lambda cells, **o: ran.append(1) or original(cells, **o))
+    monkeypatch.setattr(records.Marker, "_program", "another text of the checks")
+    assert run(classroom) == before and len(ran) == 1
+
+
+def test_a_passing_failure_is_not_kept(classroom, monkeypatch):
+    hand_in(classroom, "ann", submissions.answer())
+
+    def fail(cells, **options):
+        raise BlockingIOError("too many processes for a moment")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(grade, "mark", fail)
+        row = run(classroom, isolated=False)["ann"]
+    assert row["status"] == "look at by hand" and "BlockingIOError" in row["notes"]
+    assert not list((classroom / "out" / "records").glob("*/*.json"))
+    assert run(classroom, isolated=False)["ann"]["points"] == "15"
+
+
+STEALS = """
+import operator
+up, seen = operator.attrgetter("f_" + "back"), []
+
+def look():
+    try:
+        raise ValueError
+    except ValueError as error:
+        frame = error.__traceback__.tb_frame
+    while frame is not None:
+        seen.extend(v for v in frame.f_locals.values() if isinstance(v, str) and len(v) > 99)
+        seen.extend(c for c in frame.f_code.co_consts if isinstance(c, str) and len(c) > 20)
+        frame = up(frame)
+"""
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_stolen_tests_are_not_on_the_page(classroom):
+    answers = submissions.answer()
+    dense = STEALS + answers[submissions.DENSE].replace("):\n", "):\n    look()\n", 1)
+    image = answers[submissions.WHOLE] + "\nprint('stolen', ''.join(seen)[::-1])"
+    hand_in(classroom, "eve", {**answers, submissions.DENSE: dense, submissions.WHOLE: image})
+    row = run(classroom)["eve"]
+    assert row["status"] == "look at by hand" and "operator" in row["notes"]
+    page = (classroom / "out/feedback/eve/1-batch-norm.html").read_text()
+    assert "<pre>stolen" not in page and page.count("Withheld until") >= 1
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+def test_what_follows_an_end_is_said_to_be_not_run(classroom):
+    hand_in(classroom, "cleo", {submissions.DENSE: "import os\nos.abort()"})
+    assert run(classroom)["cleo"]["points"] == "0"
+    page = (classroom / "out/feedback/cleo/1-batch-norm.html").read_text()
+    assert "This cell ended the process." in page and "Not run: the run ended" in page
 
 
 @needs_bubblewrap
@@ -288,13 +350,16 @@ def test_odd_things_are_for_a_person(classroom):
     notebook["cells"] += [dict(notebook["cells"][-1], id="again")]
     twice.write_text(json.dumps(notebook))
     hand_in(classroom, "long", {submissions.DENSE: "x = 1" + " + 1" * 100_000})
+    (classroom / "class" / "copy").symlink_to(classroom / "source")  # the solutions
+    hand_in(classroom, "windows", {}).write_bytes(b"\xef\xbb\xbf" + twice.read_bytes())
     (classroom / "class" / "=1+1").mkdir()
     (classroom / "class" / "caf\udce9").mkdir()  # a name that isn't UTF-8
     (classroom / "class" / "stranger").mkdir()
     (classroom / "class" / "stranger" / "my notes.ipynb").write_text("{}")
     rows = run(classroom, isolated=False)
-    for student in ("link", "folder", "huge", "twice", "long"):
+    for student in ("link", "copy", "folder", "huge", "twice", "long", "windows"):
         assert rows[student]["status"] == "look at by hand" and rows[student]["notes"], student
+    assert "twice" not in rows["windows"]["notes"] and "two cells" in rows["windows"]["notes"]
     assert rows["caf?"]["status"] == "not handed in"
     assert rows["'=1+1"]["status"] == "not handed in"
     assert rows["stranger"]["status"] == "look at by hand"
@@ -322,8 +387,12 @@ def test_a_worker_that_dies_or_hangs_is_told():
 
 
 def test_lines_of_ipython_do_nothing():
-    source = "%matplotlib inline\nif True:\n    !ls\nx = 7 % 4"
-    assert runnable(source) == "pass\nif True:\n    pass\nx = 7 % 4"
+    source = "%matplotlib inline\nif True:\n    !ls\nprint?\nx = 7 % 4"
+    assert runnable(source) == "pass\nif True:\n    pass\npass\nx = 7 % 4"
+    python = "x = (7\n  % 4)"
+    assert runnable(python) == python
+    odd = [Cell("answer", "student", "x = %timeit -o 1"), Cell("right", "student", python)]
+    assert for_ipython(odd) == ["answer"]
     assert suspicions([Cell("answer", "student", "!rm x\nimport gc")]) == ["answer: imports gc"]
 
 

@@ -13,6 +13,7 @@ pytest.importorskip("nbgrader", reason="nbgrader, the extra `classroom`, is not 
 
 import nbformat
 
+from classroom.__main__ import main
 from classroom.release import STUB, read, release
 
 NAMES = sorted(path.name for path in EXERCISES.glob("*.ipynb"))
@@ -131,3 +132,22 @@ def test_without_nbgrader_the_command_names_the_remedy(tmp_path):
     assert "nbgrader" in done.stderr and "[classroom]" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_some_exercises_alone(tmp_path):
+    release(EXERCISES, tmp_path / "release")
+    release(EXERCISES, tmp_path / "release", only=["1", "3-the"])
+    there = sorted(path.name for path in (tmp_path / "release").iterdir())
+    assert there == [NAMES[0], NAMES[2], "README.md"]
+    with pytest.raises(ClassroomError, match="--only"):
+        release(EXERCISES, tmp_path / "release", only=["9"])
+    assert sorted(path.name for path in (tmp_path / "release").iterdir()) == there
+
+
+def test_a_full_disk_is_told_in_one_line(monkeypatch, capsys, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("classroom.release.release", full)
+    assert main(["release", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.strip().endswith("No space left on device")

@@ -1,0 +1,14 @@
+"""Text files that are written whole or not at all, whatever is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from d2l_bn.files import replacing
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, and the folders that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
