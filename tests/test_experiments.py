@@ -134,13 +134,21 @@ def test_measured_anew_the_first_epoch_is_as_chapter_3_says():
 # One cheap part of each table: a case, the options that cut its run short, and tolerances by what
 # the names of columns contain. On the machine that made the tables all digits come out again. The
 # tolerances are for machines that sum in another order: about four times what was seen when all
-# images were brighter or darker by a millionth or three.
+# images were brighter or darker by a millionth or three. That moves the test accuracy with moving
+# averages after one epoch by 0.2, which is what the experiment `cure` is about: None, not compared.
 CALM = {"loss": dict(rel=1e-3), "accuracy": dict(abs=3e-3)}
+FIRST_EPOCH = {
+    "train_loss": dict(rel=0.1),
+    "train_accuracy": dict(abs=0.02),
+    "recalibrated": dict(abs=0.08),
+    "test_accuracy": None,
+    "held_out_accuracy": None,
+}
 LIVELY = {"loss": dict(rel=2e-3), "accuracy": dict(abs=0.012)}
 PLAIN = dict(norm="none", seed=0, batch_size=64)
 SLICES = {
-    "choice": (dict(lr=0.3, momentum=0.9, seed=100), dict(epochs=1), LIVELY),
-    "cure": (dict(recipe="default", seed=0), dict(epochs=1), LIVELY),
+    "choice": (dict(lr=0.3, momentum=0.9, seed=100), dict(epochs=1), FIRST_EPOCH),
+    "cure": (dict(recipe="default", seed=0), dict(epochs=1), FIRST_EPOCH),
     "covariate_shift": (
         dict(norm="scratch", seed=0),
         dict(steps=1000),
@@ -201,7 +209,8 @@ def test_a_slice_run_again_is_as_in_the_table(name):
         for column, value in row.items():
             if column not in COUNTERS and not column.endswith("_ms"):  # times are the machine's
                 tolerance = next(t for part, t in tolerances.items() if part in column)
-                assert value == pytest.approx(expected[column], **tolerance), (column, row)
+                if tolerance is not None:
+                    assert value == pytest.approx(expected[column], **tolerance), (column, row)
 
 
 @pytest.mark.slow
