@@ -45,12 +45,15 @@ def page(title: str, marked: Marked, given: dict[str, HandMark]) -> str:
 
 
 def joined(cells: list[Outcome]) -> list[Outcome]:
-    """The cells to show; code that is marked by hand, which comes as two, in one."""
+    """The cells to show: what is given only where a check failed in it.
+
+    Code that is marked by hand comes as two cells, which are shown as one.
+    """
     shown: list[Outcome] = []
     for cell in cells:
         if cell.kind == "written" and shown and shown[-1].id == cell.id:
             shown[-1] = replace(shown[-1], kind=cell.kind, maximum=cell.maximum)
-        elif cell.kind != "given":
+        elif cell.kind != "given" or cell.message.startswith("CheckFailed"):
             shown.append(cell)
     return shown
 

@@ -69,11 +69,42 @@ PARTIAL = [
         "4-six-bugs",
         "autograd.is_training()",
         "autograd.is_recording()",
-        4,
+        10,
         "you ask autograd.is_recording()",
     ),
-    ("4-six-bugs", "nd.sqrt(var + eps)", "(nd.sqrt(var) + eps)", 6, "eps stands outside the root."),
+    (
+        "4-six-bugs",
+        "nd.sqrt(var + eps)",
+        "(nd.sqrt(var) + eps)",
+        10,
+        "eps stands outside the root.",
+    ),
 ]
+# Each of the six bugs as replacements in the solution, and the test that looks at it.
+BUGS = {
+    "bug-dense": [("nd.sqrt(var + eps)", "(nd.sqrt(var) + eps)")],
+    "bug-images": [("(0, 2, 3)", "(0, 2)")],
+    "bug-averages": [
+        (
+            "momentum * moving_var + (1 - momentum) * var",
+            "(1 - momentum) * moving_var + momentum * var",
+        )
+    ],
+    "bug-mode": [("is_training()", "is_recording()")],
+    "bug-parameters": [
+        ('self.params.get("gamma", shape=shape, init="ones")', "nd.ones(shape)"),
+        ('self.params.get("beta", shape=shape, init="zeros")', "nd.zeros(shape)"),
+        ("self.gamma.data(), self.beta.data()", "self.gamma, self.beta"),
+    ],
+    "bug-shared": [
+        ("class BatchNorm(nn.Block):", "class BatchNorm(nn.Block):\n    averages = {}\n"),
+        (
+            'self.averages = {"mean": nd.zeros(shape), "var": nd.ones(shape)}',
+            'self.averages.setdefault("mean", nd.zeros(shape))\n'
+            '        self.averages.setdefault("var", nd.ones(shape))',
+        ),
+    ],
+}
 
 
 def notebook_of(name):
@@ -141,11 +172,38 @@ def test_a_half_right_solution_gets_the_points_of_what_works(name, right, wrong,
     errors = [
         output.evalue
         for cell in notebook.cells
-        if is_test(cell)
+        if cell.cell_type == "code"
         for output in cell.outputs
         if output.output_type == "error"
     ]
     assert message in " ".join(" ".join(errors).split())
+
+
+def test_each_of_the_six_bugs_costs_its_two_points_alone():
+    cells = {
+        cell.metadata.nbgrader.grade_id: cell.source
+        for cell in notebook_of("4-six-bugs").cells
+        if cell.metadata.get("nbgrader")
+    }
+    for number in range(2 ** len(BUGS)):
+        left = {name for place, name in enumerate(BUGS) if number >> place & 1}
+        solution = cells["mend-solution"]
+        for bug in left:
+            for right, wrong in BUGS[bug]:
+                assert right in solution
+                solution = solution.replace(right, wrong)
+        names = {}
+        exec(cells["imports"] + "\n" + solution, names)
+        assert {name for name in BUGS if fails(cells[name], names)} == left
+
+
+def fails(source, names):
+    """Whether a cell ends with an exception."""
+    try:
+        exec(source, names)
+    except Exception:
+        return True
+    return False
 
 
 def test_the_teachers_page_quotes_these_messages_and_points():

@@ -1,6 +1,7 @@
 """The students' folder: nothing in it gives an answer away."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,14 +40,10 @@ def secrets(source, begin, end):
 
 
 def given(notebook):
-    """The lines that the exercise shows on purpose, outside of solutions and tests."""
-    cells = (cell for cell in notebook.cells if not cell.metadata.get("nbgrader", {}).get("points"))
-    return {
-        line.strip()
-        for cell in cells
-        if not cell.metadata.get("nbgrader", {}).get("solution")
-        for line in cell.source.splitlines()
-    }
+    """The lines that the exercise shows on purpose, outside of solutions and hidden tests."""
+    cells = (c for c in notebook.cells if not c.metadata.get("nbgrader", {}).get("solution"))
+    texts = (re.sub(r"### BEGIN HIDDEN.*?### END HIDDEN", "", c.source, flags=re.S) for c in cells)
+    return {line.strip() for text in texts for line in text.splitlines()}
 
 
 def test_the_release_holds_each_exercise_and_a_readme(released):
