@@ -14,8 +14,12 @@ RULE = "momentum * old + (1 - momentum) * batch"
 
 def of_moving_mean(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what mistaken code would return as the moving mean, each with its cause."""
-    mean, _ = moments(case)
+    mean, var = moments(case)
     yield from _of_average(case, "mean", case.mean, mean)
+    yield (
+        "the moving mean follows the variance. Average the mean of X.",
+        moving(case, case.mean, var),
+    )
     yield (
         "the moving mean follows the output, not the input. Average the mean of X: "
         f"{RULE}, before X is normalized.",
@@ -34,6 +38,7 @@ def of_moving_var(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     around = (case.X - moving(case, case.mean, mean)) ** 2
     yield from _of_average(case, "variance", case.var, var)
     for new, cause in (
+        (mean, "the moving variance follows the mean. Average the variance of X."),
         (
             np.sqrt(var),
             "the moving variance follows the standard deviation. Average the variance itself.",

@@ -22,6 +22,10 @@ _ONE_BRANCH = (
     "a name gets its value in one branch only. It needs one for dense input and for images, in "
     "training and in prediction mode."
 )
+_NOT_SET_UP = (
+    "a Block has to be set up before its parameters: begin __init__ with "
+    "super().__init__(**kwargs)."
+)
 _HINTS = (
     (
         "broadcast",
@@ -56,11 +60,10 @@ _HINTS = (
     ),
     ("is not defined", "a name is misspelled, or the cell that defines it did not run."),
     ("maximum recursion depth", "a function calls itself without end."),
-    (
-        "'_params'",
-        "a Block has to be set up before its parameters: begin __init__ with "
-        "super().__init__(**kwargs).",
-    ),
+    ("'_params'", _NOT_SET_UP),
+    ("'_scope'", _NOT_SET_UP),
+    ("'_children'", _NOT_SET_UP),
+    ("'_reg_params'", _NOT_SET_UP),
     (
         "Parameter'> not supported",
         "a Parameter is used as an array. Take its array: self.gamma.data(X.context).",
@@ -69,13 +72,16 @@ _HINTS = (
 )
 
 
-def guarded(call: Callable, part: str, *, allow_library: bool, given=None, explain=None):
+def guarded(
+    call: Callable, part: str, *, allow_library: bool, given=None, explain=None, forbidden=None
+):
     """Return ``call()``, where an exception or a ready-made normalization becomes a failed check.
 
-    `given` is the input to show; `explain` returns a cause that is found only now, or "".
+    `given` is the input to show; `explain` returns a cause that is found only now, or "";
+    `forbidden` maps the code of further functions that must not be called to their names.
     """
     raised: BaseException | None = None
-    with nullcontext(None) if allow_library else Watch() as watch:
+    with nullcontext(None) if allow_library else Watch(forbidden or {}) as watch:
         try:
             result = call()
             nd.waitall()  # errors of MXNet's engine come late otherwise
@@ -84,10 +90,14 @@ def guarded(call: Callable, part: str, *, allow_library: bool, given=None, expla
         except (Exception, SystemExit) as error:
             raised = error
     if watch is not None and watch.calls:
+        others = set((forbidden or {}).values())
+        first = min(
+            watch.calls, key=lambda name: name in others
+        )  # a normalization, if there is one
         raise CheckFailed(
             part,
-            f"your code calls {watch.calls[0]}, which is what this exercise asks you to write.",
-            cause="a ready-made normalization did the work. Write it with sums, means or moments.",
+            f"your code calls {first}, which is what this exercise asks you to write.",
+            cause="a ready-made answer did the work. Write it with sums, means or moments.",
         )
     if raised is not None:
         cause = (explain() if explain else "") or _hint(raised)

@@ -79,6 +79,16 @@ def of_input(case: Case, dY: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             dY,
         ),
         (
+            "gamma is missing in the path through the variance. dX_hat = gamma * dY goes through "
+            "all three ways.",
+            dY - by_mean - by_var / gamma,
+        ),
+        (
+            "gamma is missing in the path through the mean. dX_hat = gamma * dY goes through all "
+            "three ways.",
+            dY - by_mean / gamma - by_var,
+        ),
+        (
             "the path through the mean is forgotten. Each x moves the mean by 1 / m of itself, and "
             "the mean moves every output of that feature.",
             dY - by_var,

@@ -39,7 +39,7 @@ VISIBLE = {
 }
 HIDDEN: dict[int, list[tuple[int, ...]]] = {
     2: [(4, 2), (5, 3), (4, 4), (8, 1)],
-    4: [(2, 2, 2, 3), (3, 2, 4, 5), (3, 3, 3, 3)],
+    4: [(2, 2, 2, 3), (3, 2, 4, 5), (3, 3, 3, 3), (1, 2, 3, 3)],
 }
 TRAINING = ("X", "gamma", "beta", "eps")
 STATISTICS = ("X", "mean", "var", "momentum")

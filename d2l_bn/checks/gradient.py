@@ -14,8 +14,14 @@ from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.formula import Case
 from d2l_bn.checks.mistakes import find
 
-from mxnet import nd
+from mxnet import autograd, nd
 
+AUTOGRAD = {
+    autograd.record.__code__: "autograd.record",
+    autograd.backward.__code__: "autograd.backward",
+    autograd.grad.__code__: "autograd.grad",
+    nd.NDArray.backward.__code__: "NDArray.backward",
+}
 NAMES = ("dX", "dgamma", "dbeta")
 
 
@@ -38,7 +44,7 @@ def backward(candidate: Callable, *parts: str, allow_library: bool = False) -> N
     *parts : {"beta", "gamma", "input"}
         What to check; without any, everything.
     allow_library : bool, default False
-        Accept that `candidate` calls a ready-made normalization.
+        Accept that `candidate` calls a ready-made normalization, or autograd.
 
     Raises
     ------
@@ -100,9 +106,20 @@ def _compare(subject: Subject, part: str, index: int, causes: Callable) -> str:
                 input=shown,
                 expected=expected,
                 received=received,
-                cause=find(causes(case, dY), received, expected) or _property(name, received, case),
+                cause=_swapped(values, index, case, dY)
+                or find(causes(case, dY), received, expected)
+                or _property(name, received, case),
             )
     return part
+
+
+def _swapped(values: tuple[np.ndarray, ...], index: int, case: Case, dY: np.ndarray) -> str:
+    """Return the cause if dgamma and dbeta are each other's."""
+    _, *right = formula.gradients(case, dY)
+    found = [value.reshape(1, -1) for value in values[1:]]
+    if index and all(formula.close(a, b.reshape(1, -1)) for a, b in zip(found, right[::-1])):
+        return "dgamma and dbeta are swapped: return dX, dgamma, dbeta."
+    return ""
 
 
 def _of_shape(name: str, other_order: bool) -> str:
@@ -152,7 +169,9 @@ def _call(subject: Subject, case: Case, dY, part: str, shown) -> tuple[np.ndarra
         given = [nd.array(array) for array in arrays]
         return subject.candidate(*given, case.eps), given
 
-    result, given = guarded(call, part, allow_library=subject.allow_library, given=shown)
+    result, given = guarded(
+        call, part, allow_library=subject.allow_library, given=shown, forbidden=AUTOGRAD
+    )
     for name, before, after in zip(("dY", "X", "gamma"), arrays, given):
         if not formula.close(to_numpy(after), before, 1e-5):
             raise CheckFailed(

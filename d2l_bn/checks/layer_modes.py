@@ -96,7 +96,8 @@ def kept_statistics(subject: Subject) -> str:
                 (averages.of_moving_mean(case), averages.of_moving_var(case)),
             ):
                 expected = formula.moving(case, old, new)
-                _kept(part, name, case, received, expected, chain([(_NOT_KEPT, old)], causes))
+                known = chain([(_NOT_KEPT, old)], causes, _other_momentum(case, old, new))
+                _kept(part, name, case, received, expected, known)
         before = statistics(block, part)
         X = draw(shape, 412)
         subject.forward(block, X, part, training=False)
@@ -105,6 +106,16 @@ def kept_statistics(subject: Subject) -> str:
         ):
             _kept(part, name, case._replace(X=X), received, old, [(_CHANGED, received)])
     return part
+
+
+def _other_momentum(case: Case, old, new):
+    """Yield the average with other values of momentum, each with its cause."""
+    for momentum in (0.99, 0.999, 0.95, 0.8, 0.5):
+        wrong = case._replace(momentum=momentum)
+        yield (
+            f"your layer uses momentum = {momentum:g}. Here it is 0.9.",
+            formula.moving(wrong, old, new),
+        )
 
 
 _NOT_KEPT = (

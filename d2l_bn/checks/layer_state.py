@@ -22,7 +22,7 @@ def contexts(subject: Subject) -> str:
     part = "contexts"
     first, second = mx.cpu(0), mx.cpu(1)
     block = subject.make(2, part, ctx=first)
-    subject.forward(block, draw(INPUTS[2], 420), part, training=True, ctx=first)
+    _moved(subject, block, part, first)
     subject.guarded(lambda: block.collect_params().reset_ctx(second), part)
     X = draw(INPUTS[2], 421)
     case = case_of(block, X, part)
@@ -62,6 +62,26 @@ def contexts(subject: Subject) -> str:
                 f"self.{name}.copyto(X.context).",
             )
     return part
+
+
+def _moved(subject: Subject, block, part: str, context) -> None:
+    """Train for a step where the layer was made, and check that its averages follow."""
+    X = draw(INPUTS[2], 420)
+    case = case_of(block, X, part)
+    subject.forward(block, X, part, training=True, ctx=context)
+    for name, received, old, new in zip(
+        AVERAGES, statistics(block, part), (case.mean, case.var), formula.moments(case)
+    ):
+        expected = formula.moving(case, old, new)
+        if not formula.close(received, expected):
+            raise CheckFailed(
+                part,
+                f"{name} is wrong after one step, before the context changes.",
+                input={f"{name} before": old, "mean or variance of the batch": new},
+                expected=expected,
+                received=received,
+                cause='the contexts are not to blame. Mend what the part "statistics" says first.',
+            )
 
 
 def saving(subject: Subject) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from d2l_bn.checks import formula, mistakes
-from d2l_bn.checks.calls import check_finite, guarded, to_numpy
+from d2l_bn.checks.calls import check_finite, guarded, three_values, to_numpy
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.formula import Case
-from d2l_bn.checks.function import INPUT, TRAINING, VISIBLE, Subject, inputs, train
+from d2l_bn.checks.function import INPUT, NAMES, TRAINING, VISIBLE, Subject, inputs, train
 
 from mxnet import autograd, nd
 
@@ -35,15 +35,27 @@ def _gradient_of(subject: Subject, case: Case, dY, part: str, training: bool) ->
     def call():
         with autograd.record(train_mode=training):
             result = subject.candidate(*given, case.eps, case.momentum)
-        result[0].backward(nd.array(dY))
+        Y, _, _ = three_values(result, part, NAMES)
+        Y.backward(nd.array(dY))
+        return to_numpy(Y)
 
-    guarded(call, part, allow_library=subject.allow_library, given=shown)
+    Y = guarded(call, part, allow_library=subject.allow_library, given=shown)
+    output = formula.training(case) if training else formula.prediction(case)
     right = formula.gradients if training else formula.prediction_gradients
     for index, (name, expected) in enumerate(zip(("X", "gamma", "beta"), right(case, dY))):
         received = to_numpy(given[index].grad)
         check_finite(f"the gradient of {name}", received, part, shown, "a division by zero.")
         if formula.close(received, expected, 1e-3):
             continue
+        if not formula.close(Y, output, 1e-3):
+            raise CheckFailed(
+                part,
+                f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
+                input=inputs(case, *TRAINING),
+                expected=output,
+                received=Y,
+                cause=mistakes.find(mistakes.of_training(case), Y, output) if training else "",
+            )
         causes = _cut(case, dY) if name == "X" and training else []
         none = f"the output does not depend on {name} by operations that autograd records."
         raise CheckFailed(

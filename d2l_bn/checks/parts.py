@@ -15,15 +15,14 @@ from d2l_bn.checks.formula import Case
 from d2l_bn.checks.function import (
     HIDDEN,
     INPUT,
-    PREDICTION,
     STATISTICS,
     TRAINING,
     VISIBLE,
     Subject,
     compare,
-    predict,
     train,
 )
+from d2l_bn.checks.prediction import prediction
 
 from mxnet import autograd
 
@@ -51,7 +50,7 @@ def batch_norm(candidate: Callable, *parts: str, allow_library: bool = False) ->
         "dense": partial(_training, ndim=2),
         "images": partial(_training, ndim=4),
         "statistics": _statistics,
-        "prediction": _prediction,
+        "prediction": prediction,
         "gradient": numerics.gradient,
         "precision": numerics.precision,
         "shapes": _shapes,
@@ -75,11 +74,13 @@ def _training(subject: Subject, ndim: int) -> str:
 def _training_output(subject: Subject, case: Case, part: str) -> None:
     result = subject.run(case, part, train, explain=lambda: _explain(subject, case, part))
     received, expected = result.values[0], formula.training(case)
-    causes: Iterable = mistakes.of_training(case)
+    causes: Iterable[tuple] = mistakes.of_training(case)
     if formula.close(received, formula.prediction(case)):
         recorded = subject.run(case, part, autograd.record).values[0]
         if formula.close(recorded, expected):
             causes = [(_RECORDING, received)]
+        elif len(case.X) == 1:
+            causes = [(_ONE_IMAGE, received)]
     compare(part, "the output", case, received, expected, causes, TRAINING)
 
 
@@ -120,56 +121,9 @@ def _statistics(subject: Subject) -> str:
     return part
 
 
-def _prediction(subject: Subject) -> str:
-    part = "prediction mode"
-    for ndim in (2, 4):
-        cases = [
-            case._replace(
-                mean=formula.per_channel([1, 2], ndim), var=formula.per_channel([4, 9], ndim)
-            )
-            for case in VISIBLE[ndim][:2]
-        ]
-        cases += [formula.draw(s, 40 + i, eps=0.05) for i, s in enumerate(HIDDEN[ndim])]
-        where = f"{part}, {INPUT[ndim]}"
-        for case in cases:
-            result = subject.run(case, where, predict)
-            causes, expected = averages.of_prediction(case), formula.prediction(case)
-            compare(where, "the output", case, result.values[0], expected, causes, PREDICTION)
-            for name, old, received in zip(
-                ("moving_mean", "moving_var"), (case.mean, case.var), result.values[1:]
-            ):
-                updated = [(_UPDATED, received)]
-                compare(where, name, case, received, old, updated, STATISTICS)
-    _modes(subject)
-    return part
-
-
-_UPDATED = (
-    "the moving averages are updated when predicting. Return them as they came unless "
-    "autograd.is_training() is True."
-)
-
-
-def _modes(subject: Subject) -> None:
-    """Check that training mode decides, not whether autograd records."""
-    case = formula.draw((5, 3), 60)
-    for part, mode, expected, other in (
-        ("training mode without recording", train, formula.training, formula.prediction),
-        (
-            "recording without training mode",
-            partial(autograd.record, train_mode=False),
-            formula.prediction,
-            formula.training,
-        ),
-    ):
-        received = subject.run(case, part, mode).values[0]
-        causes = [(_RECORDED, other(case))]
-        compare(part, "the output", case, received, expected(case), causes, PREDICTION)
-
-
-_RECORDED = (
-    "the batch's statistics are used whenever autograd records. Recording is not training: ask "
-    "autograd.is_training() alone."
+_ONE_IMAGE = (
+    "a batch of one image is taken for prediction. autograd.is_training() alone tells the mode; "
+    "one image has a mean and a variance over its pixels."
 )
 _RECORDING = (
     "you ask autograd.is_recording(), which tells whether operations are recorded. "
@@ -190,6 +144,7 @@ def _shapes(subject: Subject) -> str:
             input={"X": "an array of float64"},
             expected="float64",
             received=result.arrays[0].dtype.__name__,
-            cause="an array of your own is made in float32. Make it with dtype=X.dtype.",
+            cause="the result keeps the type of X. It is cast with astype, or an array of your own "
+            "is made in float32: make that with dtype=X.dtype.",
         )
     return part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from types import CodeType
 
 from d2l_bn import layer, normalization
@@ -38,8 +39,13 @@ ANSWERS = {
 class Watch:
     """Context manager that collects the ready-made normalizations called inside it in `calls`.
 
+    So it does with the functions in `forbidden`, which maps their code to their names.
+
     It looks at the code that runs, not at names, so that no alias hides anything.
     """
+
+    def __init__(self, forbidden: Mapping[CodeType, str]) -> None:
+        self.forbidden = forbidden
 
     def __enter__(self) -> Watch:
         self.calls: list[str] = []
@@ -53,7 +59,12 @@ class Watch:
     def _notice(self, frame, event, _argument) -> None:
         if event != "call":
             return
-        name = _operators().get(frame.f_code) or ANSWERS.get(frame.f_code.co_filename)
+        code = frame.f_code
+        name = (
+            self.forbidden.get(code)
+            or _operators().get(code)
+            or ANSWERS.get(frame.f_code.co_filename)
+        )
         if frame.f_code is gluon.Block.__call__.__code__:
             name = _layer_name(frame.f_locals.get("self"))
         if name and name not in self.calls:

@@ -214,3 +214,59 @@ def test_checks_are_not_imported_with_the_package():
 
     code = "import sys, d2l_bn; sys.exit('d2l_bn.checks' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def of_function(old, new):
+    return wrong.wrong(old, new, "", "").candidate()
+
+
+UNBIASED = of_function(wrong.VAR, f"{wrong.VAR} * n / (n - 1)")
+
+
+def test_a_wrong_output_is_told_before_its_gradient():
+    failed = fails(UNBIASED, "gradient")
+    assert failed.property.endswith("and so is the output. Mend the output first.")
+    assert "divides by n - 1" in failed.cause
+
+
+def test_a_wrong_formula_of_training_is_not_counted_again_in_prediction():
+    checks.batch_norm(UNBIASED, "prediction")
+
+
+@pytest.mark.parametrize("part", ["dense", "gradient"])
+def test_what_is_returned_is_told_in_each_part(part):
+    nothing = of_function(wrong.RETURN, "pass")
+    assert fails(nothing, part).property == "your function returns nothing (None)."
+    one = of_function(wrong.RETURN, "return Y")
+    assert fails(one, part).property == "your function must return three values."
+
+
+def test_swapped_gradients_are_told_in_either_part():
+    swapped = wrong.wrong("dgamma, dbeta\n", "dbeta, dgamma\n", "", "", wrong.BACKWARD).candidate()
+    for part in ("beta", "gamma"):
+        assert "swapped" in fails(swapped, part, check=checks.backward).cause
+
+
+def test_autograd_is_no_gradient_by_hand():
+    def by_autograd(dY, X, gamma, eps):
+        X, gamma = nd.array(X), nd.array(gamma)
+        X.attach_grad()
+        with autograd.record():
+            centered = X - X.mean(axis=0)
+            Y = gamma * centered / nd.sqrt((centered**2).mean(axis=0) + eps)
+        Y.backward(nd.array(dY))
+        return X.grad, X.grad, X.grad
+
+    assert "autograd.record" in fails(by_autograd, check=checks.backward).property
+
+
+def test_contexts_are_not_blamed_for_another_mistake():
+    layer = wrong.wrong("1e-5, 0.9)", "1e-5, 0.99)", "", "", wrong.LAYER).candidate()
+    failed = fails(layer, "contexts", check=checks.layer)
+    assert failed.property == "moving_mean is wrong after one step, before the context changes."
+
+
+@pytest.mark.parametrize("line", ["with self.name_scope(): pass", "self.bias = nn.Dense(1)"])
+def test_a_block_that_is_not_set_up(line):
+    layer = wrong.wrong("super().__init__(**kwargs)", line, "", "", wrong.LAYER).candidate()
+    assert "super().__init__" in fails(layer, check=checks.layer).cause

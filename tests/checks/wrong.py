@@ -406,6 +406,29 @@ OF_FUNCTION = {
     "float32 made": wrong(
         RETURN, RETURN.replace("Y", 'Y.astype("float32")'), "shapes", "made in float32"
     ),
+    "one image predicted": wrong(
+        "not autograd.is_training()",
+        "not (autograd.is_training() and len(X) > 1)",
+        "images",
+        "a batch of one image is taken for prediction",
+    ),
+    "moving_var of the mean": wrong(
+        KEPT, KEPT[:-3] + "mean", "statistics", "the moving variance follows the mean"
+    ),
+    "moving_mean of the variance": wrong(
+        f"{MEAN}\n        {KEPT}",
+        f"{MEAN[:-4]}var\n        {KEPT}",
+        "statistics",
+        "the moving mean follows the variance",
+    ),
+    "averages swapped when predicting": wrong(
+        RETURN,
+        f"{RETURN} if autograd.is_training() else (Y, moving_var, moving_mean)".replace(
+            "return Y, moving_mean, moving_var", "return (Y, moving_mean, moving_var)"
+        ),
+        "prediction",
+        "the two averages are swapped",
+    ),
     "the library called": wrong(
         "    axis",
         "    from d2l_bn import batch_norm as mine\n"
@@ -519,6 +542,9 @@ OF_LAYER = {
         "belongs to the class",
         PLAIN,
     ),
+    "momentum 0.99": wrong(
+        "1e-5, 0.9)", "1e-5, 0.99)", "statistics", "your layer uses momentum = 0.99", LAYER
+    ),
     "gamma of the module": Wrong(
         (
             ("class", "GAMMA = {}\nclass"),
@@ -563,6 +589,18 @@ OF_BACKWARD = {
         "signs": (INNER, "dY + by_mean + by_var", "input", "variance are added"),
         "sign of the mean": (INNER, "dY + by_mean - by_var", "input", "mean has the wrong sign"),
         "sign of the variance": (INNER, "dY - by_mean + by_var", "input", "variance has the wrong"),
+        "gamma not by the variance": (
+            DX,
+            "(gamma * (dY - by_mean) - by_var) / std",
+            "input",
+            "gamma is missing in the path through the variance",
+        ),
+        "gamma not by the mean": (
+            DX,
+            "(gamma * (dY - by_var) - by_mean) / std",
+            "input",
+            "gamma is missing in the path through the mean",
+        ),
         "X_hat before": (BY_VAR, BY_VAR[8:], "input", "X_hat is missing in the path"),
         "nothing normalized": (DX, "gamma * dY", "input", "dX is gamma * dY"),
         "factor 2": (INNER, "dY - by_mean - by_var / 2", "input", "the factor 2"),
