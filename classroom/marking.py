@@ -92,7 +92,13 @@ def hidden_lines(cells: list[Cell]) -> list[str]:
     """The lines of hidden tests that would give something away."""
     hidden = [cell.source.split(HIDDEN)[1] for cell in cells if HIDDEN in cell.source]
     lines = (line.strip() for text in hidden for line in text.splitlines())
-    return [line for line in lines if len(line) > 20 and not line.startswith(("from ", "import "))]
+    tests = [cell.source.split(HIDDEN)[0] for cell in cells if cell.kind == "test"]
+    shown = {line.strip() for text in tests for line in text.splitlines()}
+    return [
+        line
+        for line in lines
+        if len(line) > 20 and line not in shown and not line.startswith(("from ", "import "))
+    ]
 
 
 def withheld(text: str, secret: list[str]) -> str:

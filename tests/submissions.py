@@ -27,9 +27,10 @@ RIGHT = {
 DENSE, WHOLE = "dense-solution", "batch-norm-solution"
 TESTS = {
     "dense-output": 3,
-    "images-output": 3,
+    "dense-modes": 2,
+    "images-output": 2,
     "moving-averages": 2,
-    "prediction-mode": 3,
+    "prediction-mode": 2,
     "gradient": 2,
     "precision": 1,
     "shapes": 1,
@@ -55,13 +56,13 @@ def first(code: str, **changes: str) -> dict[str, str]:
 HONEST = {
     "right": (answer(), 15),
     "empty": ({}, 0),
-    "dense-only": ({DENSE: answer()[DENSE]}, 3),
-    "unbiased": (answer(var=f"{RIGHT['var']} * X.size / (X.size - X.shape[1])"), 0),
-    "eps-outside": (answer(root="(nd.sqrt(var) + eps)"), 3),
-    "momentum-reversed": (answer(moving="(1 - momentum) * moving_mean + momentum * mean"), 13),
-    "batch-statistics": (answer(predict="nd.moments(X, axes=axes, keepdims=True)"), 10),
+    "dense-only": ({DENSE: answer()[DENSE]}, 5),
+    "unbiased": (answer(var=f"{RIGHT['var']} * X.size / (X.size - X.shape[1])"), 4),
+    "eps-outside": (answer(root="(nd.sqrt(var) + eps)"), 5),
+    "momentum-reversed": (answer(moving="(1 - momentum) * moving_mean + momentum * mean"), 11),
+    "batch-statistics": (answer(predict="nd.moments(X, axes=axes, keepdims=True)"), 9),
     "detached": (answer(root="nd.sqrt(var.detach() + eps)"), 13),
-    "syntax": ({DENSE: "def dense_batch_norm(:", WHOLE: answer()[WHOLE]}, 12),
+    "syntax": ({DENSE: "def dense_batch_norm(:", WHOLE: answer()[WHOLE]}, 10),
     "prints": (first("print('x' * 1000)"), 15),
     "extra-cell": (
         answer(var=RIGHT["var"].replace("axes,", "AXES if len(X.shape) == 4 else 0,")),
@@ -73,7 +74,7 @@ HOSTILE = {
     "loops": (first("while True:\n    pass"), 0),
     "loops-later": (
         {**answer(), WHOLE: "def batch_norm(*given):\n    while True:\n        pass"},
-        3,
+        5,
     ),
     "forks": (first("import os\nwhile True:\n    os.fork()"), 0),
     "eats-memory": (
@@ -81,7 +82,7 @@ HOSTILE = {
             "def eat():\n    hold = []\n    while True:\n"
             "        hold.append(bytearray(2**26))\n\n\neat()"
         ),
-        12,
+        10,
     ),
     "deletes": (
         first(
@@ -91,14 +92,14 @@ HOSTILE = {
         ),
         15,
     ),
-    "fills-disk": (first("open('/tmp/big', 'wb').write(bytes(2**29))"), 12),
+    "fills-disk": (first("open('/tmp/big', 'wb').write(bytes(2**29))"), 10),
     "network": (
         first("import urllib.request\nurllib.request.urlopen('http://127.0.0.1:1', timeout=1)"),
-        12,
+        10,
     ),
-    "reads-home": (first("import os\nprint(sorted(os.listdir('/')), os.listdir('/home'))"), 12),
+    "reads-home": (first("import os\nprint(sorted(os.listdir('/')), os.listdir('/home'))"), 10),
     "exits": (first("import os\nos._exit(0)"), 0),
-    "system-exit": (first("raise SystemExit(0)"), 12),
+    "system-exit": (first("raise SystemExit(0)"), 10),
     "patches-checks": (
         {DENSE: "from d2l_bn import checks\nchecks.batch_norm = lambda *given: None"},
         0,

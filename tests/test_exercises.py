@@ -29,19 +29,19 @@ PARTIAL = [
         13,
         "momentum is reversed. It weighs the old value",
     ),
-    ("1-batch-norm", "(0, 2, 3)", "(0, 2)", 6, "you average over axes (0, 2) and forget axis 3."),
+    ("1-batch-norm", "(0, 2, 3)", "(0, 2)", 7, "you average over axes (0, 2) and forget axis 3."),
     (
         "1-batch-norm",
         "nd.sqrt(var + eps)",
         "(nd.sqrt(var) + eps)",
-        3,
+        5,
         "eps stands outside the root.",
     ),
     (
         "1-batch-norm",
         "mean, var = moving_mean, moving_var",
         "mean, var = X.mean(axis=axes, keepdims=True), moving_var",
-        10,
+        9,
         "you use moving_var, but the mean of the batch.",
     ),
     (
