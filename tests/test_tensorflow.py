@@ -133,34 +133,43 @@ def test_wired(wired):
     assert wired["prediction"] == pytest.approx(wired["batch statistics"], abs=0.01)
 
 
+@pytest.fixture(scope="module")
+def forgotten():
+    return traps.forgotten()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "trap",
     [
-        traps.forgotten,
         traps.too_early,
         traps.too_late,
         partial(traps.wired, traps.keras_norm),
         traps.trainable_only,
     ],
-    ids=["forgotten", "too-early", "too-late", "keras", "trainable-only"],
+    ids=["too-early", "too-late", "keras", "trainable-only"],
 )
-def test_averages_that_never_moved(trap, wired):
-    """The weights are trained as well as ever, and no training loss tells."""
+def test_averages_that_never_moved(trap, wired, forgotten):
+    """The weights are trained as well as ever, and no training loss tells.
+
+    All five are one and the same network, to two of 1,000 test images that rounding may move.
+    """
     found = trap()
-    assert found["batch statistics"] == pytest.approx(wired["batch statistics"], abs=0.01)
-    assert found["prediction"] == pytest.approx(0.30, abs=0.1)
+    assert found["batch statistics"] == pytest.approx(wired["batch statistics"], abs=0.002)
+    for name, accuracy in forgotten.items():
+        assert found[name] == pytest.approx(accuracy, abs=0.002)
+    assert found["prediction"] == pytest.approx(0.303, abs=0.01)
     assert found.get("before saving", 1) > 0.98
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name, prediction", [("momentum 0.99, 50 steps", 0.44), ("slim's 0.999, 300 steps", 0.51)]
+    "name, prediction", [("momentum 0.99, 50 steps", 0.438), ("slim's 0.999, 300 steps", 0.512)]
 )
 def test_averages_that_moved_too_little(name, prediction):
     found = traps.TRAPS[name]()
     assert found["batch statistics"] > 0.96
-    assert found["prediction"] == pytest.approx(prediction, abs=0.12)
+    assert found["prediction"] == pytest.approx(prediction, abs=0.02)
 
 
 @pytest.mark.slow
@@ -184,9 +193,9 @@ def test_slim_needs_the_names_put_back():
 
 
 def test_names_are_put_back_in_one_place():
-    changed = "control_flow_ops.cond ="
-    sources = (CHAPTERS / "in_tensorflow").glob("*.py")
-    assert [path.name for path in sources if changed in path.read_text()] == ["slim.py"]
+    sources = {path.name: path.read_text() for path in (CHAPTERS / "in_tensorflow").glob("*.py")}
+    for changed in ("ops.Tensor =", "control_flow_ops.cond =", "normalization.normalization ="):
+        assert [name for name, text in sources.items() if changed in text] == ["slim.py"]
 
 
 @pytest.mark.parametrize(

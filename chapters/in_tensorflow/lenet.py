@@ -110,7 +110,7 @@ def fit(norm, dataset, settings: Settings) -> list[dict]:
     """Train in a graph of its own: same weights, batches and rates as `d2l_bn.train.fit`.
 
     Returns the history, with the rows' ``epoch``, ``train_loss``, ``train_accuracy`` and
-    ``test_accuracy``, and in ``losses`` those of the epoch's batches.
+    ``test_accuracy``.
 
     Raises
     ------
@@ -134,8 +134,7 @@ def run_epoch(session, graph: Graph, dataset, settings: Settings, epoch: int) ->
     images, labels, size = dataset.train_images, dataset.train_labels, settings.batch_size
     steps = batch_count(len(images), size)
     order = np.random.default_rng([settings.seed, epoch])  # as in d2l_bn.train
-    losses, hits = [], 0
-    sizes = []
+    losses, sizes, hits = [], [], 0
     for number, (X, y) in enumerate(batches(images, labels, size, rng=order)):
         rate = settings.learning_rate((epoch - 1 + number / steps) / settings.epochs)
         feed = {**images_and_labels(graph, X, y), graph.training: True, graph.rate: rate}
@@ -148,7 +147,6 @@ def run_epoch(session, graph: Graph, dataset, settings: Settings, epoch: int) ->
         "train_loss": float(np.average(losses, weights=sizes)),
         "train_accuracy": hits / len(images),
         "test_accuracy": evaluate(session, graph, dataset),
-        "losses": losses,
     }
 
 
