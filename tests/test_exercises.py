@@ -24,8 +24,8 @@ BY_HAND = {
 PARTIAL = [
     (
         "1-batch-norm",
-        "momentum * moving_var + (1 - momentum) * var",
-        "(1 - momentum) * moving_var + momentum * var",
+        "axes, keepdims=True)\n        moving_mean = momentum * moving_mean + (1 - momentum)",
+        "axes, keepdims=True)\n        moving_mean = (1 - momentum) * moving_mean + momentum",
         13,
         "momentum is reversed. It weighs the old value",
     ),
@@ -40,7 +40,7 @@ PARTIAL = [
     (
         "1-batch-norm",
         "mean, var = moving_mean, moving_var",
-        "mean, var = X.mean(axis=axes, keepdims=True), moving_var",
+        "mean, var = X.mean(axis=(0, 2, 3)[: len(X.shape) - 1], keepdims=True), moving_var",
         9,
         "you use moving_var, but the mean of the batch.",
     ),
@@ -78,6 +78,40 @@ PARTIAL = [
         "(nd.sqrt(var) + eps)",
         10,
         "eps stands outside the root.",
+    ),
+]
+# One planted mistake each: exercise, cell, what is replaced by what, the checks that fail.
+LOST = [
+    ("1-batch-norm", "dense-solution", "autograd.is_training()", "True", {"dense-modes"}),
+    ("1-batch-norm", "dense-solution", "moving_mean = momentum", "_ = momentum", {"dense-modes"}),
+    ("1-batch-norm", "dense-solution", "moving_var = momentum", "_ = momentum", {"dense-modes"}),
+    (
+        "1-batch-norm",
+        "dense-solution",
+        "momentum * moving_var + (1 - momentum) * var",
+        "(1 - momentum) * moving_var + momentum * var",
+        {"dense-modes"},
+    ),
+    (
+        "1-batch-norm",
+        "dense-solution",
+        "((X - mean) ** 2).mean(axis=0, keepdims=True)",
+        "((X - mean) ** 2).sum(axis=0, keepdims=True) / (X.shape[0] - 1)",
+        {"dense-output"},
+    ),
+    (
+        "2-the-layer",
+        "layer-solution",
+        '"moving_var", init="ones"',
+        '"moving_var", init="zeros"',
+        {"layer-parameters"},
+    ),
+    (
+        "3-the-gradient",
+        "backward-solution",
+        "dX = (G",
+        "from mxnet import autograd\n    autograd.backward([])\n    dX = (G",
+        {"gradient-beta", "gradient-gamma", "gradient-input"},
     ),
 ]
 # Each of the six bugs as replacements in the solution, and the test that looks at it.
@@ -195,6 +229,22 @@ def test_each_of_the_six_bugs_costs_its_two_points_alone():
         names = {}
         exec(cells["imports"] + "\n" + solution, names)
         assert {name for name in BUGS if fails(cells[name], names)} == left
+
+
+@pytest.mark.parametrize("name, cell, right, wrong, lost", LOST)
+def test_a_mistake_costs_the_checks_that_are_about_it(name, cell, right, wrong, lost):
+    names, failed = {}, set()
+    for each in notebook_of(name).cells:
+        mark = each.metadata.get("nbgrader", {})
+        if each.cell_type == "markdown" or mark.grade_id == "setup":
+            continue
+        source = each.source
+        if mark.grade_id == cell:
+            assert right in source
+            source = source.replace(right, wrong)
+        if fails(source, names):
+            failed.add(mark.grade_id)
+    assert failed == lost
 
 
 def fails(source, names):
