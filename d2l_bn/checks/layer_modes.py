@@ -8,11 +8,11 @@ import numpy as np
 
 from d2l_bn.checks import averages, formula, mistakes
 from d2l_bn.checks.calls import check_finite, to_numpy
-from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.failure import CheckFailed, kind
 from d2l_bn.checks.formula import Case
 from d2l_bn.checks.state import INPUTS, Subject, case_of, draw, statistics
 
-from mxnet import nd
+from mxnet import gluon, nd
 
 
 def modes(subject: Subject) -> str:
@@ -66,7 +66,16 @@ def _trains(subject: Subject, part: str) -> None:
     subject.guarded(lambda: Y.backward(nd.array(dY)), part)
     _, *expected = formula.gradients(case, dY)
     for name, right in zip(("gamma", "beta"), expected):
-        received = to_numpy(getattr(block, name).grad())
+        parameter = getattr(block, name, None)
+        if not isinstance(parameter, gluon.Parameter):
+            raise CheckFailed(
+                part,
+                f"{name} is not a parameter, so it has no gradient.",
+                expected="a Parameter",
+                received=kind(parameter),
+                cause='nothing can train it. Mend what the part "parameters" says first.',
+            )
+        received = to_numpy(parameter.grad())
         if not formula.close(received, right, 1e-3):
             raise CheckFailed(
                 part,

@@ -270,3 +270,13 @@ def test_contexts_are_not_blamed_for_another_mistake():
 def test_a_block_that_is_not_set_up(line):
     layer = wrong.wrong("super().__init__(**kwargs)", line, "", "", wrong.LAYER).candidate()
     assert "super().__init__" in fails(layer, check=checks.layer).cause
+
+
+def test_a_plain_array_is_told_also_where_gradients_are_checked():
+    change = (
+        (wrong.GAMMA, "nd.ones(shape)"),
+        ("self.gamma.data(X.context)", "self.gamma"),
+    )
+    layer = wrong.Wrong(change, "", "", wrong.LAYER).candidate()
+    failed = fails(layer, "modes", check=checks.layer)
+    assert failed.property == "gamma is not a parameter, so it has no gradient."
