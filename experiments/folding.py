@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 import d2l_bn
+from d2l_bn.epoch import evaluate
 from experiments import parts
 from experiments.tables import Experiment
 
@@ -23,8 +24,9 @@ def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int 
     dataset = parts.images("sample")
     net, plain = trained(norm, seed, steps), parts.lenet("none", dataset, seed)
     d2l_bn.fold(net, plain)
-    test = parts.batches(dataset.test_images, dataset.test_labels, 256)
+    test = list(parts.batches(dataset.test_images, dataset.test_labels, 256))
     difference = max(largest_difference(net, plain, X) for X, _ in test)
+    accuracy = evaluate(plain, test)
     X, _ = next(parts.batches(dataset.test_images, dataset.test_labels, 256))
     X = X[:batch_size]
     for repeat in range(repeats):
@@ -32,6 +34,7 @@ def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int 
         yield {
             "repeat": repeat,
             "largest_difference": difference,
+            "folded_accuracy": accuracy,
             "normalized_ms": 1000 * normalized,
             "folded_ms": 1000 * folded,
         }

@@ -76,7 +76,7 @@ def run_bands(norm: str, scale: float, seed: int, steps: int = 900, every: int =
 
 
 def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray) -> dict:
-    """The loss, and the least and greatest loss and change of the gradient along it."""
+    """Loss, length of the gradient, and the least and greatest loss and change along it."""
     trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
     kept = {p: p.data().copy() for p in net.collect_params().values()}
     loss_here, here = _loss_and_gradient(net, trained, X, y)
@@ -86,13 +86,12 @@ def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray) -> dict:
             parameter.set_data(kept[parameter] - distance * gradient)
         loss, there = _loss_and_gradient(net, trained, X, y)
         losses.append(loss)
-        changes.append(
-            float(np.sqrt(sum(((a - b) ** 2).sum().asscalar() for a, b in zip(here, there))))
-        )
+        changes.append(_length([a - b for a, b in zip(here, there)]))
     for parameter, value in kept.items():
         parameter.set_data(value)
     return {
         "loss": loss_here,
+        "gradient": _length(here),
         "loss_min": min(losses),
         "loss_max": max(losses),
         "change_min": min(changes),
@@ -105,6 +104,11 @@ def _loss_and_gradient(net, trained, X, y) -> tuple[float, list[nd.NDArray]]:
         loss = softmax_cross_entropy(net(X), y).mean()
     loss.backward()
     return float(loss.asscalar()), [parameter.grad().copy() for parameter in trained]
+
+
+def _length(arrays: list[nd.NDArray]) -> float:
+    """The Euclidean length of all arrays together."""
+    return float(np.sqrt(sum((array**2).sum().asscalar() for array in arrays)))
 
 
 def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250):

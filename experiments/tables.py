@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,14 +49,16 @@ def missing(experiment: Experiment, folder: Path = RESULTS) -> list[Row]:
 
 def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
     """Run the missing cases and write the table after each; yield the case that was done."""
-    for case in missing(experiment, folder):
+    for case in experiment.cases:
+        if case not in missing(experiment, folder):  # done, here or by another process
+            continue
         new = experiment.rows(case)
-        # Read after the run: another process may have filled in cases meanwhile.
-        table: dict[tuple, list[Row]] = {_key(experiment, each): [] for each in experiment.cases}
-        for row in read(experiment.name, folder):
-            table.get(_key(experiment, row), []).append(row)
-        table[_key(experiment, case)] = new
-        write(experiment.name, [row for rows in table.values() for row in rows], folder)
+        with _locked(folder):
+            table: dict[tuple, list[Row]] = {_key(experiment, c): [] for c in experiment.cases}
+            for row in read(experiment.name, folder):
+                table.get(_key(experiment, row), []).append(row)
+            table[_key(experiment, case)] = new
+            write(experiment.name, [row for rows in table.values() for row in rows], folder)
         yield case
 
 
@@ -88,6 +93,18 @@ def by_seed(rows: list[dict], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
     found = {(row["seed"], row[x]): row[y] for row in rows}
     values = [[found[seed, place] for place in places] for seed in seeds]
     return np.array(places), np.array(values, float)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time read a table and write it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)  # the system drops its lock with the process
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _key(experiment: Experiment, row: Row) -> tuple[str, ...]:

@@ -138,8 +138,8 @@ def test_measured_anew_the_first_epoch_is_as_chapter_3_says():
 # averages after one epoch by 0.2, which is what the experiment `cure` is about: None, not compared.
 CALM = {"loss": dict(rel=1e-3), "accuracy": dict(abs=3e-3)}
 FIRST_EPOCH = {
-    "train_loss": dict(rel=0.1),
-    "train_accuracy": dict(abs=0.02),
+    "train_loss": dict(rel=0.06),
+    "train_accuracy": dict(abs=0.012),
     "recalibrated": dict(abs=0.08),
     "test_accuracy": None,
     "held_out_accuracy": None,
@@ -161,10 +161,10 @@ SLICES = {
     "bands": (
         dict(norm="scratch", scale=1.0, seed=0),
         dict(steps=30),
-        {"loss": dict(rel=8e-3), "change": dict(rel=0.08)},
+        {"loss": dict(rel=8e-3), "change": dict(rel=0.08), "gradient": dict(rel=0.02)},
     ),
     "deep_linear": (dict(norm="scratch", seed=0), dict(steps=250), CALM),
-    "ratios": (dict(norm="scratch", seed=0), dict(steps=20), {"": dict(abs=0.04)}),
+    "ratios": (dict(norm="scratch", seed=0), dict(steps=1), {"": dict(abs=1e-3)}),
     "histograms": (dict(norm="scratch", seed=0), dict(steps=0), {"": dict(rel=2e-3, abs=2e-4)}),
     "dropout_shift": (
         dict(order="dropout first", mu=1.0, keep=0.5, seed=0),
@@ -174,7 +174,7 @@ SLICES = {
     "folding": (
         dict(norm="gluon", batch_size=256, seed=0),
         dict(repeats=1),
-        {"difference": dict(rel=0.6)},
+        {"difference": dict(rel=0.6), "accuracy": dict(abs=0.03)},
     ),
 }
 COUNTERS = ("step", "epoch", "signal", "layer", "left", "repeat")
