@@ -12,64 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from d2l_bn.checks.failure import CheckFailed, kind
+from d2l_bn.checks.hints import hint
 from d2l_bn.checks.watch import Watch
 
 import mxnet as mx
 from mxnet import nd
 
 _LIBRARIES = (Path(mx.__file__).parent, Path(np.__file__).parent, Path(__file__).parents[1])
-_ONE_BRANCH = (
-    "a name gets its value in one branch only. It needs one for dense input and for images, in "
-    "training and in prediction mode."
-)
-_NOT_SET_UP = (
-    "a Block has to be set up before its parameters: begin __init__ with "
-    "super().__init__(**kwargs)."
-)
-_HINTS = (
-    (
-        "broadcast",
-        "two arrays of different shapes meet. A mean over some axes has fewer axes than X, unless "
-        "you keep them: keepdims=True.",
-    ),
-    (
-        "Reduction axis",
-        "an axis is averaged that X does not have. Dense input has 2 axes, images 4: len(X.shape).",
-    ),
-    (
-        "Inplace operations",
-        "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a "
-        "new array: X = X - mean.",
-    ),
-    (
-        "not in a computational graph",
-        "the output does not depend on X by operations that autograd records. asnumpy(), "
-        "nd.array() and autograd.pause() cut the graph: use MXNet's own operations on X.",
-    ),
-    (
-        "has not been initialized",
-        "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
-    ),
-    (
-        "where it is not associated",
-        _ONE_BRANCH,
-    ),
-    (
-        "referenced before assignment",
-        _ONE_BRANCH,
-    ),
-    ("is not defined", "a name is misspelled, or the cell that defines it did not run."),
-    ("maximum recursion depth", "a function calls itself without end."),
-    ("'_params'", _NOT_SET_UP),
-    ("'_scope'", _NOT_SET_UP),
-    ("'_children'", _NOT_SET_UP),
-    ("'_reg_params'", _NOT_SET_UP),
-    (
-        "Parameter'> not supported",
-        "a Parameter is used as an array. Take its array: self.gamma.data(X.context).",
-    ),
-    ("positional argument", "a function is called with more or fewer arguments than it takes."),
-)
 
 
 def guarded(
@@ -96,11 +45,11 @@ def guarded(
         )  # a normalization, if there is one
         raise CheckFailed(
             part,
-            f"your code calls {first}, which is what this exercise asks you to write.",
+            f"your code calls {first}, which does what this exercise asks you to write.",
             cause="a ready-made answer did the work. Write it with sums, means or moments.",
         )
     if raised is not None:
-        cause = (explain() if explain else "") or _hint(raised)
+        cause = (explain() if explain else "") or hint(_words(raised), _where(raised))
         words = f"your code raised {type(raised).__name__}: {_words(raised)}{_where(raised)}"
         raise CheckFailed(part, words, input=given, cause=cause) from None
     return result
@@ -123,15 +72,6 @@ def _where(error: BaseException) -> str:
         if code:
             code = code if len(code) < 60 else f"{code[:60]}..."
             return f"\n  in {frame.name}, line {frame.lineno}: {code}"
-    return ""
-
-
-def _hint(error: BaseException) -> str:
-    for text, cause in _HINTS:
-        if text in _words(error):
-            return cause
-    if re.search(r"\bnp\.", _where(error)):
-        return "a NumPy function gets an NDArray. Use MXNet's: nd.sqrt(X), X.mean(axis=0)."
     return ""
 
 

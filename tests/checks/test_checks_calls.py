@@ -166,7 +166,7 @@ def instance(X, gamma, beta, mean, var, eps, momentum):
 )
 def test_a_ready_made_normalization_is_noticed(candidate, name):
     failed = fails(candidate, "dense")
-    assert failed.property.startswith(f"your code calls {name}, which is what this exercise asks")
+    assert failed.property.startswith(f"your code calls {name}, which does what this exercise asks")
     checks.batch_norm(candidate, "dense", allow_library=True) if candidate is library else None
 
 
@@ -280,3 +280,8 @@ def test_a_plain_array_is_told_also_where_gradients_are_checked():
     layer = wrong.Wrong(change, "", "", wrong.LAYER).candidate()
     failed = fails(layer, "modes", check=checks.layer)
     assert failed.property == "gamma is not a parameter, so it has no gradient."
+
+
+def test_float32_beside_float64_is_told_with_its_cause():
+    made = of_function("nd.sqrt(var + eps)", "nd.sqrt(var + nd.array([eps]))")
+    assert "dtype=X.dtype" in fails(made, "shapes").cause
