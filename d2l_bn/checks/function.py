@@ -56,10 +56,11 @@ class Result(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A candidate function and whether it may call ready-made normalizations."""
+    """A candidate function, whether it may call ready-made normalizations, and what it takes."""
 
     candidate: Callable
     allow_library: bool
+    dimensions: tuple[int, ...] = (2, 4)
 
     def run(
         self,

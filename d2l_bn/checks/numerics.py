@@ -16,7 +16,7 @@ from mxnet import autograd, nd
 def gradient(subject: Subject) -> str:
     """Check the gradients of X, gamma and beta in both modes."""
     part = "gradient"
-    for ndim in (2, 4):
+    for ndim in subject.dimensions:
         for case in (*VISIBLE[ndim][1:2], formula.draw((5, 3, 2, 2)[:ndim], 80, eps=0.1)):
             dY = formula.draw(case.X.shape, 81).X
             if case is VISIBLE[ndim][1]:
@@ -84,7 +84,7 @@ def _cut(case: Case, dY: np.ndarray):
 def precision(subject: Subject) -> str:
     """Check inputs that are far from zero, where E[x^2] - E[x]^2 has no digits left."""
     part = "precision"
-    for ndim in (2, 4):
+    for ndim in subject.dimensions:
         _far_from_zero(subject, VISIBLE[ndim][0])
         _far_from_zero(subject, formula.draw((64, 2, 3, 3)[:ndim], 90))
     return part

@@ -27,7 +27,9 @@ from d2l_bn.checks.prediction import prediction
 from mxnet import autograd
 
 
-def batch_norm(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+def batch_norm(
+    candidate: Callable, *parts: str, allow_library: bool = False, dense_only: bool = False
+) -> None:
     """Check a function with the arguments and results of `d2l_bn.batch_norm`.
 
     Parameters
@@ -38,6 +40,8 @@ def batch_norm(candidate: Callable, *parts: str, allow_library: bool = False) ->
         What to check; without any, everything.
     allow_library : bool, default False
         Accept that `candidate` calls a ready-made normalization.
+    dense_only : bool, default False
+        Check dense inputs alone, of a function that does not know images.
 
     Raises
     ------
@@ -55,7 +59,10 @@ def batch_norm(candidate: Callable, *parts: str, allow_library: bool = False) ->
         "precision": numerics.precision,
         "shapes": _shapes,
     }
-    run_parts(known, parts, Subject(candidate, allow_library))
+    if dense_only:
+        del known["images"]
+    dimensions = (2,) if dense_only else (2, 4)
+    run_parts(known, parts, Subject(candidate, allow_library, dimensions))
 
 
 def _training(subject: Subject, ndim: int) -> str:
@@ -101,7 +108,7 @@ def _explain(subject: Subject, case: Case, part: str) -> str:
 
 def _statistics(subject: Subject) -> str:
     part = "moving averages"
-    for ndim in (2, 4):
+    for ndim in subject.dimensions:
         visible = VISIBLE[ndim][0]
         visible = visible._replace(
             mean=formula.per_channel([10, 20], ndim), var=formula.per_channel([4, 9], ndim)
@@ -133,7 +140,8 @@ _RECORDING = (
 
 def _shapes(subject: Subject) -> str:
     part = "shapes"
-    for shape in ((3, 3), (4, 4), (2, 5), (3, 3, 3, 3), (2, 4, 1, 4), (4, 2, 4, 4), (2, 1, 3, 2)):
+    images = (3, 3, 3, 3), (2, 4, 1, 4), (4, 2, 4, 4), (2, 1, 3, 2)
+    for shape in ((3, 3), (4, 4), (2, 5), *(images if 4 in subject.dimensions else ())):
         _training_output(subject, formula.draw(shape, 100, eps=0.1), f"{part}, X is {shape}")
     case = formula.draw((5, 3), 101)
     result = subject.run(case, f"{part}, float64", train, dtype="float64")

@@ -23,7 +23,7 @@ from mxnet import autograd
 def prediction(subject: Subject) -> str:
     """Check prediction mode, and that nothing else decides for it."""
     part = "prediction mode"
-    for ndim in (2, 4):
+    for ndim in subject.dimensions:
         cases = [
             case._replace(
                 mean=formula.per_channel([1, 2], ndim), var=formula.per_channel([4, 9], ndim)

@@ -285,3 +285,14 @@ def test_a_plain_array_is_told_also_where_gradients_are_checked():
 def test_float32_beside_float64_is_told_with_its_cause():
     made = of_function("nd.sqrt(var + eps)", "nd.sqrt(var + nd.array([eps]))")
     assert "dtype=X.dtype" in fails(made, "shapes").cause
+
+
+def test_a_function_for_dense_inputs_alone(capsys):
+    dense = of_function("axis = 0 if X.ndim == 2 else (0, 2, 3)", "assert X.ndim == 2; axis = 0")
+    checks.batch_norm(dense, dense_only=True)
+    assert "images" not in capsys.readouterr().out.lower()
+    with pytest.raises(ValueError, match="images"):
+        checks.batch_norm(dense, "images", dense_only=True)
+    stays = of_function(f"        {wrong.MEAN}\n", "")
+    failed = fails(stays, "statistics", check=lambda *a: checks.batch_norm(*a, dense_only=True))
+    assert "the moving mean came back as it was" in failed.cause
