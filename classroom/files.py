@@ -7,6 +7,12 @@ from pathlib import Path
 from d2l_bn.files import replacing
 
 
+def safe(text: str) -> str:
+    """`text` as a table can hold it, and a spreadsheet shows it instead of computing it."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def write(path: Path, text: str) -> None:
     """Write a file, and the folders that it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,11 +15,11 @@ from tqdm import tqdm
 
 from classroom import ClassroomError, feedback, hand_marks, isolation
 from classroom import release as exercises
-from classroom.files import write
+from classroom.files import safe, write
 from classroom.hand_marks import HandMark
 from classroom.marking import Marked, mark
 from classroom.records import Marker
-from d2l_bn.files import replacing
+from d2l_bn.files import locked, replacing
 
 COLUMNS = (
     "student",
@@ -48,9 +47,9 @@ def grade(
 ) -> None:
     """Mark ``submissions/STUDENT/NOTEBOOK.ipynb``; write grades.csv and feedback to `out`.
 
-    What is finished is kept in ``out/records``, so that an interrupted run goes on where it was;
-    a submission that has changed since, or whose exercise has, is marked again. The points that a
-    teacher fills in in ``out/by_hand.csv`` stay there, and go into the table and the pages.
+    What is finished is kept in ``out/records``, so that an interrupted run goes on where it was; a
+    submission is marked again if it, its exercise or this program has changed since. The points
+    that a teacher fills in in ``out/by_hand.csv`` stay there, and go into the table and the pages.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def grade(
     limits = {"seconds": seconds, "memory": memory, "isolated": isolated, "image": image}
     marker = Marker(out / "records", originals, run, limits)
     with _alone(out), ThreadPoolExecutor(jobs) as pool:
-        given = hand_marks.read(out / "by_hand.csv")  # a mistake in it is told before the work
+        hand_marks.read(out / "by_hand.csv")  # a mistake in it is told before the work
         tasks = [(s, n) for s in students for n in _names(s, originals)]
         try:
             found = pool.map(lambda task: marker(*task), tasks)
@@ -94,7 +93,7 @@ def grade(
             pool.shutdown(cancel_futures=True)
             raise
         marked = [(student.name, name, result) for (student, name), result in zip(tasks, done)]
-        given = {**_waiting(marked), **given}
+        given = hand_marks.merged(_waiting(marked), hand_marks.read(out / "by_hand.csv"))
         hand_marks.save(out / "by_hand.csv", given)
         _write_pages(out / "feedback", [each for each in marked if each[1] in originals], given)
         _write_table(out / "grades.csv", marked, given)
@@ -115,7 +114,7 @@ def _names(student: Path, originals: dict[str, NotebookNode]) -> list[str]:
 def _waiting(marked: list[tuple[str, str, Marked]]) -> dict[hand_marks.Place, HandMark]:
     """A mark to fill in for each written answer that was handed in."""
     return {
-        (student, Path(name).stem, cell.id): HandMark(cell.maximum)
+        (safe(student), Path(name).stem, cell.id): HandMark(cell.maximum)
         for student, name, result in marked
         if result.status != "not handed in"
         for cell in result.cells
@@ -125,7 +124,7 @@ def _waiting(marked: list[tuple[str, str, Marked]]) -> dict[hand_marks.Place, Ha
 
 def _own(student: str, name: str, given: dict[hand_marks.Place, HandMark]) -> dict[str, HandMark]:
     """The marks by hand of one notebook, by cell."""
-    place = student, Path(name).stem
+    place = safe(student), Path(name).stem
     return {cell: mark for (*where, cell), mark in given.items() if tuple(where) == place}
 
 
@@ -142,7 +141,7 @@ def _write_table(path: Path, marked: list, given: dict[hand_marks.Place, HandMar
         writer.writerow(COLUMNS)
         for student, name, result in marked:
             row = _row(student, name, result, _own(student, name, given))
-            writer.writerow(map(_safe, row))
+            writer.writerow(map(safe, row))
 
 
 def _row(student: str, name: str, marked: Marked, given: dict[str, HandMark]) -> list[str]:
@@ -150,11 +149,6 @@ def _row(student: str, name: str, marked: Marked, given: dict[str, HandMark]) ->
     tests = " ".join(f"{c.id}={c.points:g}/{c.maximum:g}" for c in marked.cells if c.kind == "test")
     notes = "; ".join(dict.fromkeys(marked.notes))
     return [student, Path(name).stem, marked.status, *numbers, tests, notes]
-
-
-def _safe(text: str) -> str:
-    """`text` as a spreadsheet shows it, and doesn't compute it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _table(path: Path) -> TextIO:
@@ -165,9 +159,9 @@ def _table(path: Path) -> TextIO:
 def _alone(out: Path) -> Iterator[None]:
     """Let no other run work on the same folder at the same time."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(locked(out))
         except BlockingIOError as error:
             raise ClassroomError(f"another run marks into {out}: wait, or use --out") from error
         yield

@@ -1,10 +1,10 @@
-"""The points that a teacher gives by hand: a table to fill in, which is never overwritten."""
+"""The points that a teacher gives by hand: a table to fill in, which keeps what is in it."""
 
 from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from classroom import ClassroomError
@@ -56,6 +56,17 @@ def read(path: Path) -> dict[Place, HandMark]:
                 )
             marks[row["student"], row["exercise"], row["cell"]] = mark
     return marks
+
+
+def merged(waiting: dict[Place, HandMark], given: dict[Place, HandMark]) -> dict[Place, HandMark]:
+    """What there is to mark, with the points and comments that have been given.
+
+    Lines that wait for nothing any more stay if they hold something.
+    """
+    filled = {p: mark for p, mark in given.items() if mark.points is not None or mark.comment}
+    for place in waiting.keys() & filled.keys():
+        filled[place] = replace(filled[place], maximum=waiting[place].maximum)
+    return {**waiting, **filled}
 
 
 def save(path: Path, marks: dict[Place, HandMark]) -> None:

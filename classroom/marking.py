@@ -84,7 +84,7 @@ def mark(cells: list[Cell], sandbox: NoSandbox, *, seconds: float, memory: int) 
             elif cell.kind == "test" and not answer["error"]:
                 outcome.points = cell.points
     if any("ready-made answer" in cell.message for cell in marked.cells):
-        marked.by_hand("it calls a ready-made normalization")
+        marked.by_hand("it calls a ready-made answer")
     return marked
 
 

@@ -21,17 +21,16 @@ what is missing, on a hosted service too; on your own machine, see d2l_bn's READ
 
 Write in the cells that say so, and add cells if you like. The other cells are put back as they were
 before your work is marked, and all are run as plain Python: lines that begin with % or ! do nothing
-then. Run a check as often as you want: it says what is wrong and why. Hand in
-the notebooks under the names that they have.
+then. Run a check as often as you want: it says what is wrong and why. Hand in the notebooks under
+the names that they have.
 """
 
 
 def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
     """Write the student's version of each notebook in `source` to the folder `out`.
 
-    With `only`, just those whose names begin with one of these texts.
-
-    The folder is written whole or not at all.
+    With `only`, just those whose names begin with one of these texts. The folder is written whole
+    or not at all.
 
     Raises
     ------
@@ -44,7 +43,7 @@ def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
     known = {path.name for path in paths} | {"README.md"}
     paths = [path for path in paths if not only or path.name.startswith(tuple(only))]
     if not paths:
-        raise ClassroomError(f"--only must begin one of {', '.join(sorted(known))}, got {only}")
+        raise ClassroomError(f"--only must begin a name in {source}, got {' '.join(only)}")
     files = {path.name: nbformat.writes(student_version(read(path))) + "\n" for path in paths}
     files["README.md"] = README
     if out.exists() and {path.name for path in out.iterdir()} - known:

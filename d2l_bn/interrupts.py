@@ -5,15 +5,21 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
-from typing import Callable
+from typing import Callable, Optional
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Callable[[], None]]:
+def deferred(notice: Optional[Callable[[], None]] = None) -> Iterator[Callable[[], None]]:
     """Hold back SIGINT and SIGTERM.
 
     MXNet frees its arrays in ``__del__``. Python prints an exception that is raised there, and
     goes on: a Ctrl-C at such a moment would be lost, and in a training loop there are many.
+
+    Parameters
+    ----------
+    notice : callable (), optional
+        Where it may take long until somebody asks, it says so: it is called for the first signal,
+        and the second one is not held back.
 
     Yields
     ------
@@ -22,12 +28,19 @@ def deferred() -> Iterator[Callable[[], None]]:
     """
     received: list[int] = []
 
+    def receive(number: int, _: object) -> None:
+        if notice is not None:
+            if received:
+                raise KeyboardInterrupt(number)
+            notice()
+        received.append(number)
+
     def check() -> None:
         if received:
             raise KeyboardInterrupt(received.pop())
 
     numbers = signal.SIGINT, signal.SIGTERM
-    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
+    before = {n: signal.signal(n, receive) for n in numbers}
     try:
         yield check
         check()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from d2l_bn.errors import InputError
+from d2l_bn.files import locked
 
 CHECKPOINT = "checkpoint.npz"
 PARAMETERS = "lenet.params"
@@ -133,15 +132,11 @@ def _sweep(out: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, wait: bool = False) -> Iterator[None]:
-    # The lock is on the folder itself: the system drops it with the process, however that ends.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held.enter_context(locked(folder, wait=wait))
         except BlockingIOError:
             raise InputError(
                 f"{folder} is in use by another run; wait for it, or choose another --out"
             ) from None
         yield
-    finally:
-        os.close(descriptor)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
 import sys
-from collections.abc import Iterator
 from typing import Callable
 
 from tqdm import tqdm
 
 from d2l_bn.allocator import keep_memory
+from d2l_bn.interrupts import deferred
 from experiments import (
     choice,
     covariate_shift,
@@ -40,7 +38,7 @@ EXPERIMENTS = {
 
 
 def main() -> int:
-    """Fill the tables; an interruption loses nothing."""
+    """Fill the tables; Ctrl-C loses nothing, since the running case is finished first."""
     parser = argparse.ArgumentParser(prog="experiments", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
     names = parser.parse_args().names or list(EXPERIMENTS)
@@ -49,7 +47,7 @@ def main() -> int:
         parser.error(f"{unknown[0]} is none of {', '.join(EXPERIMENTS)}")
     keep_memory()
     try:
-        with stop_between_cases() as check:
+        with deferred(will_stop) as check:
             for name in names:
                 run(name, check)
     except KeyboardInterrupt:
@@ -68,34 +66,9 @@ def run(name: str, check: Callable[[], None]) -> None:
             check()
 
 
-@contextlib.contextmanager
-def stop_between_cases() -> Iterator[Callable[[], None]]:
-    """Let the running case finish: the first Ctrl-C asks to stop, the second stops at once.
-
-    Yields
-    ------
-    callable ()
-        Raises KeyboardInterrupt if a stop was asked for.
-    """
-    asked: list[int] = []
-
-    def ask(number: int, _: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        tqdm.write("stops when this case is finished, after minutes at most; Ctrl-C again: now")
-
-    def check() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    numbers = signal.SIGINT, signal.SIGTERM
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield check
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def will_stop() -> None:
+    """Say that the running case comes to its end first."""
+    tqdm.write("stops when this case is finished, after minutes at most; Ctrl-C again: now")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def _histograms(net, X: nd.NDArray, y: nd.NDArray, step: int):
 def _outputs_and_gradients(net, X: nd.NDArray, y: nd.NDArray) -> list[tuple]:
     """For each layer of sigmoids, its output and the gradient of the mean loss with respect to it.
 
-    The examples go through in training mode, since there is no gradient in the other one.
+    The examples go through in training mode, the one in which a network meets its gradients.
     """
     outputs, probes = [], []
     with autograd.record():

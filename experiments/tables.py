@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import fcntl
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.files import replacing
+from d2l_bn.files import locked, replacing
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict  # column -> text or number
@@ -53,7 +50,8 @@ def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
         if case not in missing(experiment, folder):  # done, here or by another process
             continue
         new = experiment.rows(case)
-        with _locked(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder, wait=True):
             table: dict[tuple, list[Row]] = {_key(experiment, c): [] for c in experiment.cases}
             for row in read(experiment.name, folder):
                 table.get(_key(experiment, row), []).append(row)
@@ -73,7 +71,6 @@ def read(name: str, folder: Path = RESULTS) -> list[Row]:
 
 def write(name: str, rows: list[Row], folder: Path = RESULTS) -> None:
     """Write a table, numbers with six significant digits."""
-    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{name}.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -93,18 +90,6 @@ def by_seed(rows: list[dict], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
     found = {(row["seed"], row[x]): row[y] for row in rows}
     values = [[found[seed, place] for place in places] for seed in seeds]
     return np.array(places), np.array(values, float)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time read a table and write it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)  # the system drops its lock with the process
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _key(experiment: Experiment, row: Row) -> tuple[str, ...]:

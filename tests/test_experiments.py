@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import d2l_bn  # noqa: F401  before mxnet
 from d2l_bn.errors import InputError
+from d2l_bn.files import locked
 from experiments import __main__ as main
 from experiments import parts, plots, tables
 from experiments.__main__ import EXPERIMENTS
@@ -54,15 +56,31 @@ def test_rows_of_cases_that_are_no_more_are_dropped(tmp_path):
     assert len(tables.read("table", tmp_path)) == 6
 
 
-def test_two_runs_at_once_lose_no_rows(tmp_path):
-    first, second = counting([]), counting([])
-    for _ in tables.fill(first, tmp_path):
-        next(tables.fill(second, tmp_path), None)  # in between, the other one does a case
+def test_two_runs_at_once_lose_no_rows_and_repeat_none(tmp_path):
+    log = []
+    experiment = counting(log)
+    backwards = tables.fill(Experiment("table", experiment.cases[::-1], experiment.run), tmp_path)
+
+    def run(name, seed):
+        next(backwards, None)  # while a case runs, another process finishes one
+        return experiment.run(name, seed)
+
+    list(tables.fill(Experiment("table", experiment.cases, run), tmp_path))
     rows = tables.read("table", tmp_path)
     assert [(row["name"], row["seed"]) for row in rows[::2]] == [
-        (case["name"], case["seed"]) for case in first.cases
+        (case["name"], case["seed"]) for case in experiment.cases
     ]
-    assert len(rows) == 12
+    assert len(rows) == 12 and len(log) == len(set(log)) == 6
+
+
+def test_a_table_is_written_by_one_process_at_a_time(tmp_path):
+    filling = threading.Thread(target=lambda: next(tables.fill(counting([]), tmp_path)))
+    with locked(tmp_path):
+        filling.start()
+        filling.join(0.3)
+        assert filling.is_alive() and tables.read("table", tmp_path) == []
+    filling.join(10)
+    assert len(tables.read("table", tmp_path)) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -81,16 +99,6 @@ def test_the_running_case_is_finished_before_a_stop(tmp_path, monkeypatch, capsy
     assert tables.read("table", tmp_path) == [{"name": "a", "seed": 0, "loss": 0.5}]
     said = capsys.readouterr().out
     assert "stops when this case is finished" in said and "the same command goes on" in said
-
-
-def test_a_second_interruption_stops_at_once():
-    with main.stop_between_cases() as check:
-        check()
-        os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            check()
 
 
 def test_a_failing_case_leaves_the_table(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
-from classroom import ClassroomError, feedback, grade, hand_marks
+from classroom import EXERCISES, ClassroomError, feedback, grade, hand_marks
 from classroom.hand_marks import HandMark
 from classroom.marking import Marked, Outcome
 
@@ -95,3 +95,42 @@ def test_the_table_has_both_kinds_of_points(tmp_path):
         (row,) = csv.DictReader(file)
     numbers = [row[name] for name in ("points", "possible", "by hand", "waiting")]
     assert numbers == ["2", "3", "3.5", "5"]
+
+
+def test_what_is_filled_in_stays_and_what_waits_is_renewed():
+    gone, waits, done = ("bob", "5", "old"), ("ann", "5", "figure"), PLACE
+    given = {gone: HandMark(2, None, "see me"), waits: HandMark(4), done: HandMark(4, 3)}
+    now = {waits: HandMark(5), done: HandMark(5)}
+    assert hand_marks.merged(now, given) == {
+        gone: HandMark(2, None, "see me"),
+        waits: HandMark(5),
+        done: HandMark(5, 3),
+    }
+    assert hand_marks.merged({}, {waits: HandMark(4)}) == {}
+
+
+@pytest.mark.parametrize("student", ["=1+1", "caf\udce9", "a,b"])
+def test_odd_names_find_their_marks_again(tmp_path, student):
+    result = student, "5-your-experiment.ipynb", marked()
+    hand_marks.save(tmp_path / "by_hand.csv", grade._waiting([result]))
+    text = (tmp_path / "by_hand.csv").read_text().replace("question,4,,", "question,4,3,")
+    assert not text.splitlines()[1].startswith("=")
+    (tmp_path / "by_hand.csv").write_text(text)
+    own = grade._own(*result[:2], hand_marks.read(tmp_path / "by_hand.csv"))
+    assert own["question"] == HandMark(4, 3)
+
+
+def test_what_a_teacher_writes_during_a_run_is_kept(tmp_path, monkeypatch):
+    """The table is read when the work is done, however long that took."""
+    (tmp_path / "class" / "ann").mkdir(parents=True)
+    table = tmp_path / "out" / "by_hand.csv"
+
+    def mark(self, student, name):
+        hand_marks.save(table, {("ann", "5-your-experiment", "question"): HandMark(4, 3)})
+        return marked()
+
+    monkeypatch.setattr(grade.Marker, "__call__", mark)
+    folders = {"out": tmp_path / "out", "source": EXERCISES}
+    grade.grade(tmp_path / "class", isolated=False, **folders)
+    assert hand_marks.read(table)["ann", "5-your-experiment", "question"].points == 3
+    assert "3 of 4, by hand" in (tmp_path / "out/feedback/ann/5-your-experiment.html").read_text()

@@ -43,3 +43,15 @@ def test_the_handlers_are_put_back():
     with deferred():
         assert signal.getsignal(signal.SIGINT) not in before
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_with_a_notice_the_second_signal_is_not_held_back():
+    said = []
+    with deferred(lambda: said.append("after this case")) as check:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert said == ["after this case"]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert said == ["after this case"]

@@ -40,9 +40,8 @@ def guarded(
             raised = error
     if watch is not None and watch.calls:
         others = set((forbidden or {}).values())
-        first = min(
-            watch.calls, key=lambda name: name in others
-        )  # a normalization, if there is one
+        normalizations = [name for name in watch.calls if name not in others]
+        first = (normalizations or watch.calls)[0]
         raise CheckFailed(
             part,
             f"your code calls {first}, which does what this exercise asks you to write.",

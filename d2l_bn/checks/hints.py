@@ -36,14 +36,8 @@ HINTS = (
         "has not been initialized",
         "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
     ),
-    (
-        "where it is not associated",
-        _ONE_BRANCH,
-    ),
-    (
-        "referenced before assignment",
-        _ONE_BRANCH,
-    ),
+    ("where it is not associated", _ONE_BRANCH),
+    ("referenced before assignment", _ONE_BRANCH),
     ("is not defined", "a name is misspelled, or the cell that defines it did not run."),
     (
         "expected float64, got float32",

@@ -10,6 +10,7 @@ import numpy as np
 from d2l_bn.checks import formula
 from d2l_bn.checks.calls import to_numpy
 from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.formula import Case
 from d2l_bn.checks.state import INPUTS, Subject, case_of, draw, statistic, statistics
 
 import mxnet as mx
@@ -22,7 +23,16 @@ def contexts(subject: Subject) -> str:
     part = "contexts"
     first, second = mx.cpu(0), mx.cpu(1)
     block = subject.make(2, part, ctx=first)
-    _moved(subject, block, part, first)
+    X = draw(INPUTS[2], 420)
+    case = case_of(block, X, part)
+    subject.forward(block, X, part, training=True, ctx=first)
+    _check_step(
+        block,
+        case,
+        part,
+        "is wrong after one step, before the context changes.",
+        'the contexts are not to blame. Mend what the part "statistics" says first.',
+    )
     subject.guarded(lambda: block.collect_params().reset_ctx(second), part)
     X = draw(INPUTS[2], 421)
     case = case_of(block, X, part)
@@ -47,28 +57,19 @@ def contexts(subject: Subject) -> str:
             cause="an array in forward is made on, or fetched from, another context. Use "
             "self.gamma.data(X.context) and ctx=X.context.",
         )
-    for name, received, old, new in zip(
-        AVERAGES, statistics(block, part), (case.mean, case.var), formula.moments(case)
-    ):
-        expected = formula.moving(case, old, new)
-        if not formula.close(received, expected):
-            raise CheckFailed(
-                part,
-                f"{name} loses its value on the way to {second}.",
-                input={f"{name} before": old, "mean or variance of the batch": new},
-                expected=expected,
-                received=received,
-                cause="new arrays are made on the new context. Copy the old ones: "
-                f"self.{name}.copyto(X.context).",
-            )
+    _check_step(
+        block,
+        case,
+        part,
+        f"loses its value on the way to {second}.",
+        "new arrays are made on the new context. Copy the old ones: "
+        "self.moving_mean.copyto(X.context), and so for moving_var.",
+    )
     return part
 
 
-def _moved(subject: Subject, block, part: str, context) -> None:
-    """Train for a step where the layer was made, and check that its averages follow."""
-    X = draw(INPUTS[2], 420)
-    case = case_of(block, X, part)
-    subject.forward(block, X, part, training=True, ctx=context)
+def _check_step(block, case: Case, part: str, wrong: str, cause: str) -> None:
+    """Say so if the averages are not what one step of training with `case` makes of them."""
     for name, received, old, new in zip(
         AVERAGES, statistics(block, part), (case.mean, case.var), formula.moments(case)
     ):
@@ -76,11 +77,11 @@ def _moved(subject: Subject, block, part: str, context) -> None:
         if not formula.close(received, expected):
             raise CheckFailed(
                 part,
-                f"{name} is wrong after one step, before the context changes.",
+                f"{name} {wrong}",
                 input={f"{name} before": old, "mean or variance of the batch": new},
                 expected=expected,
                 received=received,
-                cause='the contexts are not to blame. Mend what the part "statistics" says first.',
+                cause=cause,
             )
 
 

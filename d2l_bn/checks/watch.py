@@ -39,9 +39,8 @@ ANSWERS = {
 class Watch:
     """Context manager that collects the ready-made normalizations called inside it in `calls`.
 
-    So it does with the functions in `forbidden`, which maps their code to their names.
-
-    It looks at the code that runs, not at names, so that no alias hides anything.
+    It does so, too, with the functions in `forbidden`, which maps their code to their names. It
+    looks at the code that runs, not at names, so that no alias hides anything.
     """
 
     def __init__(self, forbidden: Mapping[CodeType, str]) -> None:
@@ -60,12 +59,8 @@ class Watch:
         if event != "call":
             return
         code = frame.f_code
-        name = (
-            self.forbidden.get(code)
-            or _operators().get(code)
-            or ANSWERS.get(frame.f_code.co_filename)
-        )
-        if frame.f_code is gluon.Block.__call__.__code__:
+        name = self.forbidden.get(code) or _operators().get(code) or ANSWERS.get(code.co_filename)
+        if code is gluon.Block.__call__.__code__:
             name = _layer_name(frame.f_locals.get("self"))
         if name and name not in self.calls:
             self.calls.append(name)
