@@ -255,6 +255,23 @@ def test_a_test_is_not_in_the_process_before_its_turn():
 
 
 @needs_bubblewrap
+def test_the_text_of_a_test_is_in_no_frame_while_it_runs():
+    look = (
+        "import sys\n"
+        "def look():\n"
+        "    frame, found = sys._getframe(), []\n"
+        "    while frame is not None:\n"
+        "        found += [k for k, v in frame.f_locals.items() if 'NEE' + 'DLE' in str(v)]\n"
+        "        frame = frame.f_back\n"
+        "    print(found)"
+    )
+    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
+        worker.run(look, test=False)
+        assert worker.run("# NEEDLE\nlook()", test=True)["output"] == "[]\n"
+        assert "here" in worker.run("here = 'NEEDLE'\nlook()", test=True)["output"]
+
+
+@needs_bubblewrap
 @pytest.mark.parametrize(
     "patch",
     [
