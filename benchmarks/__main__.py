@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import costs, lenet, operations, report, roofline
 from benchmarks.worker import DEFAULT, TORCH, Setting, Worker
-from d2l_bn.files import replacing
+from d2l_bn.system.files import replacing
 
 PARTS = ("lenet", "costs", "operations", "growth", "roofline")
 

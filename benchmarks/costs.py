@@ -54,7 +54,7 @@ def overhead(rounds: int, images: int) -> dict[str, float]:
 
 
 def kept_memory(rounds: int, images: int) -> dict[str, float]:
-    """Seconds of `fit` in new processes, with memory kept (d2l_bn/allocator.py) and without."""
+    """Seconds of `fit` in new processes, with memory kept (d2l_bn/system/memory.py) and without."""
     pairs = [
         [child("training", choice, images)["seconds"] for choice in ("without", "kept")]
         for _ in range(rounds)

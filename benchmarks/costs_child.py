@@ -13,14 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.mxnet_side import softmax_cross_entropy
-from d2l_bn.allocator import keep_memory
-from d2l_bn.batches import batches
-from d2l_bn.dataset import Dataset
-from d2l_bn.epoch import evaluate, train_epoch
-from d2l_bn.networks import lenet
-from d2l_bn.settings import Settings
-from d2l_bn.train import build, fit, make_trainer
-from tests.reference import SourceBatchNorm
+from d2l_bn.data import Dataset, batches
+from d2l_bn.nn.networks import lenet
+from d2l_bn.reference.source import SourceBatchNorm
+from d2l_bn.system.memory import keep_memory
+from d2l_bn.training import Settings, build, evaluate, fit, make_trainer, train_epoch
 
 from mxnet import autograd, gluon, init, nd
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.others import beside
 from d2l_bn import BatchNorm, gluon_norm, lenet
-from tests.reference import SourceBatchNorm
+from d2l_bn.reference.source import SourceBatchNorm
 
 import mxnet as mx
 from mxnet import autograd, gluon, init, nd

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.lenet import NAMES, Key, ratio
 from benchmarks.worker import DEFAULT, NAIVE, SETTINGS, TORCH, TORCH_2
-from d2l_bn.plot import COLOURS, MARKERS, new_figure
+from d2l_bn.figures import COLOURS, MARKERS, new_figure
 
 MISSING = "not measured: PyTorch is not installed (pip install -c constraints.txt -e .[torch])"
 

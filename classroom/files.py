@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from d2l_bn.files import replacing
+from d2l_bn.system.files import replacing
 
 
 def safe(text: str) -> str:

@@ -19,7 +19,7 @@ from classroom.files import safe, write
 from classroom.hand_marks import HandMark
 from classroom.marking import Marked, mark
 from classroom.records import Marker
-from d2l_bn.files import locked, replacing
+from d2l_bn.system.files import locked, replacing
 
 COLUMNS = (
     "student",

@@ -7,11 +7,11 @@ from d2l_bn import _compat
 
 _compat.import_mxnet()
 
-from d2l_bn.after_training import fold, recalibrate  # noqa: E402
-from d2l_bn.layer import BatchNorm  # noqa: E402
-from d2l_bn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
-from d2l_bn.normalization import batch_norm  # noqa: E402
-from d2l_bn.regularization import Dropout, dropout  # noqa: E402
+from d2l_bn.nn.after_training import fold, recalibrate  # noqa: E402
+from d2l_bn.nn.layer import BatchNorm  # noqa: E402
+from d2l_bn.nn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
+from d2l_bn.nn.normalization import batch_norm  # noqa: E402
+from d2l_bn.nn.regularization import Dropout, dropout  # noqa: E402
 
 __version__ = "0.1.0"
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Optional
 
-from d2l_bn import commands
-from d2l_bn.errors import InputError, RunError
-from d2l_bn.networks import POOLING
-from d2l_bn.settings import NORMS, RECIPES, SCHEDULES, Settings
+from d2l_bn.nn.networks import POOLING
+from d2l_bn.program import commands
+from d2l_bn.system.errors import InputError, RunError
+from d2l_bn.training.settings import NORMS, RECIPES, SCHEDULES, Settings
 
 
 class Parser(argparse.ArgumentParser):

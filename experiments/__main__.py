@@ -8,8 +8,8 @@ from typing import Callable
 
 from tqdm import tqdm
 
-from d2l_bn.allocator import keep_memory
-from d2l_bn.interrupts import deferred
+from d2l_bn.system.interrupts import deferred
+from d2l_bn.system.memory import keep_memory
 from experiments import (
     choice,
     covariate_shift,

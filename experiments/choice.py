@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import functools
 
-from d2l_bn.data import split
-from d2l_bn.dataset import Dataset
-from d2l_bn.settings import Settings
-from d2l_bn.train import build, fit
+from d2l_bn.data import Dataset, split
+from d2l_bn.training import Settings, build, fit
 from experiments import parts
 from experiments.tables import Experiment
 

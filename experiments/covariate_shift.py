@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from d2l_bn.epoch import evaluate
+from d2l_bn.training import evaluate
 from experiments import parts
 from experiments.tables import Experiment
 

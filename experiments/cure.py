@@ -7,9 +7,7 @@ averages and with statistics measured anew over the training images (`recalibrat
 from __future__ import annotations
 
 from d2l_bn import recalibrate
-from d2l_bn.epoch import evaluate
-from d2l_bn.settings import RECIPES, Settings
-from d2l_bn.train import build, fit
+from d2l_bn.training import RECIPES, Settings, build, evaluate, fit
 from experiments import parts
 from experiments.tables import Experiment
 

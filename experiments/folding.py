@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 import d2l_bn
-from d2l_bn.epoch import evaluate
+from d2l_bn.training import evaluate
 from experiments import parts
 from experiments.tables import Experiment
 

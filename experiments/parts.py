@@ -8,11 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 import d2l_bn
-from d2l_bn.batches import batches
-from d2l_bn.data import load
-from d2l_bn.dataset import Dataset
-from d2l_bn.epoch import softmax_cross_entropy
-from d2l_bn.settings import NORMS
+from d2l_bn.data import Dataset, batches, load
+from d2l_bn.training import NORMS, softmax_cross_entropy
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from d2l_bn.plot import COLOURS, MARKERS, new_figure
+from d2l_bn.figures import COLOURS, MARKERS, new_figure
 from experiments.plots import LABELS, band
 from experiments.tables import by_seed, select
 

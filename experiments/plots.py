@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from d2l_bn.plot import COLOURS, MARKERS, new_figure
+from d2l_bn.figures import COLOURS, MARKERS, new_figure
 from experiments.tables import by_seed, select
 
 LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}

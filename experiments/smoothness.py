@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 import d2l_bn
-from d2l_bn.batches import batch_count
-from d2l_bn.epoch import evaluate, softmax_cross_entropy
-from d2l_bn.settings import NORMS
+from d2l_bn.data import batch_count
+from d2l_bn.training import NORMS, evaluate, softmax_cross_entropy
 from experiments import parts
 from experiments.tables import Experiment
 

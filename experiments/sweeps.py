@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 
-from d2l_bn.errors import RunError
-from d2l_bn.settings import Settings
-from d2l_bn.train import build, fit
+from d2l_bn.system.errors import RunError
+from d2l_bn.training import Settings, build, fit
 from experiments import parts
 from experiments.tables import Experiment
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.files import locked, replacing
+from d2l_bn.system.files import locked, replacing
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict  # column -> text or number

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.data import SAMPLE, load
-from d2l_bn.dataset import FILES
-from d2l_bn.idx import write_idx
+from d2l_bn.data.dataset import FILES
+from d2l_bn.data.idx import write_idx
+from d2l_bn.data.places import SAMPLE, load
 
 SEED = 2015  # the year of the paper on batch normalization
 TRAIN_PER_CLASS, TEST_PER_CLASS = 600, 100

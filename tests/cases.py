@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from reference import Step, axes_of
+
+from d2l_bn.reference.mathematics import Step, axes_of
 
 from mxnet import autograd, nd
 from mxnet.base import MXNetError
@@ -120,3 +121,16 @@ def in_graph(array) -> bool:
             raise
         return False
     return symbol.get_children() is not None  # a constant that a graph has used is a leaf of it
+
+
+def assert_steps_close(received: Step, expected: Step, tolerance: float) -> None:
+    """Compare every element; `tolerance` is relative to the largest value of its field."""
+    for name, got, wanted in zip(Step._fields, received, expected):
+        largest = max(1.0, float(np.abs(wanted).max()))
+        np.testing.assert_allclose(
+            np.asarray(got, np.float64).reshape(wanted.shape),
+            wanted,
+            rtol=0,
+            atol=tolerance * largest,
+            err_msg=name,
+        )

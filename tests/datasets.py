@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from d2l_bn.dataset import Dataset
+from d2l_bn.data import Dataset
 
 
 def bars(train: int = 96, test: int = 32, classes: int = 4, size: int = 16) -> Dataset:

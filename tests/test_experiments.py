@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import d2l_bn  # noqa: F401  before mxnet
-from d2l_bn.errors import InputError
-from d2l_bn.files import locked
+from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import locked
 from experiments import __main__ as main
 from experiments import parts, plots, tables
 from experiments.__main__ import EXPERIMENTS

@@ -1,4 +1,4 @@
-"""LeNet in TensorFlow 1's style, a graph and a session, trained as `d2l_bn.train` trains ours."""
+"""LeNet in TensorFlow 1's style, a graph and a session, trained as `d2l_bn.training` does it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from in_tensorflow.run_tensorflow import quiet_tensorflow
 
-from d2l_bn.batches import batch_count, batches
-from d2l_bn.settings import Settings
-from d2l_bn.train import EVALUATION_BATCH, build
+from d2l_bn.data import batch_count, batches
+from d2l_bn.training import Settings, build
+from d2l_bn.training.run import EVALUATION_BATCH
 
 from mxnet.gluon import nn
 
@@ -107,7 +107,7 @@ def make_graph(norm, weights, image_shape=(28, 28)) -> Graph:
 
 
 def fit(norm, dataset, settings: Settings) -> list[dict]:
-    """Train in a graph of its own: same weights, batches and rates as `d2l_bn.train.fit`.
+    """Train in a graph of its own: same weights, batches and rates as `d2l_bn.training.run.fit`.
 
     Returns the history, with the rows' ``epoch``, ``train_loss``, ``train_accuracy`` and
     ``test_accuracy``.
@@ -133,7 +133,7 @@ def run_epoch(session, graph: Graph, dataset, settings: Settings, epoch: int) ->
     """Train on each batch once, and evaluate."""
     images, labels, size = dataset.train_images, dataset.train_labels, settings.batch_size
     steps = batch_count(len(images), size)
-    order = np.random.default_rng([settings.seed, epoch])  # as in d2l_bn.train
+    order = np.random.default_rng([settings.seed, epoch])  # as in d2l_bn.training.run
     losses, sizes, hits = [], [], 0
     for number, (X, y) in enumerate(batches(images, labels, size, rng=order)):
         rate = settings.learning_rate((epoch - 1 + number / steps) / settings.epochs)

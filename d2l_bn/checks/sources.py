@@ -12,7 +12,7 @@ from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.watch import OPERATORS
 
 LIBRARY = {"batch_norm", "BatchNorm", "gluon_norm"}
-ANSWERS = ("d2l_bn.normalization", "d2l_bn.layer")
+ANSWERS = ("d2l_bn.nn.normalization", "d2l_bn.nn.layer")
 PUBLIC = ("CheckFailed", "backward", "batch_norm", "layer", "own_work")
 
 

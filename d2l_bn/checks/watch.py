@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from types import CodeType
 
-from d2l_bn import layer, normalization
 from d2l_bn.checks import formula
+from d2l_bn.nn import layer, normalization
 
 import mxnet as mx
 from mxnet import gluon

@@ -1,0 +1,86 @@
+"""What a network says about images, as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+
+from d2l_bn.figures.style import COLOURS, Figure, new_figure
+
+RIGHT, WRONG = COLOURS[0], COLOURS[1]
+
+
+def prediction_grid(
+    images: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    labels: Optional[np.ndarray] = None,
+    title: str = "",
+) -> Figure:
+    """Images with the predicted class and its probability, wrong ones with the true class too.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, height, width), uint8
+        The images.
+    probabilities : ndarray, shape (n, classes)
+        What the network says.
+    class_names : sequence of str
+        The name of each class.
+    labels : ndarray, shape (n,), optional
+        The true classes, where they are known.
+    title : str
+        Above the grid.
+
+    Returns
+    -------
+    Figure
+        Six images in a row.
+    """
+    columns = min(6, len(images))
+    rows = -(-len(images) // columns)
+    figure, grid = new_figure(rows, columns, size=(1.5 * columns, 1.9 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, (axes, image) in enumerate(zip(grid.flat, images)):
+        guess = int(probabilities[number].argmax())
+        caption = f"{class_names[guess]} {probabilities[number, guess]:.0%}"
+        truth = guess if labels is None else int(labels[number])
+        right = guess == truth
+        caption += "" if right else f"\nis {class_names[truth]}"
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(caption, fontsize=9, color=RIGHT if right else WRONG)
+    figure.suptitle(title)
+    return figure
+
+
+def confusions(counts: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
+    """How often each class was taken for each other.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (classes, classes), int
+        Images, by their class (row) and by the predicted class (column).
+    class_names : sequence of str
+        The name of each class.
+    title : str
+        Above the table.
+
+    Returns
+    -------
+    Figure
+        The counts; the darker, the larger the share of the class.
+    """
+    figure, axes = new_figure(size=(7, 6))
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, count or "", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set(xlabel="predicted class", ylabel="class", title=title)
+    axes.grid(False)
+    return figure

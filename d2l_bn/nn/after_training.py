@@ -1,0 +1,149 @@
+"""What is done with a trained network: its statistics measured anew, or folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from d2l_bn.nn.normalization import batch_statistics
+
+from mxnet import gluon, nd
+from mxnet.gluon import nn
+
+
+def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:
+    """Replace the moving averages by the statistics of all given examples under today's parameters.
+
+    Moving averages mix batches that were seen under older parameters. Here each layer's mean and
+    variance are those of its input over all examples together, first layer first, while the layers
+    below already predict with their new statistics. How the examples are cut into batches makes
+    no difference beyond rounding. After Wu and Johnson, "Rethinking 'Batch' in BatchNorm" (2021),
+    https://arxiv.org/abs/2105.07576, section 3.
+
+    Parameters
+    ----------
+    net : Block
+        A network with batch normalization, ours or Gluon's, initialized. It is changed in place.
+    batches : iterable of NDArray, each (batch, ...)
+        The inputs. They are gone through once for each normalization layer, so a list will do but
+        a generator will not.
+
+    Raises
+    ------
+    TypeError
+        If `batches` can be gone through only once.
+    ValueError
+        If there is no batch, or no normalization layer that it goes through.
+    """
+    if iter(batches) is batches:
+        raise TypeError("batches are gone through several times: got an iterator, pass a list")
+    layers = _layers_in_order(net, batches)
+    if not layers:
+        raise ValueError("recalibrate needs at least one batch that meets batch normalization")
+    for layer in layers:
+        mean, var = _pooled_statistics(_inputs(net, layer, batches))
+        for statistic, value in [(layer.running_mean, mean), (layer.running_var, var)]:
+            old = statistic.data()
+            new = nd.array(value.reshape(old.shape), ctx=old.context, dtype=old.dtype)
+            statistic.set_data(new)
+
+
+def fold(net: nn.Sequential, plain: nn.Sequential) -> None:
+    """Copy `net` into `plain`, the same network without batch normalization, predicting the same.
+
+    With fixed statistics, normalization is an affine map of each channel, and an affine map of an
+    affine map is one: with s = gamma / sqrt(var + eps), the layer before gets the weights s W and
+    the bias s (b - mean) + beta.
+
+    Parameters
+    ----------
+    net : Sequential
+        Each batch normalization stands right after a convolution or a dense layer without an
+        activation of its own.
+    plain : Sequential
+        Its layers without the normalization, initialized, with known shapes.
+
+    Raises
+    ------
+    ValueError
+        If the layers don't correspond.
+    """
+    targets = iter([layer for layer in plain if hasattr(layer, "weight")])
+    target = None
+    for layer in net:
+        if _is_batch_norm(layer):
+            _fold_into(target, layer)
+        elif hasattr(layer, "weight"):
+            target = next(targets, None)
+            if target is None or type(target) is not type(layer):
+                raise ValueError(f"plain must have a layer like {layer}, got {target}")
+            target.weight.set_data(layer.weight.data())
+            target.bias.set_data(layer.bias.data())
+    if next(targets, None) is not None:
+        raise ValueError("plain has more layers than the network without its normalization")
+
+
+def _fold_into(target: gluon.Block | None, layer: gluon.Block) -> None:
+    if target is None:
+        raise ValueError("nothing stands before the first batch normalization to fold it into")
+    eps = layer.eps if hasattr(layer, "eps") else layer._kwargs["eps"]
+    values = layer.gamma, layer.beta, layer.running_mean, layer.running_var
+    gamma, beta, mean, var = (p.data().reshape(-1).astype("float64") for p in values)
+    weight, bias = (p.data().astype("float64") for p in (target.weight, target.bias))
+    scale = gamma / (var + eps).sqrt()
+    weight = weight * scale.reshape((-1,) + (1,) * (weight.ndim - 1))
+    bias = scale * (bias - mean) + beta
+    target.weight.set_data(weight.astype(target.weight.dtype))
+    target.bias.set_data(bias.astype(target.bias.dtype))
+
+
+def _is_batch_norm(block: gluon.Block) -> bool:
+    return hasattr(block, "running_mean") and hasattr(block, "running_var")
+
+
+def _layers_in_order(net: gluon.Block, batches: Iterable[nd.NDArray]) -> list[gluon.Block]:
+    """The normalization layers of `net`, in the order in which a batch meets them."""
+    met: list[gluon.Block] = []
+    handles = []
+
+    def watch(block: gluon.Block) -> None:
+        if _is_batch_norm(block):
+            handles.append(block.register_forward_pre_hook(lambda layer, _: met.append(layer)))
+
+    net.apply(watch)
+    for X in batches:
+        net(X)
+        break
+    for handle in handles:
+        handle.detach()
+    return met
+
+
+def _inputs(net: gluon.Block, layer: gluon.Block, batches: Iterable[nd.NDArray]):
+    """What `layer` gets from each batch, in prediction mode."""
+    seen: list[nd.NDArray] = []
+    handle = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        for X in batches:
+            net(X)
+            yield seen.pop()
+    finally:
+        handle.detach()
+
+
+def _pooled_statistics(inputs: Iterable[nd.NDArray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance of each channel over all inputs together, in float64.
+
+    Two groups of values are joined by the formula of Chan, Golub and LeVeque (1979).
+    """
+    count = mean = var = 0
+    for X in inputs:
+        size = X.size // X.shape[1]
+        new_mean, new_var = (s.asnumpy().astype(np.float64) for s in batch_statistics(X))
+        total, delta = count + size, new_mean - mean
+        share = size / total
+        var = (1 - share) * var + share * new_var + share * (1 - share) * delta**2
+        mean = mean + share * delta
+        count = total
+    return np.asarray(mean), np.asarray(var)

@@ -1,0 +1,115 @@
+"""Batch normalization as a layer, which keeps the state that the functions need."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from d2l_bn.nn.normalization import batch_norm, predict
+from d2l_bn.nn.statistic import Statistic
+from d2l_bn.nn.validation import check_input, check_options
+
+from mxnet import init, nd
+from mxnet.gluon import nn
+
+
+class BatchNorm(nn.Block):
+    """Batch normalization as a layer: parameters that are trained, statistics that are kept.
+
+    The layer stands after the convolution, or the affine map, and before the activation.
+
+    Parameters
+    ----------
+    num_features : int
+        The number of features of a dense layer, or of channels of a convolution.
+    num_dims : {2, 4}
+        The rank of the input: (batch, features) or (batch, channels, height, width).
+    eps : float, default 1e-5
+        Added to the variance.
+    momentum : float, default 0.9
+        The weight of the old value in the moving averages, in [0, 1].
+    use_global_stats : bool, default False
+        Normalize with the moving averages in training mode too and leave them as they are, as
+        one does when fine-tuning.
+    **kwargs
+        ``prefix`` and ``params`` of `mxnet.gluon.nn.Block`.
+
+    Attributes
+    ----------
+    gamma, beta : Parameter, shape (1, num_features) or (1, num_features, 1, 1)
+        Scale (ones) and shift (zeros) of each channel. Trained.
+    running_mean, running_var : Statistic, same shape
+        What is saved and loaded with the network. Kept, never trained.
+    moving_mean, moving_var : NDArray, same shape
+        The arrays in `running_mean` and `running_var`: zeros in main memory at first, afterwards
+        in the context of the last input. They can be assigned.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_dims: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.9,
+        use_global_stats: bool = False,
+        **kwargs,
+    ) -> None:
+        check_options(num_features, num_dims, eps, momentum)
+        super().__init__(**kwargs)
+        shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        self.gamma = self.params.get("gamma", shape=shape, init=init.One())
+        self.beta = self.params.get("beta", shape=shape, init=init.Zero())
+        self.running_mean = Statistic.of(self.params, "running_mean", shape)
+        self.running_var = Statistic.of(self.params, "running_var", shape)
+        self.eps = eps
+        self.momentum = momentum
+        self.use_global_stats = use_global_stats
+
+    @property
+    def moving_mean(self) -> nd.NDArray:
+        """The moving average of the batch means."""
+        return self.running_mean.data()
+
+    @moving_mean.setter
+    def moving_mean(self, value: nd.NDArray) -> None:
+        self.running_mean.set_data(value)
+
+    @property
+    def moving_var(self) -> nd.NDArray:
+        """The moving average of the batch variances."""
+        return self.running_var.data()
+
+    @moving_var.setter
+    def moving_var(self, value: nd.NDArray) -> None:
+        self.running_var.set_data(value)
+
+    def cast(self, dtype) -> None:
+        """Cast parameters and statistics, but keep them in float32 where `dtype` is float16."""
+        super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
+
+    def forward(self, X: nd.NDArray) -> nd.NDArray:
+        """Normalize `X` and, in training mode, update the moving averages."""
+        for statistic in (self.running_mean, self.running_var):
+            if statistic.data().context != X.context:
+                statistic.set_data(statistic.data().copyto(X.context))
+        gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
+        statistics = self.moving_mean, self.moving_var
+        if self.use_global_stats:
+            check_input(X, gamma=gamma, beta=beta)
+            return predict(X, gamma, beta, *statistics, self.eps)
+        Y, self.moving_mean, self.moving_var = batch_norm(
+            X, gamma, beta, *statistics, self.eps, self.momentum
+        )
+        return Y
+
+    def __repr__(self) -> str:
+        _, num_features, *image = self.gamma.shape
+        return (
+            f"{type(self).__name__}({num_features}, {2 + len(image)}, eps={self.eps}, "
+            f"momentum={self.momentum}, use_global_stats={self.use_global_stats})"
+        )

@@ -1,0 +1,97 @@
+"""LeNet with the normalization passed in, and copying between two kinds of normalization."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from d2l_bn.nn.layer import BatchNorm
+
+from mxnet import gluon
+from mxnet.gluon import nn
+
+Norm = Callable[[int, int], gluon.Block]
+
+POOLING = {"max": nn.MaxPool2D, "average": nn.AvgPool2D}
+
+
+def lenet(norm: Optional[Norm] = BatchNorm, *, classes: int = 10, pooling: str = "max"):
+    """LeNet with sigmoid activations, after LeCun and others (1998), not yet initialized.
+
+    Parameters
+    ----------
+    norm : callable (num_features, num_dims) -> Block, or None
+        Makes the normalization between an affine map and its activation: `BatchNorm`,
+        `gluon_norm`, one of your own, or None for the plain network.
+    classes : int, default 10
+        The number of outputs.
+    pooling : {"max", "average"}
+        What each window of 2 by 2 pixels is reduced to.
+
+    Returns
+    -------
+    nn.Sequential
+        A network that takes (batch, 1, height, width), each image at least 16 by 16, to
+        (batch, classes), the unnormalized log probabilities.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+    if classes < 2:
+        raise ValueError(f"a classifier needs at least 2 classes, got classes={classes}")
+    if pooling not in POOLING:
+        raise ValueError(f"pooling must be one of {', '.join(POOLING)}, got {pooling!r}")
+    net = nn.Sequential()
+    for channels in (6, 16):
+        net.add(nn.Conv2D(channels, kernel_size=5))
+        _add_norm(net, norm, channels, 4)
+        net.add(nn.Activation("sigmoid"), POOLING[pooling](pool_size=2, strides=2))
+    for features in (120, 84):
+        net.add(nn.Dense(features))
+        _add_norm(net, norm, features, 2)
+        net.add(nn.Activation("sigmoid"))
+    net.add(nn.Dense(classes))
+    return net
+
+
+def _add_norm(net: nn.Sequential, norm: Optional[Norm], num_features: int, num_dims: int) -> None:
+    if norm is not None:
+        net.add(norm(num_features, num_dims))
+
+
+def gluon_norm(num_features: int, num_dims: int) -> nn.BatchNorm:
+    """Gluon's own batch normalization, with the arguments of ours."""
+    return nn.BatchNorm(in_channels=num_features)
+
+
+def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
+    """Copy every value of `source`, parameters and statistics, into `target`.
+
+    The networks must have the same layers, apart from whose batch normalization they use: ours
+    keeps the shape (1, C) or (1, C, 1, 1) where Gluon's keeps (C,).
+
+    Parameters
+    ----------
+    source, target : Block
+        Both initialized, with known shapes: run one batch through each if in doubt.
+
+    Raises
+    ------
+    ValueError
+        If the networks don't have the same parameters.
+    """
+    sources, targets = (net._collect_params_with_prefix() for net in (source, target))
+    if sources.keys() != targets.keys():
+        differing = ", ".join(sorted(sources.keys() ^ targets.keys()))
+        raise ValueError(f"both networks need the same parameters; only one has {differing}")
+    values = {name: parameter.list_data()[0] for name, parameter in sources.items()}
+    for name, parameter in targets.items():
+        if values[name].size != parameter.list_data()[0].size:
+            raise ValueError(
+                f"{name} must have the same size in both networks, got {values[name].shape} and "
+                f"{parameter.shape}"
+            )
+    for name, parameter in targets.items():
+        # astype makes a copy of its own: Gluon's layer updates its statistics in place
+        parameter.set_data(values[name].astype(parameter.dtype).reshape(parameter.shape))

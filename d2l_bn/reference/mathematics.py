@@ -1,0 +1,94 @@
+"""Batch normalization in NumPy and float64: the mathematics that everything else is held against.
+
+Equations from Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167, Algorithm 1 for the
+forward pass and section 3 for the gradients. `X` is (batch, features) or (batch, channels, height,
+width); all values per channel have the shape (1, C) or (1, C, 1, 1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Step(NamedTuple):
+    """Everything that one call of batch normalization computes, backward pass included."""
+
+    Y: np.ndarray
+    dX: np.ndarray
+    dgamma: np.ndarray
+    dbeta: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+
+
+def axes_of(X) -> tuple[int, ...]:
+    """All axes but the channels'."""
+    return tuple(axis for axis in range(X.ndim) if axis != 1)
+
+
+def per_channel(values, ndim: int) -> np.ndarray:
+    """Give a value for each channel the shape (1, C) or (1, C, 1, 1)."""
+    return np.asarray(values, np.float64).reshape((1, -1) + (1,) * (ndim - 2))
+
+
+def moments(X) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance of each channel."""
+    X = np.asarray(X, np.float64)
+    mean = X.mean(axes_of(X), keepdims=True)
+    return mean, ((X - mean) ** 2).mean(axes_of(X), keepdims=True)
+
+
+def output(X, gamma, beta, mean, var, eps=1e-5) -> np.ndarray:
+    """Normalize with these statistics, then scale and shift."""
+    return gamma * (np.asarray(X, np.float64) - mean) / np.sqrt(var + eps) + beta
+
+
+def moving(old, new, momentum=0.9) -> np.ndarray:
+    """One step of the moving average: `momentum` weighs the old value."""
+    return momentum * old + (1 - momentum) * new
+
+
+def gradients(X, gamma, dY, eps=1e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return dX, dgamma and dbeta of sum(Y * dY) in training mode.
+
+    The gradient flows through X_hat, through the variance and through the mean, in this order.
+    """
+    X, dY = np.asarray(X, np.float64), np.asarray(dY, np.float64)
+    axes, m = axes_of(X), X.size // X.shape[1]
+    mean, var = moments(X)
+    std = np.sqrt(var + eps)
+
+    dX_hat = dY * gamma
+    dvar = (dX_hat * (X - mean)).sum(axes, keepdims=True) * -0.5 * std**-3
+    dmean = -dX_hat.sum(axes, keepdims=True) / std
+    dmean += dvar * (-2 * (X - mean)).sum(axes, keepdims=True) / m
+    dX = dX_hat / std + dvar * 2 * (X - mean) / m + dmean / m
+
+    dgamma = (dY * (X - mean) / std).sum(axes, keepdims=True)
+    return dX, dgamma, dY.sum(axes, keepdims=True)
+
+
+def prediction_gradients(X, gamma, dY, mean, var, eps=1e-5):
+    """Return the same with given statistics: they are constants, so each value stands alone."""
+    X, dY, std = np.asarray(X, np.float64), np.asarray(dY, np.float64), np.sqrt(var + eps)
+    dgamma = (dY * (X - mean) / std).sum(axes_of(X), keepdims=True)
+    return dY * gamma / std, dgamma, dY.sum(axes_of(X), keepdims=True)
+
+
+def training(X, gamma, beta, dY, mean, var, eps=1e-5, momentum=0.9) -> Step:
+    """A training step. `mean` and `var` are the moving averages before it; the new ones return."""
+    batch_mean, batch_var = moments(X)
+    return Step(
+        output(X, gamma, beta, batch_mean, batch_var, eps),
+        *gradients(X, gamma, dY, eps),
+        moving(mean, batch_mean, momentum),
+        moving(var, batch_var, momentum),
+    )
+
+
+def prediction(X, gamma, beta, dY, mean, var, eps=1e-5) -> Step:
+    """The same with given statistics, which stay as they are."""
+    dX, dgamma, dbeta = prediction_gradients(X, gamma, dY, mean, var, eps)
+    return Step(output(X, gamma, beta, mean, var, eps), dX, dgamma, dbeta, mean, var)

@@ -1,0 +1,114 @@
+"""A run of training: the network, the optimizer, and one epoch after the other."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable
+from typing import Callable, Optional
+
+import numpy as np
+
+from d2l_bn.data.batching import batch_count, batches
+from d2l_bn.data.dataset import Dataset
+from d2l_bn.nn.networks import lenet
+from d2l_bn.system.errors import RunError
+from d2l_bn.training.settings import NORMS, Settings
+from d2l_bn.training.step import evaluate, train_epoch
+
+import mxnet as mx
+from mxnet import gluon, init, nd
+
+EVALUATION_BATCH = 1000
+
+
+def build(settings: Settings, dataset: Dataset) -> gluon.Block:
+    """The LeNet that `settings` ask for, with initial parameters that depend on the seed alone."""
+    contexts = settings.contexts
+    mx.random.seed(settings.seed)
+    net = lenet(NORMS[settings.norm], classes=dataset.classes, pooling=settings.pooling)
+    net.initialize(init.Xavier(), ctx=contexts)
+    net(nd.zeros((1, 1, *dataset.image_shape), ctx=contexts[0]))  # now all shapes are known
+    return net
+
+
+def make_trainer(net: gluon.Block, settings: Settings) -> gluon.Trainer:
+    """Stochastic gradient descent with momentum on all parameters of `net`."""
+    options = {"learning_rate": settings.lr, "momentum": settings.momentum}
+    # With the update outside of the key-value store, its state can be saved (see checkpoint.py).
+    return gluon.Trainer(net.collect_params(), "sgd", options, update_on_kvstore=False)
+
+
+def fit(
+    net: gluon.Block,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    trainer: Optional[gluon.Trainer] = None,
+    history: Iterable[dict] = (),
+    on_batch: Optional[Callable[[int, int, float, float], None]] = None,
+    on_epoch: Optional[Callable[[list], None]] = None,
+) -> list[dict]:
+    """Train `net` for the epochs that are missing, and evaluate it on the test images after each.
+
+    Parameters
+    ----------
+    net : Block
+        The network, as `build` makes it.
+    dataset : Dataset
+        The images.
+    settings : Settings
+        What to do. The order of the images depends on the seed and the epoch alone.
+    trainer : gluon.Trainer, optional
+        The optimizer, as `make_trainer` makes it; a new one by default.
+    history : iterable of dict
+        The epochs done before, of a run to go on with.
+    on_batch : callable (epoch, batch, loss, accuracy), optional
+        Called after each batch with the averages of the epoch so far.
+    on_epoch : callable (history), optional
+        Called after each epoch with the history so far.
+
+    Returns
+    -------
+    list of dict
+        For each epoch: epoch (from 1 on), train_loss, train_accuracy, test_accuracy,
+        learning_rate (of its first batch), seconds and examples_per_second (of training alone).
+
+    Raises
+    ------
+    RunError
+        If the loss becomes NaN or infinite.
+    """
+    trainer = trainer or make_trainer(net, settings)
+    history = list(history)
+    images, labels = dataset.train_images, dataset.train_labels
+    size, at_least = settings.batch_size, settings.smallest_batch
+    steps = batch_count(len(images), size, at_least=at_least)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        order = np.random.default_rng([settings.seed, epoch])
+        data = batches(images, labels, size, rng=order, at_least=at_least)
+        done = [(epoch - 1 + step / steps) / settings.epochs for step in range(steps)]
+        rates = [settings.learning_rate(progress) for progress in done]
+        report = functools.partial(on_batch, epoch) if on_batch is not None else None
+        start = time.perf_counter()
+        try:
+            loss, accuracy = train_epoch(net, data, trainer, rates, report)
+        except RunError as error:
+            raise RunError(f"epoch {epoch}, {error}") from error
+        nd.waitall()
+        seconds = time.perf_counter() - start
+        test = batches(dataset.test_images, dataset.test_labels, EVALUATION_BATCH)
+        history.append(
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "train_accuracy": accuracy,
+                "test_accuracy": evaluate(net, test),
+                "learning_rate": rates[0],
+                "seconds": seconds,
+                "examples_per_second": len(images) / seconds,
+            }
+        )
+        if on_epoch is not None:
+            on_epoch(history)
+    return history

@@ -1,0 +1,119 @@
+"""The settings of a training run: two runs with equal settings are the same run."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn, Optional
+
+from d2l_bn.nn.layer import BatchNorm
+from d2l_bn.nn.networks import POOLING, Norm, gluon_norm
+from d2l_bn.system.errors import InputError
+
+import mxnet as mx
+
+NORMS: dict[str, Optional[Norm]] = {"scratch": BatchNorm, "gluon": gluon_norm, "none": None}
+SCHEDULES = {
+    "constant": lambda progress: 1.0,
+    "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {"lr": 0.3, "momentum": 0.9, "schedule": "cosine", "batch_size": 256},
+    "source": {"lr": 1.0, "momentum": 0.0, "schedule": "constant", "batch_size": 256},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a run depends on, apart from its data.
+
+    Parameters
+    ----------
+    norm : {"scratch", "gluon", "none"}
+        Our batch normalization, Gluon's own, or none.
+    epochs : int
+        Passes over the training images.
+    batch_size : int
+        Images in a batch, over all contexts together.
+    lr : float
+        The learning rate at the start.
+    momentum : float
+        Of stochastic gradient descent, in [0, 1).
+    schedule : {"constant", "cosine"}
+        How the learning rate goes on, batch by batch: as it is, or along half a cosine to 0.
+    pooling : {"max", "average"}
+        The pooling of LeNet.
+    seed : int
+        Of the initial parameters and of the order of the images.
+    context : str
+        Where to train: "cpu(0)", or several such as "cpu(0),cpu(1)", which share each batch.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    norm: str = "scratch"
+    epochs: int = 10
+    batch_size: int = RECIPES["default"]["batch_size"]
+    lr: float = RECIPES["default"]["lr"]
+    momentum: float = RECIPES["default"]["momentum"]
+    schedule: str = RECIPES["default"]["schedule"]
+    pooling: str = "max"
+    seed: int = 0
+    context: str = "cpu(0)"
+
+    def __post_init__(self) -> None:
+        choices: dict[str, dict[str, Any]] = {
+            "norm": NORMS,
+            "schedule": SCHEDULES,
+            "pooling": POOLING,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
+        if self.epochs < 1:
+            _refuse("epochs", "1 or more", self.epochs)
+        if not 0 < self.lr < math.inf:
+            _refuse("lr", "a positive number", self.lr)
+        if not 0 <= self.momentum < 1:
+            _refuse("momentum", "at least 0 and below 1", self.momentum)
+        if not 0 <= self.seed < 2**31:
+            _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
+        if self.batch_size < self.smallest_batch:
+            _refuse(
+                "batch-size",
+                f"{self.smallest_batch} or more on {len(self.contexts)} context(s), since batch "
+                "normalization needs at least 2 images in each",
+                self.batch_size,
+            )
+
+    @property
+    def contexts(self) -> list[mx.Context]:
+        """The contexts that `context` names."""
+        return [_context(name) for name in self.context.split(",")]
+
+    @property
+    def smallest_batch(self) -> int:
+        """How few images a batch may have."""
+        return 2 * len(self.contexts)
+
+    def learning_rate(self, progress: float) -> float:
+        """The learning rate when the share `progress` of the run, from 0 to 1, is done."""
+        return self.lr * SCHEDULES[self.schedule](progress)
+
+
+def _refuse(name: str, rule: str, received: object) -> NoReturn:
+    raise InputError(f"{name} must be {rule}, got {received}")
+
+
+def _context(name: str) -> mx.Context:
+    match = re.fullmatch(r"\s*(cpu|gpu)(?:\((\d{1,3})\))?\s*", name)
+    if match is None:
+        _refuse("context", "such as cpu(0) or gpu(0), or several with commas between them", name)
+    device, number = match[1], int(match[2] or 0)
+    if device == "gpu" and number >= mx.context.num_gpus():
+        _refuse("context", f"one of the {mx.context.num_gpus()} GPUs that MXNet sees, or cpu", name)
+    return mx.Context(device, number)

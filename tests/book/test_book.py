@@ -1,0 +1,132 @@
+"""The book builds without a warning, and its pages need no network and fit a phone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import browser as browsers
+import pytest
+
+import d2l_bn
+
+pytest.importorskip("myst_nb", reason="the extra `book` is not installed")
+
+pytestmark = pytest.mark.slow
+CHECKOUT = Path(__file__).parents[2]
+CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]-*.ipynb"))]
+PAGES = ["index", "api", "teacher", *(f"chapters/{name}" for name in CHAPTERS)]
+
+
+def build(script, folder):
+    command = [sys.executable, script, folder]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book")
+    done = build("scripts/book.py", folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "html"
+
+
+class Page(HTMLParser):
+    """What a page links to, what it loads, and where in it a link can lead."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.loads, self.anchors = [], [], {""}
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.anchors |= {values[name] for name in ("id", "name") if values.get(name)}
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        elif tag in ("script", "img", "iframe", "source", "link"):
+            self.loads += [values[name] for name in ("src", "href") if values.get(name)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere_and_nothing_is_loaded_from_outside(html, page):
+    path = html / f"{page}.html"
+    found = Page(path)
+    assert [load for load in found.loads if "//" in load] == []
+    assert found.links and found.loads
+    for link in found.links + found.loads:
+        place, anchor = urldefrag(unquote(link))
+        if not place.startswith(("https:", "data:")):
+            target = path.parent / place.split("?")[0] if place else path
+            assert target.exists(), link
+            assert target.suffix != ".html" or anchor in Page(target).anchors, link
+
+
+def test_the_front_page_leads_to_all_chapters(html):
+    links = Page(html / "index.html").links
+    assert {f"chapters/{name}.html" for name in CHAPTERS} <= set(links)
+
+
+def test_the_reference_holds_the_public_names(html):
+    anchors = Page(html / "api.html").anchors
+    assert [name for name in d2l_bn.__all__ if f"d2l_bn.{name}" not in anchors] == []
+
+
+@pytest.mark.browser
+def test_pages_in_a_browser(html, tmp_path):
+    with browsers.opened(tmp_path) as browser:
+        browser.set_script_timeout(60)
+        for width in (390, 1280):
+            browsers.size(browser, width, 900)
+            for page in PAGES:
+                browser.get((html / f"{page}.html").as_uri())
+                browser.execute_async_script(
+                    "const done = arguments[0];"
+                    "window.MathJax?.startup ? MathJax.startup.promise.then(done) : done()"
+                )
+                wide = browser.execute_script("return document.documentElement.scrollWidth")
+                assert wide <= width, f"{page} is {wide} pixels wide"
+                count = "return document.querySelectorAll(arguments[0]).length"
+                formulas = browser.execute_script(count, ".math")
+                assert browser.execute_script(count, ".math mjx-container") == formulas, page
+                assert browser.execute_script(count, "mjx-merror") == 0, page
+        assert [url for url in browsers.asked(browser) if url.startswith("http")] == []
+        # A file that isn't there, or a script that failed.
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what the book is made of, with one chapter."""
+    for name in ("book", "scripts"):
+        shutil.copytree(CHECKOUT / name, tmp_path / name)
+    (tmp_path / "classroom").mkdir()
+    shutil.copy(CHECKOUT / "classroom" / "teacher.md", tmp_path / "classroom")
+    (tmp_path / "chapters").mkdir()
+    return Path(shutil.copy(CHECKOUT / "chapters" / f"{CHAPTERS[-1]}.ipynb", tmp_path / "chapters"))
+
+
+def change(path, kind, **fields):
+    notebook = json.loads(path.read_text())
+    cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == kind)
+    cell.update(fields)
+    path.write_text(json.dumps(notebook))
+
+
+def test_a_broken_link_fails_the_build(checkout, tmp_path):
+    change(checkout, "markdown", source="# Title\n\n[to](nowhere.ipynb)")
+    done = build(tmp_path / "scripts" / "book.py", tmp_path)
+    assert done.returncode == 1 and "nowhere.ipynb" in done.stderr
+
+
+def test_a_failed_cell_fails_the_build(checkout, tmp_path):
+    error = dict(output_type="error", ename="AssertionError", evalue="no", traceback=[])
+    change(checkout, "code", outputs=[error])
+    done = build(tmp_path / "scripts" / "book.py", tmp_path)
+    assert done.returncode == 1
+    assert f"{checkout.name}, cell setup: AssertionError: no" in done.stderr

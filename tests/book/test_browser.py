@@ -1,0 +1,212 @@
+"""The chapters in JupyterLab, in a real browser: live curves, figures, and a slider that moves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import browser as browsers
+import pytest
+
+from tests.classroom import submissions
+
+pytest.importorskip("jupyterlab", reason="the extra `notebooks` is not installed")
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+CHECKOUT = Path(__file__).parents[2]
+FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+# Only cells on the screen are in the page otherwise.
+SETTINGS = '{"windowingMode": "none", "scrollPastEnd": false}'
+READY = """
+const app = window.jupyterapp, panel = app && app.shell.currentWidget;
+const kernel = panel && panel.sessionContext && panel.sessionContext.session?.kernel;
+return Boolean(kernel && panel.sessionContext.isReady && kernel.status === "idle");
+"""
+# The pictures that the page shows, each address once, in the order of their appearance.
+WATCH = """
+window.seen = [];
+const look = () => document.querySelectorAll('img[src^="data:image/png"]').forEach(image => {
+    const cell = image.closest(".jp-CodeCell");
+    const place = [...document.querySelectorAll(".jp-Cell")].indexOf(cell);
+    if (!window.seen.some(([p, src]) => p === place && src === image.src))
+        window.seen.push([place, image.src]);
+});
+new MutationObserver(look).observe(
+    document.body, {subtree: true, childList: true, attributes: true, attributeFilter: ["src"]});
+"""
+OUTPUTS = """
+return window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
+    .filter(cell => cell.cell_type === "code")
+    .map(cell => [cell.id, cell.execution_count, cell.outputs.map(output => output.output_type)]);
+"""
+
+
+@pytest.fixture
+def server(tmp_path):
+    """JupyterLab in a copy of the chapters, with no settings or open files of this user."""
+    browsers.needed()
+    folder = tmp_path / "lab"
+    shutil.copytree(CHECKOUT / "chapters", folder / "chapters")
+    for path in (folder / "chapters").glob("*.ipynb"):  # what is seen is then what was run
+        notebook = json.loads(path.read_text())
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"] = []
+        path.write_text(json.dumps(notebook))
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text(SETTINGS)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}/chapters"]
+    command += [f"--LabApp.user_settings_dir={folder}/settings", "--LabApp.news_url="]
+    command += [
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+    ]
+    environment = {**os.environ, **{name: str(folder / name) for name in FOLDERS}}
+    environment.update(D2L_BN_QUICK="1", PYTHONPATH=str(CHECKOUT))
+    address = f"http://127.0.0.1:{port}"
+    with open(folder / "log", "w") as log:
+        lab = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+        try:
+            wait(lambda: lab.poll() is not None or answers(f"{address}/api"), 60)
+            assert lab.poll() is None, (folder / "log").read_text()
+            yield address
+        finally:
+            lab.terminate()
+            lab.wait(30)
+
+
+def answers(address):
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+        return answer.status == 200
+
+
+def wait(condition, seconds):
+    """Wait until `condition()` is true, and return what it gave."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"waited {seconds} s in vain for {condition.__name__}")
+
+
+@pytest.fixture
+def browser(tmp_path):
+    with browsers.opened(tmp_path / "browser") as browser:
+        browsers.size(browser, 1280, 1600)
+        browser.set_script_timeout(300)
+        yield browser
+
+
+def run_all(browser, address, chapter):
+    """Open a chapter, run all its cells, and return (cell id, count, kinds of outputs) of each."""
+    name = next((CHECKOUT / "chapters").glob(f"{chapter}-*.ipynb")).name
+    browser.get(f"{address}/lab/tree/{name}")
+    wait(lambda: browser.execute_script(READY), 60)
+    commands = "window.jupyterapp.commands.execute"
+    browser.execute_script(WATCH)
+    browser.execute_async_script(f"{commands}('notebook:run-all-cells').then(arguments[0])")
+    cells = wait(lambda: all_counted(browser.execute_script(OUTPUTS)), 60)
+    assert not [cell for cell, _, kinds in cells if "error" in kinds]
+    assert not browser.find_elements("css selector", "[data-mime-type*=error]")
+    return cells
+
+
+def all_counted(cells):
+    return cells if all(count for _, count, _ in cells) else None
+
+
+def pictures(browser, cell_id):
+    """The pictures that were seen below a cell, first to last."""
+    ids = browser.execute_script(
+        "return window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.map(c => c.id)"
+    )
+    seen = browser.execute_script("return window.seen")
+    return [source for place, source in seen if place == ids.index(cell_id)]
+
+
+def test_the_curves_grow_while_lenet_trains(server, browser):
+    cells = run_all(browser, server, 3)
+    shown = pictures(browser, "train-three")
+    assert len(shown) >= 7  # three runs of two epochs, and the empty axes
+    final = browser.find_elements("css selector", f'img[src="{shown[-1]}"]')
+    assert len(final) == 1 and final[0].size["height"] > 200
+    drawing = [cell for cell, _, kinds in cells if {"display_data", "execute_result"} & {*kinds}]
+    images = browser.find_elements(
+        "css selector", '.jp-OutputArea-output img[src^="data:image/png"]'
+    )
+    assert len(images) >= 5 and len(drawing) >= 5
+
+
+def test_the_slider_changes_the_figure(server, browser):
+    run_all(browser, server, 1)
+
+    def image():
+        found = browser.find_elements("css selector", ".widget-output img, .jupyter-widgets img")
+        return found and found[0].get_attribute("src")
+
+    before = wait(image, 20)
+    handle = browser.find_element("css selector", ".jupyter-widgets .noUi-handle")
+    value = handle.get_attribute("aria-valuetext")
+    handle.send_keys("\ue012" * 5)  # the left arrow
+
+    def moved():
+        return image() not in (None, before) and handle.get_attribute("aria-valuetext") != value
+
+    wait(moved, 20)
+
+
+def test_jupyterlab_asks_nobody_else(server, browser):
+    run_all(browser, server, 2)
+    outside = [url for url in browsers.asked(browser) if url.startswith("http")]
+    assert outside
+    assert [url for url in outside if not url.startswith(server)] == []
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        ("unbiased", "your variance divides by n - 1"),
+        ("eps-outside", "eps stands outside the root"),
+        ("momentum-reversed", "momentum is reversed"),
+        ("detached", "the variance is cut from the graph"),
+    ],
+)
+def test_a_student_reads_what_is_wrong(server, browser, tmp_path, student, words):
+    pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
+    from classroom import EXERCISES
+    from classroom.release import release
+
+    release(EXERCISES, tmp_path / "release")
+    notebook = json.loads((tmp_path / "release" / submissions.NAME).read_text())
+    answers_of = submissions.HONEST[student][0]
+    for cell in notebook["cells"]:
+        cell["source"] = answers_of.get(cell["id"], cell["source"])
+    (tmp_path / "lab" / "chapters" / submissions.NAME).write_text(json.dumps(notebook))
+    browser.get(f"{server}/lab/tree/{submissions.NAME}")
+    wait(lambda: browser.execute_script(READY), 60)
+    run = "window.jupyterapp.commands.execute('notebook:run-all-cells').then(arguments[0])"
+    browser.execute_async_script(run)
+
+    def shown():
+        return "\n".join(
+            area.text for area in browser.find_elements("css selector", ".jp-OutputArea-output")
+        )
+
+    wait(lambda: words in " ".join(shown().split()), 30)
+    assert "Traceback" not in shown() and "Error" not in shown()

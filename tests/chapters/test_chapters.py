@@ -1,0 +1,170 @@
+"""The chapters run, and the committed ones can be read where they lie."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="the extra `notebooks` is not installed")
+pytest.importorskip("nbclient", reason="the extra `notebooks` is not installed")
+
+CHECKOUT = Path(__file__).parents[2]
+sys.path.insert(0, str(CHECKOUT / "scripts"))
+import chapters  # noqa: E402
+
+ALL = [pytest.param(path, id=path.name[0]) for path in chapters.paths()]
+# What a text of a chapter may point to, besides the repository itself.
+LINKS = ("https://arxiv.org/abs/", "https://doi.org/")
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def text(path):
+    return [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
+def outputs(path):
+    return [output for cell in code(path) for output in cell.outputs]
+
+
+def offline():
+    """An environment in which Python has no network."""
+    path = os.pathsep.join([str(CHECKOUT / "tests" / "offline"), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
+
+
+def test_there_are_chapters():
+    assert [path.name[0] for path in chapters.paths()] == list("123456789")[: len(ALL)]
+    assert len(ALL) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ALL)
+def test_runs_on_the_sample_without_a_network(path):
+    if chapters.missing(path):
+        pytest.skip(chapters.missing(path))
+    before = path.read_bytes()
+    command = [sys.executable, "scripts/chapters.py", path.name[0]]
+    environment = {**offline(), "D2L_BN_QUICK": "1"}
+    options = dict(capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=CHECKOUT, env=environment, **options)
+    assert run.returncode == 0, run.stderr[-4000:]
+    for output in outputs(chapters.RUNS / path.name):
+        assert output.get("name") != "stderr", output.text
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "example.org", "127.0.0.1"])
+def test_offline_means_this_machine_alone(address):
+    program = f"import socket; socket.create_connection(({address!r}, 9), timeout=5)"
+    options = dict(env=offline(), capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", program], **options)
+    reason = "Connection refused" if address == "127.0.0.1" else "this test has no network"
+    assert reason in run.stderr
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_is_a_valid_notebook(path):
+    nbformat.validate(read(path))
+    assert path.stat().st_size < 1e6
+    ids = [cell.id for cell in read(path).cells]
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", cell_id) for cell_id in ids), ids
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_is_committed_executed_and_stripped(path):
+    assert read(path) == chapters.strip(read(path))
+    assert read(path).metadata.kernelspec.name == "python3"
+    assert sum("image/png" in output.get("data", {}) for output in outputs(path)) >= 1
+    for output in outputs(path):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.text
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_pictures_hold_pixels_and_nothing_else(path):
+    """No date and no version: the same figure is the same text."""
+    for output in outputs(path):
+        png = base64.b64decode(output.get("data", {}).get("image/png", ""))
+        assert set(chunks(png)) <= {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+
+
+def chunks(png):
+    """The kinds of the parts of a PNG file."""
+    place, kinds = 8, []
+    while place < len(png):
+        kinds.append(png[place + 4 : place + 8])
+        place += 12 + int.from_bytes(png[place : place + 4], "big")
+    return kinds
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_begins_with_the_setup_cell(path):
+    assert code(path)[0].source == chapters.setup_cell()
+
+
+def test_exercises_begin_with_the_setup_cell():
+    assert len(chapters.exercises()) == 5
+    for path in chapters.exercises():
+        assert code(path)[0].source == chapters.setup_cell()
+
+
+def test_the_address_stands_in_one_place():
+    address = re.search(r"git\+([^\"]+)", chapters.setup_cell()).group(1)
+    command = ["git", "grep", "-l", "-F", address]
+    found = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    if found.returncode > 1:
+        pytest.skip("not a git checkout")
+    notebooks = [*chapters.paths(), *chapters.exercises()]
+    made = [str(path.relative_to(CHECKOUT)) for path in notebooks]
+    assert found.stdout.split() == sorted([*made, "pyproject.toml"])
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_shows_no_path_of_a_machine(path):
+    everything = path.read_text()
+    assert not re.search(r"/(root|home|work|Users|tmp)/", everything)
+    assert not re.search(r"site-packages", everything)
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_links_lead_somewhere(path):
+    for source in text(path):
+        for link in re.findall(r"\]\(([^)#\s]+)", source):
+            if not link.startswith(("https://", "attachment:")):
+                assert (path.parent / link).exists(), link
+                assert "/" not in link, f"{link} leads out of the book: name the file, in quotes"
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_asks_no_other_place_for_anything(path):
+    address = re.search(r"git\+([^\"]+)", chapters.setup_cell()).group(1)
+    for found in re.findall(r"https?://[^\s\"'\\)>]*", path.read_text()):
+        assert found.startswith((*LINKS, address)), found
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_has_the_parts_of_a_chapter(path):
+    everything = "\n".join(text(path))
+    for part in (r"^# ", r"you can", r"^## Summary", r"^## Questions", r"^## Where to go next"):
+        assert re.search(part, everything, re.MULTILINE), part
+    assert any("assert" in cell.source for cell in code(path))
+
+
+@pytest.mark.skipif(os.environ.get("CI") is None, reason="looks at the state of the checkout in CI")
+def test_running_leaves_the_checkout_clean():
+    status = ["git", "status", "--porcelain"]
+    assert subprocess.run(status, cwd=CHECKOUT, capture_output=True, text=True).stdout == ""

@@ -1,0 +1,242 @@
+"""The table of conventions is measured; a layer that decides otherwise changes it."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import d2l_bn
+from d2l_bn.reference.source import SourceBatchNorm
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "chapters"))
+from in_tensorflow import conventions, parity, probes, run_mxnet
+from in_tensorflow.layers import Layer, all_layers, make_case, missing
+
+from mxnet import nd
+
+KEYS = conventions.COLUMNS[1:]
+RECORDED = "off, on inside autograd.record()"
+OLD, NEW, YOURS = "the old value", "the new value", "yours"
+B, U = "biased", "unbiased"
+# Column by column, from facts that were measured once by hand, with other code.
+EXPECTED = {
+    "the source": (B, B, "0", "0", OLD, "0.9", "1e-5", "trained", "forward", RECORDED),
+    "d2l_bn.BatchNorm": (B, B, "0", "0", OLD, "0.9", "1e-5", "trained", "forward", RECORDED),
+    "Gluon nn.BatchNorm": (B, B, "1", "0", OLD, "0.9", "1e-5", "trained", "backward", RECORDED),
+    "nd.BatchNorm": (
+        B, B, YOURS, YOURS, OLD, "0.9", "1e-3", "fixed at 1", "backward", RECORDED,
+    ),
+    "tf.nn.moments, averages by hand": (
+        B, B, YOURS, YOURS, YOURS, YOURS, YOURS, "trained", "an operation of yours", YOURS,
+    ),
+    "tf.compat.v1.layers": (B, U, "1", "0", OLD, "0.99", "1e-3", "trained", "UPDATE_OPS", "off"),
+    "tf.compat.v1.layers, fused=False": (
+        B, B, "1", "0", OLD, "0.99", "1e-3", "trained", "UPDATE_OPS", "off",
+    ),
+    "slim": (U, U, "1", "0", OLD, "0.999", "1e-3", "none", "UPDATE_OPS", "on"),
+    "slim, fused=False": (B, B, "1", "0", OLD, "0.999", "1e-3", "none", "UPDATE_OPS", "on"),
+    "tf.keras": (B, U, "1", "0", OLD, "0.99", "1e-3", "trained", "forward", "off"),
+    "torch.nn.BatchNorm1d / 2d": (
+        U, U, "1", "0", NEW, "0.1", "1e-5", "trained", "forward", "on",
+    ),
+}  # fmt: skip
+each_layer = pytest.mark.parametrize("layer", all_layers(), ids=lambda layer: layer.name)
+
+
+def skip_if_missing(layer: Layer) -> None:
+    if missing(layer):
+        pytest.skip(missing(layer))
+
+
+@each_layer
+def test_every_cell(layer):
+    skip_if_missing(layer)
+    assert conventions.row(layer) == {"layer": layer.name, **dict(zip(KEYS, EXPECTED[layer.name]))}
+
+
+def test_the_table_is_whole():
+    assert [layer.name for layer in all_layers()] == list(EXPECTED)
+
+
+def test_markdown_has_every_row_and_cell():
+    rows = conventions.table(run_mxnet.LAYERS)
+    lines = conventions.markdown(rows).splitlines()
+    assert len(lines) == 2 + len(rows)
+    assert {line.count("|") for line in lines} == {len(conventions.COLUMNS) + 1}
+    assert lines[2] == "| the source | " + " | ".join(EXPECTED["the source"]) + " |"
+
+
+def test_markdown_of_some_columns_and_of_numbers():
+    rows = [{"layer": "one", "Y": 0.00123, "why": "eps"}, {"layer": "two", "Y": None, "why": ""}]
+    assert conventions.markdown(rows, ["layer", "Y"]).splitlines() == [
+        "| layer | Y |", "| --- | --- |", "| one | 0.0012 |", "| two | - |",
+    ]  # fmt: skip
+
+
+def test_differences_has_a_row_for_each_layer_and_input():
+    expected = [
+        (layer.name, kind)
+        for layer in all_layers()
+        for kind in (["dense, images"] if missing(layer) else ["dense", "images"])
+    ]
+    rows = parity.differences()
+    assert [(row["layer"], row["input"]) for row in rows] == expected
+    assert len({tuple(row) for row in rows}) == 1  # the same columns everywhere
+
+
+def test_without_the_framework_the_row_says_so(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    layer = all_layers()[-1]
+    assert set(list(conventions.row(layer).values())[1:]) == {"PyTorch is not installed"}
+    row = parity.compare(layer, "dense")
+    assert row["why"] == "PyTorch is not installed" and row["Y"] is None
+
+
+class Odd(run_mxnet.SourceBatchNorm):
+    """Wrong on purpose, in one thing at a time."""
+
+    def __init__(self, *shape, unbiased=False, start=(0, 0), new=False, fixed=False, **options):
+        if new and "momentum" in options:
+            options["momentum"] = 1 - options["momentum"]
+        super().__init__(*shape, **options)
+        self.moving_mean += start[0]
+        self.moving_var += start[1]
+        self.unbiased, self.fixed = unbiased, fixed
+
+    def forward(self, X):
+        if self.fixed:
+            self.gamma.grad_req = "null"
+            self.gamma.set_data(nd.ones_like(self.gamma.data()))
+            self.gamma.grad = lambda: nd.zeros(self.shape)
+        old = self.moving_var
+        Y = super().forward(X)
+        n = X.size // X.shape[1]
+        if self.unbiased and self.moving_var is not old:
+            batch = self.moving_var - self.momentum * old
+            self.moving_var = self.momentum * old + batch * n / (n - 1)
+        return Y
+
+
+@pytest.mark.parametrize(
+    "fault, changed",
+    [
+        ({}, {}),
+        ({"unbiased": True}, {"moving variance, dense": U, "moving variance, images": U}),
+        ({"start": (0, 2)}, {"moving variance starts at": "2"}),
+        ({"start": (7, 0)}, {"moving mean starts at": "7"}),
+        ({"new": True}, {"momentum weighs": NEW, "momentum": "0.1"}),
+        ({"momentum": 0.95}, {"momentum": "0.95"}),
+        ({"eps": 1e-4}, {"eps": "1e-4"}),
+        ({"fixed": True}, {"gamma": "fixed at 1"}),
+    ],
+    ids=str,
+)
+def test_a_layer_that_decides_otherwise_changes_its_cell_alone(fault, changed):
+    def make(channels, rank, *, scale=None, **options):
+        return Odd(channels, rank, **{**fault, **options})
+
+    layer = Layer("odd", "MXNet", partial(run_mxnet.run_block, make, run_mxnet._moving))
+    source = dict(zip(KEYS, EXPECTED["the source"]))
+    assert conventions.row(layer) == {"layer": "odd", **source, **changed}
+
+
+@pytest.mark.parametrize(
+    "fault, cell, value",
+    [
+        (lambda run: {"updates": "nowhere"}, "averages move in", "nowhere"),
+        (lambda run: {"Y_default": {"": run.Y}}, "mode, if not named", "on"),
+    ],
+)
+def test_so_does_what_the_run_reports(fault, cell, value):
+    def run(case, **options):
+        result = run_mxnet.LAYERS[0].run(case, **options)
+        return result._replace(**fault(result))
+
+    layer = Layer("odd", "MXNet", run)
+    assert conventions.row(layer)[cell] == value
+
+
+def test_a_gradient_that_is_missing_means_no_gamma():
+    run = run_mxnet.LAYERS[0].run(make_case(probes.DENSE))
+    assert probes.find_gamma(run._replace(dgamma=None)) == "none"
+
+
+def test_a_variance_that_is_neither_estimator_is_refused():
+    case = make_case(probes.DENSE)
+    run = run_mxnet.LAYERS[0].run(case)
+    with pytest.raises(ValueError, match=r"must average the biased or the unbiased .* got 1\.5"):
+        probes.is_unbiased(case.X, run._replace(var=run.var * 1.5))
+
+
+@pytest.mark.parametrize("shape", list(parity.SHAPES.values()))
+def test_the_source_of_the_table_is_the_source(shape):
+    case = make_case(shape)
+
+    def make(channels, rank, **options):
+        return SourceBatchNorm(channels, rank)
+
+    received = run_mxnet.LAYERS[0].run(case)
+    expected = run_mxnet.run_block(make, run_mxnet._moving, case)
+    for one, two in zip(received[:9], expected[:9]):
+        np.testing.assert_array_equal(one, two)
+
+
+@each_layer
+@pytest.mark.parametrize("kind", list(parity.SHAPES))
+@pytest.mark.parametrize("aligned", [False, True], ids=["defaults", "aligned"])
+def test_every_difference_is_explained(layer, kind, aligned):
+    skip_if_missing(layer)
+    row = parity.compare(layer, kind, aligned)
+    assert row["unexplained"] < 1e-5
+    if row["why"] == "the same":
+        assert max(row[field] for field in parity.FIELDS) < 1e-5
+    if aligned:
+        assert max(row[field] for field in ("Y", "dX", "dgamma", "dbeta", "mean")) < 1e-5
+        assert row["why"] == "the same" or row["why"].startswith("unbiased: ")
+        assert (row["var"] > 1e-3) == row["why"].startswith("unbiased: ")
+
+
+@pytest.mark.parametrize(
+    "name, why",
+    [
+        ("Gluon nn.BatchNorm", "variance starts at 1"),
+        ("nd.BatchNorm", "eps 1e-3, gamma fixed at 1"),
+        ("tf.compat.v1.layers",
+         "unbiased: 48/47, variance starts at 1, keeps 0.99 of the old, eps 1e-3"),
+        ("slim",
+         "unbiased: 48/47, variance starts at 1, keeps 0.999 of the old, eps 1e-3, no gamma"),
+        ("torch.nn.BatchNorm1d / 2d", "unbiased: 48/47, variance starts at 1"),
+    ],
+)  # fmt: skip
+def test_reasons(name, why):
+    (layer,) = (layer for layer in all_layers() if layer.name == name)
+    skip_if_missing(layer)
+    assert parity.compare(layer, "images")["why"] == why
+
+
+@pytest.mark.parametrize("shape", list(parity.SHAPES.values()))
+def test_an_unexplained_difference_shows(shape):
+    case = make_case(shape, mean=1, std=1)
+    run = run_mxnet.LAYERS[1].run(case)
+    for field in parity.FIELDS:
+        expected = parity.by_hand(case, parity.OURS)
+        off = expected._replace(**{field: getattr(expected, field) + 1e-3})
+        found = parity.distances(run, off)
+        assert {name for name, value in found.items() if value > 1e-5} == {field}
+
+
+def test_the_library_imports_no_other_framework():
+    import subprocess
+
+    code = (
+        "import sys, d2l_bn; print(*{'tensorflow', 'tf_slim', 'torch', 'keras'} & {*sys.modules})"
+    )
+    root = Path(d2l_bn.__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""

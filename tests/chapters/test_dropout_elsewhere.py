@@ -1,0 +1,102 @@
+"""Dropout elsewhere: inverted everywhere, on here and off there; and its shift of the variance."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import d2l_bn  # noqa: F401  before mxnet
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "chapters"))
+from in_tensorflow import dropout
+from in_tensorflow.layers import missing
+
+RECORDED = "off, on inside autograd.record()"
+DROPPING, KEEPING = "the chance of dropping", "the chance of keeping"
+EXPECTED = {
+    "d2l_bn.dropout": (DROPPING, RECORDED, "zeros"),
+    "nd.Dropout": (DROPPING, RECORDED, "NaN"),
+    "tf.nn.dropout": (DROPPING, "always on", "ValueError"),
+    "tf.compat.v1.layers.dropout": (DROPPING, "off", "ValueError"),
+    "slim.dropout": (KEEPING, "on", "ValueError"),
+    "tf.keras.layers.Dropout": (DROPPING, "off", "ValueError"),
+}
+each_dropper = pytest.mark.parametrize(
+    "dropper", dropout.DROPPERS, ids=lambda dropper: dropper.name
+)
+
+
+def skip_if_missing(dropper) -> None:
+    if missing(dropper):
+        pytest.skip(missing(dropper))
+
+
+@each_dropper
+@pytest.mark.parametrize("rate", [0.25, 0.8])
+def test_inverted_everywhere(dropper, rate):
+    skip_if_missing(dropper)
+    row = dropout.describe(dropper, rate)
+    assert float(row["dropped"]) == pytest.approx(rate, abs=0.02)
+    assert row["the rest becomes"] == f"{1 / (1 - rate):.3f}"
+    assert float(row["mean"]) == pytest.approx(1, abs=0.05)
+
+
+@each_dropper
+def test_every_other_cell(dropper):
+    skip_if_missing(dropper)
+    row = dropout.describe(dropper)
+    assert (row["number"], row["mode, if not named"], row["rate 1"]) == EXPECTED[dropper.name]
+
+
+def test_the_table_is_whole(monkeypatch):
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name != "mxnet" else object()
+    )
+    rows = dropout.defaults()
+    assert [row["dropout"] for row in rows] == list(EXPECTED)
+    assert set(list(rows[2].values())[1:]) == {"TensorFlow is not installed"}
+
+
+def test_what_is_measured_is_seen():
+    """A dropout that isn't inverted, ignores its rate and is on from the start shows as such."""
+
+    def halve(X, rate, training):
+        return X * (np.arange(X.size).reshape(X.shape) % 2)
+
+    odd = dropout.Dropper("odd", "MXNet", "dropping", halve)
+    modes = "on, on inside autograd.record()"
+    expected = ["odd", DROPPING, "0.50", "1.000", "0.50", modes, "something else"]
+    assert list(dropout.describe(odd).values()) == expected
+
+
+@pytest.mark.parametrize("mu, keep", [(0, 0.5), (1, 0.5), (2, 0.8), (0, 1)])
+def test_dropout_first_shifts_the_variance(mu, keep):
+    found = dropout.variance_shift(mu, keep)
+    expected = (1 + mu**2) / keep - mu**2
+    assert found["expected"] == pytest.approx(expected)
+    assert found["moving variance"] == pytest.approx(expected, rel=0.02)
+    assert found["std, training"] == pytest.approx(1, abs=0.01)
+    assert found["std, prediction"] == pytest.approx(expected**-0.5, rel=0.02)
+
+
+def test_the_numbers_of_the_text():
+    first, behind = (dropout.variance_shift(order=order) for order in dropout.ORDERS)
+    assert round(first["moving variance"], 1) == 2.0
+    assert round(first["std, prediction"], 2) == 0.71
+    assert round(behind["std, prediction"], 2) == 1.00
+
+
+@pytest.mark.parametrize("mu, keep", [(0, 0.5), (2, 0.8)])
+def test_batch_norm_first_keeps_the_variance(mu, keep):
+    found = dropout.variance_shift(mu, keep, "batch norm, dropout")
+    assert found["moving variance"] == pytest.approx(1, abs=0.02) == found["expected"]
+    assert found["std, training"] == pytest.approx(keep**-0.5, rel=0.02)
+    assert found["std, prediction"] == pytest.approx(1, abs=0.02)
+
+
+def test_an_order_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"order must be one of .*, got 'both'"):
+        dropout.variance_shift(order="both")

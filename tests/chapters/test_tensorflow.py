@@ -1,0 +1,207 @@
+"""TensorFlow's batch normalization: the three ways train like ours, and the traps cost accuracy."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import d2l_bn
+from d2l_bn.data import load
+from d2l_bn.training import Settings, build, fit
+
+from mxnet import autograd, nd
+
+for name in ("tensorflow", "tf_slim"):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed: the extra `tensorflow`", allow_module_level=True)
+
+CHAPTERS = Path(__file__).parents[2] / "chapters"
+sys.path.insert(0, str(CHAPTERS))
+from in_tensorflow import lenet, traps, ways  # noqa: E402
+
+WAYS = pytest.mark.parametrize("way", ways.WAYS.values(), ids=list(ways.WAYS))
+SHAPES = [(16, 3), (4, 3, 5, 6)]
+# Where the moving variance starts, and whether it is the unbiased one: dense, images.
+CONVENTIONS = {
+    ways.by_hand: (0, (False, False)),
+    ways.v1_layers: (1, (False, True)),
+    ways.slim_batch_norm: (1, (True, True)),
+    ways.keras: (1, (False, True)),
+}
+PLAIN = Settings(lr=1.0, momentum=0.0, batch_size=100)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """The sample, and the part of it for tests that take a few steps only."""
+    sample = load("sample")
+    part = replace(
+        sample,
+        train_images=sample.train_images[:500],
+        train_labels=sample.train_labels[:500],
+        test_images=sample.test_images[:100],
+        test_labels=sample.test_labels[:100],
+    )
+    return {"sample": sample, "part": part}
+
+
+def random_input(shape):
+    rng = np.random.default_rng(0)
+    return rng.normal(3, 2, shape).astype(np.float32)
+
+
+@WAYS
+@pytest.mark.parametrize("shape", SHAPES)
+def test_training_output_is_ours(way, shape):
+    X = random_input(shape)
+    layer = d2l_bn.BatchNorm(shape[1], len(shape))
+    layer.initialize()
+    with autograd.train_mode():
+        expected = layer(nd.array(X)).asnumpy()
+    np.testing.assert_allclose(ways.one_step(way, X)["training"], expected, atol=1e-5)
+
+
+@WAYS
+@pytest.mark.parametrize("shape", SHAPES)
+def test_averages_and_prediction(way, shape):
+    X = random_input(shape)
+    axes = tuple(axis for axis in range(X.ndim) if axis != 1)
+    start, unbiased = CONVENTIONS[way]
+    mean = 0.1 * X.mean(axes)
+    var = 0.9 * start + 0.1 * X.var(axes, ddof=int(unbiased[X.ndim == 4]))
+    found = ways.one_step(way, X)
+    np.testing.assert_allclose(found["mean"], mean, rtol=1e-5)
+    np.testing.assert_allclose(found["var"], var, rtol=1e-5)
+    along = (1, -1) + (1,) * (X.ndim - 2)
+    predicted = (X - mean.reshape(along)) / np.sqrt(var.reshape(along) + 1e-5)
+    np.testing.assert_allclose(found["prediction"], predicted, rtol=1e-4, atol=1e-5)
+
+
+@WAYS
+def test_first_steps_are_ours(way, images):
+    """Weights, flattening, batches and rates: a slip in any of them changes the loss."""
+    settings = replace(PLAIN, epochs=1)
+    ours = fit(build(settings, images["part"]), images["part"], settings)[0]
+    theirs = lenet.fit(way, images["part"], settings)[0]
+    assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=2e-4)
+
+
+@pytest.fixture(scope="module")
+def ours(images):
+    """The last epoch of our network."""
+    settings = replace(PLAIN, epochs=3)
+    return fit(build(settings, images["sample"]), images["sample"], settings)[-1]
+
+
+@pytest.mark.slow
+@WAYS
+def test_trains_like_ours(way, images, ours):
+    theirs = lenet.fit(way, images["sample"], replace(PLAIN, epochs=3))[-1]
+    assert ours["test_accuracy"] > 0.78
+    assert theirs["test_accuracy"] == pytest.approx(ours["test_accuracy"], abs=0.03)
+    assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=0.02)
+
+
+def test_momentum_is_refused(images):
+    with pytest.raises(ValueError, match=r"momentum must be 0, got 0\.9"):
+        lenet.fit(ways.by_hand, images["part"], Settings(epochs=1))
+
+
+def test_flattening_keeps_each_pixel():
+    rng = np.random.default_rng(0)
+    image, weight = rng.normal(size=(16, 4, 4)), rng.normal(size=(7, 256))
+    expected = weight @ image.reshape(-1)
+    found = image.transpose(1, 2, 0).reshape(-1) @ lenet.channels_last(weight, 16)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.fixture(scope="module")
+def wired():
+    return traps.wired()
+
+
+def test_wired(wired):
+    assert wired["batch statistics"] > 0.98
+    assert wired["prediction"] == pytest.approx(wired["batch statistics"], abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def forgotten():
+    return traps.forgotten()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "trap",
+    [
+        traps.too_early,
+        traps.too_late,
+        partial(traps.wired, traps.keras_norm),
+        traps.trainable_only,
+    ],
+    ids=["too-early", "too-late", "keras", "trainable-only"],
+)
+def test_averages_that_never_moved(trap, wired, forgotten):
+    """The weights are trained as well as ever, and no training loss tells.
+
+    All five are one and the same network, to two of 1,000 test images that rounding may move.
+    """
+    found = trap()
+    assert found["batch statistics"] == pytest.approx(wired["batch statistics"], abs=0.002)
+    for name, accuracy in forgotten.items():
+        assert found[name] == pytest.approx(accuracy, abs=0.002)
+    assert found["prediction"] == pytest.approx(0.303, abs=0.01)
+    assert found.get("before saving", 1) > 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, prediction", [("momentum 0.99, 50 steps", 0.438), ("slim's 0.999, 300 steps", 0.512)]
+)
+def test_averages_that_moved_too_little(name, prediction):
+    found = traps.TRAPS[name]()
+    assert found["batch statistics"] > 0.96
+    assert found["prediction"] == pytest.approx(prediction, abs=0.02)
+
+
+@pytest.mark.slow
+def test_left_on():
+    found = traps.left_on()
+    assert found["prediction"] > 0.98  # on a large batch nobody notices
+    assert found["one at a time"] < 0.15  # ten classes
+
+
+@pytest.mark.slow
+def test_slim_needs_the_names_put_back():
+    """When it runs as it is, in_tensorflow/slim.py can go."""
+    program = (
+        "import tensorflow as tf, tf_slim\n"
+        "with tf.Graph().as_default():\n"
+        "    tf_slim.batch_norm(tf.zeros((2, 3)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "AttributeError" in done.stderr or "ImportError" in done.stderr, done.stderr[-500:]
+
+
+def test_names_are_put_back_in_one_place():
+    sources = {path.name: path.read_text() for path in (CHAPTERS / "in_tensorflow").glob("*.py")}
+    for changed in ("ops.Tensor =", "control_flow_ops.cond =", "normalization.normalization ="):
+        assert [name for name, text in sources.items() if changed in text] == ["slim.py"]
+
+
+@pytest.mark.parametrize(
+    "norm, count", [(traps.layers_norm, 6), (traps.slim_norm, 6), (traps.keras_norm, 0)]
+)
+def test_who_fills_the_collection(norm, count):
+    """Two averages in each of three layers; Keras's layer in a graph tells nobody."""
+    with traps.tf.Graph().as_default():
+        traps.make_net(norm)
+        assert len(traps.v1.get_collection(traps.UPDATE_OPS)) == count

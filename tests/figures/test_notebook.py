@@ -1,0 +1,92 @@
+"""The budget of the chapters, and the curves that are drawn while training."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from d2l_bn.figures import LiveCurves, budget
+
+CELLS = (
+    "from d2l_bn.figures import LiveCurves\n"
+    "row = dict(epoch=1, train_loss=1.0, train_accuracy=0.5, test_accuracy=0.5)\n"
+    "live = LiveCurves('two runs')\n"
+    "on_epoch = live.follow('a')\n"
+    "print('kept')\n"
+    "on_epoch([row])",
+    "live.follow('b')([row])",
+)
+
+
+class Screen:
+    """Stands for the notebook: keeps each figure that it is shown, and how."""
+
+    def __init__(self):
+        self.shown = []
+
+    def display(self, figure, *, display_id):
+        assert display_id is True
+        self.shown.append(("display", figure))
+        return SimpleNamespace(update=lambda figure: self.shown.append(("update", figure)))
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    module, screen = ModuleType("IPython.display"), Screen()
+    module.display = screen.display
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    return screen
+
+
+def row(epoch: int) -> dict:
+    return {"epoch": epoch, "train_loss": 1.0, "train_accuracy": 0.5, "test_accuracy": 0.5}
+
+
+def test_the_budget_is_full_unless_a_test_asks(monkeypatch):
+    for value, expected in [("", 10), ("0", 10), ("1", 2)]:
+        monkeypatch.setenv("D2L_BN_QUICK", value)
+        assert budget(10, quick=2) == expected
+    monkeypatch.delenv("D2L_BN_QUICK")
+    assert budget(10, quick=2) == 10
+
+
+def test_one_figure_is_shown_and_then_updated_after_each_epoch(screen):
+    live = LiveCurves("a title")
+    first = live.follow("a")
+    first([row(1)])
+    first([row(1), row(2)])
+    live.follow("b")([row(1)])
+    assert [how for how, _ in screen.shown] == ["display", *["update"] * 4]
+    epochs = [[len(line.get_xdata()) for line in f.axes[0].lines] for _, f in screen.shown]
+    assert epochs == [[0], [1], [2], [2, 0], [2, 1]]
+    assert screen.shown[-1][1].get_suptitle() == "a title"
+
+
+def test_histories_are_kept_as_they_were(screen):
+    live, history = LiveCurves(), [row(1)]
+    live.follow("a")(history)
+    history.append(row(2))  # what fit does in the next epoch
+    assert live.histories == {"a": [row(1)]}
+
+
+def test_ipython_is_imported_only_to_draw():
+    code = "import sys; from d2l_bn.figures import LiveCurves; LiveCurves()"
+    code += "; print('IPython' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_saved_notebook_keeps_one_figure_and_the_printed_text():
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    first, second = (cell.outputs for cell in notebook.cells)
+    assert [output.output_type for output in first] == ["display_data", "stream"]
+    assert first[0].data["image/png"]
+    assert first[1].text == "kept\n"
+    assert second == []

@@ -1,0 +1,147 @@
+"""The folder of a run is used by one program at a time, and nothing in it is lost by accident."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from d2l_bn.program import run_folder
+from d2l_bn.system.errors import InputError
+
+
+def finish(folder, text):
+    (folder / run_folder.CHECKPOINT).write_text(text)
+    (folder / run_folder.SUMMARY).write_text(text)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "runs" / "lenet"
+
+
+@pytest.fixture
+def finished(out):
+    with run_folder.open_run(out) as folder:
+        finish(folder, "old")
+    return out
+
+
+def test_a_new_folder_is_made(out):
+    with run_folder.open_run(out) as folder:
+        assert folder == out and out.is_dir()
+        finish(folder, "new")
+    assert run_folder.is_finished(out)
+
+
+def test_a_folder_that_stays_empty_is_removed_again(out):
+    with pytest.raises(KeyboardInterrupt), run_folder.open_run(out):
+        raise KeyboardInterrupt
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "name, state", [(run_folder.SUMMARY, "a finished"), (run_folder.CHECKPOINT, "an inter")]
+)
+def test_a_run_is_not_overwritten_silently(out, name, state):
+    out.mkdir(parents=True)
+    (out / name).write_text("old")
+    with (
+        pytest.raises(InputError, match=f"{state}.*--resume.*--overwrite"),
+        run_folder.open_run(out),
+    ):
+        pass
+    assert (out / name).read_text() == "old"
+
+
+def test_resuming_works_in_the_folder_itself(finished):
+    with run_folder.open_run(finished, resume=True) as folder:
+        assert folder == finished
+
+
+def test_the_old_run_stays_until_the_new_one_ends(finished):
+    with run_folder.open_run(finished, overwrite=True) as folder:
+        assert folder != finished and not any(folder.iterdir())
+        finish(folder, "new")
+        assert (finished / run_folder.SUMMARY).read_text() == "old"
+    assert (finished / run_folder.SUMMARY).read_text() == "new"
+    assert [path.name for path in finished.parent.iterdir()] == [finished.name]
+
+
+def test_the_old_run_stays_if_the_new_one_fails(finished):
+    with pytest.raises(RuntimeError), run_folder.open_run(finished, overwrite=True):
+        raise RuntimeError
+    assert (finished / run_folder.SUMMARY).read_text() == "old"
+    with run_folder.open_run(finished, overwrite=True) as folder:  # what was left is no obstacle
+        assert not any(folder.iterdir())
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_kill_while_replacing_loses_nothing(finished, monkeypatch, renames):
+    done = []
+
+    def rename(path, target):
+        done.append(os.rename(path, target))
+        if len(done) == renames:
+            os._exit(9)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(run_folder.Path, "rename", rename)
+        with run_folder.open_run(finished, overwrite=True) as folder:
+            finish(folder, "new")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    with run_folder.open_run(finished, resume=True) as folder:
+        assert (folder / run_folder.SUMMARY).read_text() == "new"
+    assert [path.name for path in finished.parent.iterdir()] == [finished.name]
+
+
+def test_a_folder_in_use_is_refused(finished):
+    program = f"""
+        from pathlib import Path
+        from d2l_bn.program import run_folder
+        with run_folder.open_run(Path({str(finished)!r}), resume=True):
+            print("locked", flush=True)
+            input()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "locked\n"
+        for options in ({"resume": True}, {"overwrite": True}, {}):
+            with (
+                pytest.raises(InputError, match="in use"),
+                run_folder.open_run(finished, **options),
+            ):
+                pass
+        other.kill()
+    with run_folder.open_run(finished, resume=True):  # the lock ends with its process
+        pass
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_other_files_are_never_touched(out, options):
+    out.mkdir(parents=True)
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis\.tex"), run_folder.open_run(out, **options):
+        pass
+    assert (out / "thesis.tex").exists()
+
+
+def test_a_file_is_no_folder(out):
+    out.parent.mkdir()
+    out.write_text("")
+    with pytest.raises(InputError, match="must be a folder"), run_folder.open_run(out):
+        pass
+
+
+def test_what_a_killed_run_was_writing_is_swept_away(out):
+    out.mkdir(parents=True)
+    (out / f".{run_folder.CHECKPOINT}.x7s").write_text("half")
+    with run_folder.open_run(out, resume=True):
+        assert not any(out.iterdir())

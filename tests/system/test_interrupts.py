@@ -1,0 +1,57 @@
+"""A signal is never lost, also where Python would swallow the exception."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from d2l_bn.system.interrupts import deferred
+
+
+class Freed:
+    """Like an NDArray, it runs Python code when it is freed."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+        for _ in range(1000):  # the handler runs in here
+            pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_an_array_is_freed_is_not_lost(number):
+    with deferred() as check:
+        check()
+        freed = Freed(number)
+        del freed
+        with pytest.raises(KeyboardInterrupt) as stop:
+            check()
+    assert stop.value.args == (number,)
+
+
+def test_a_signal_after_the_last_check_is_raised_at_the_end():
+    with pytest.raises(KeyboardInterrupt), deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with deferred():
+        assert signal.getsignal(signal.SIGINT) not in before
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_with_a_notice_the_second_signal_is_not_held_back():
+    said = []
+    with deferred(lambda: said.append("after this case")) as check:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert said == ["after this case"]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert said == ["after this case"]

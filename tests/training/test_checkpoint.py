@@ -1,0 +1,152 @@
+"""A run that goes on from a checkpoint is the run that never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from datasets import bars
+
+from d2l_bn.system.errors import InputError, RunError
+from d2l_bn.training import Settings, checkpoint
+from d2l_bn.training import run as train
+
+SETTINGS = Settings(epochs=3, batch_size=32, lr=0.1)
+TIMES = ("seconds", "examples_per_second")
+
+
+def start(settings=None, dataset=None):
+    settings, dataset = settings or SETTINGS, dataset or bars()
+    net = train.build(settings, dataset)
+    trainer = train.make_trainer(net, settings)
+    return net, trainer, checkpoint.identity(settings, dataset)
+
+
+def values(net):
+    return {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
+
+
+def untimed(history):
+    return [{name: row[name] for name in row if name not in TIMES} for row in history]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def run_until(path, epoch):
+    """Train with a checkpoint after each epoch, up to a sudden end after `epoch`."""
+    net, trainer, identity = start()
+
+    def on_epoch(history):
+        checkpoint.save(path, net, trainer, identity, history)
+        if len(history) == epoch:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train.fit(net, bars(), SETTINGS, trainer=trainer, on_epoch=on_epoch)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.npz"
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("context", ["cpu(0)", "cpu(0),cpu(1)"])
+def test_a_resumed_run_is_bit_identical(path, epoch, context, monkeypatch):
+    settings = Settings(epochs=3, batch_size=32, lr=0.1, context=context)
+    monkeypatch.setitem(globals(), "SETTINGS", settings)
+    whole, trainer, _ = start(settings)
+    history = train.fit(whole, bars(), settings, trainer=trainer)
+
+    run_until(path, epoch)
+    net, trainer, identity = start(settings)
+    resumed = checkpoint.load(path, net, trainer, identity)
+    assert len(resumed) == epoch
+    resumed = train.fit(net, bars(), settings, trainer=trainer, history=resumed)
+    assert untimed(resumed) == untimed(history)
+    for name, value in values(whole).items():
+        assert (values(net)[name] == value).all(), name
+
+
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        (dict(lr=0.2), "lr is 0.2, there it was 0.1"),
+        (dict(seed=7), "seed"),
+        (dict(norm="gluon"), "norm"),
+        (dict(epochs=4), "epochs"),
+        (dict(pooling="average"), "pooling"),
+    ],
+)
+def test_another_run_is_refused_with_the_difference(path, change, name):
+    run_until(path, 1)
+    net, trainer, identity = start(Settings(**{"epochs": 3, "batch_size": 32, "lr": 0.1, **change}))
+    before = values(net)
+    with pytest.raises(InputError, match=name):
+        checkpoint.load(path, net, trainer, identity)
+    assert all((before[key] == value).all() for key, value in values(net).items())
+
+
+def test_other_images_are_refused(path):
+    run_until(path, 1)
+    net, trainer, identity = start(dataset=bars(train=97))
+    with pytest.raises(InputError, match="data is bars"):
+        checkpoint.load(path, net, trainer, identity)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_refused(path, share):
+    run_until(path, 1)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(RunError, match="not a whole checkpoint"):
+        checkpoint.load(path, *start())
+
+
+def test_a_changed_byte_is_noticed(path):
+    run_until(path, 1)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="not a whole checkpoint"):
+        checkpoint.load(path, *start())
+
+
+def test_a_missing_parameter_is_noticed(path):
+    run_until(path, 1)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    del arrays["parameter/0.weight"]
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    with pytest.raises(RunError, match="not a whole checkpoint"):
+        checkpoint.load(path, *start())
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["HARM"],)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_loading_never_executes_code(path, tmp_path, monkeypatch, inside):
+    monkeypatch.setenv("HARM", str(tmp_path / "harm"))
+    if inside:
+        np.savez(path, about=np.array([Harmful()], dtype=object))
+    else:
+        path.write_bytes(pickle.dumps(Harmful()))
+    with pytest.raises(RunError):
+        checkpoint.load(path, *start())
+    assert not (tmp_path / "harm").exists()
+
+
+def test_the_file_is_readable_by_others(path):
+    run_until(path, 1)
+    with np.load(path, allow_pickle=False) as file:
+        assert json.loads(str(file["about"]))["identity"]["lr"] == 0.1
+        assert file["parameter/0.weight"].shape == (6, 1, 5, 5)
