@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from d2l_bn.nn.normalization import batch_statistics
+from d2l_bn.nn.normalization import mean_and_variance
+from d2l_bn.nn.validation import at_least_float32
 
 from mxnet import gluon, nd
 from mxnet.gluon import nn
@@ -140,7 +141,8 @@ def _pooled_statistics(inputs: Iterable[nd.NDArray]) -> tuple[np.ndarray, np.nda
     count = mean = var = 0
     for X in inputs:
         size = X.size // X.shape[1]
-        new_mean, new_var = (s.asnumpy().astype(np.float64) for s in batch_statistics(X))
+        statistics = mean_and_variance(at_least_float32(X))
+        new_mean, new_var = (s.asnumpy().reshape(-1).astype(np.float64) for s in statistics)
         total, delta = count + size, new_mean - mean
         share = size / total
         var = (1 - share) * var + share * new_var + share * (1 - share) * delta**2

@@ -1,21 +1,30 @@
-"""Batch normalization as a layer, which keeps the state that the functions need."""
+"""Batch normalization as a layer: what is trained, what is kept, and where it is."""
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
-from d2l_bn.nn.normalization import batch_norm, predict
+from d2l_bn.nn import normalization, whole_array
 from d2l_bn.nn.statistic import Statistic
-from d2l_bn.nn.validation import check_input, check_options
+from d2l_bn.nn.validation import check_array, check_implementation, check_options
 
-from mxnet import init, nd
+from mxnet import autograd, init, nd
 from mxnet.gluon import nn
+
+IMPLEMENTATIONS = {
+    "auto": whole_array.batch_norm,
+    "whole_array": whole_array.batch_norm,
+    "definition": normalization.batch_norm,
+}
 
 
 class BatchNorm(nn.Block):
     """Batch normalization as a layer: parameters that are trained, statistics that are kept.
 
-    The layer stands after the convolution, or the affine map, and before the activation.
+    The layer stands after the convolution, or the affine map, and before the activation. Its
+    mathematics is that of `d2l_bn.batch_norm`; the layer computes it in the fastest way that fits.
 
     Parameters
     ----------
@@ -30,6 +39,8 @@ class BatchNorm(nn.Block):
     use_global_stats : bool, default False
         Normalize with the moving averages in training mode too and leave them as they are, as
         one does when fine-tuning.
+    implementation : {"auto", "whole_array", "definition"}
+        How to compute it: the fastest way that fits, or one of them by name.
     **kwargs
         ``prefix`` and ``params`` of `mxnet.gluon.nn.Block`.
 
@@ -47,6 +58,11 @@ class BatchNorm(nn.Block):
     ------
     ValueError
         If an argument is out of its range.
+
+    Notes
+    -----
+    As in the source, `moving_var` starts at 0. A layer that predicts before it was trained thus
+    divides by the root of `eps` alone: with 1e-5 it multiplies its input by 316.
     """
 
     def __init__(
@@ -57,18 +73,36 @@ class BatchNorm(nn.Block):
         eps: float = 1e-5,
         momentum: float = 0.9,
         use_global_stats: bool = False,
+        implementation: str = "auto",
         **kwargs,
     ) -> None:
         check_options(num_features, num_dims, eps, momentum)
+        check_implementation(implementation, IMPLEMENTATIONS)
         super().__init__(**kwargs)
         shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
         self.gamma = self.params.get("gamma", shape=shape, init=init.One())
         self.beta = self.params.get("beta", shape=shape, init=init.Zero())
-        self.running_mean = Statistic.of(self.params, "running_mean", shape)
-        self.running_var = Statistic.of(self.params, "running_var", shape)
+        self.running_mean = Statistic.of(self.params, "running_mean", shape, called="moving_mean")
+        self.running_var = Statistic.of(self.params, "running_var", shape, called="moving_var")
         self.eps = eps
         self.momentum = momentum
         self.use_global_stats = use_global_stats
+        self.implementation = implementation
+
+    def forward(self, X: nd.NDArray) -> nd.NDArray:
+        """Normalize `X` and, in training mode, update the moving averages."""
+        check_array(X)
+        for statistic in (self.running_mean, self.running_var):
+            if statistic.data().context != X.context:
+                statistic.set_data(statistic.data().copyto(X.context))
+        gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
+        averages = self.moving_mean, self.moving_var
+
+        batch_norm = IMPLEMENTATIONS[self.implementation]
+        with autograd.predict_mode() if self.use_global_stats else contextlib.nullcontext():
+            Y, *averages = batch_norm(X, gamma, beta, *averages, self.eps, self.momentum)
+        self.moving_mean, self.moving_var = averages
+        return Y
 
     @property
     def moving_mean(self) -> nd.NDArray:
@@ -91,21 +125,6 @@ class BatchNorm(nn.Block):
     def cast(self, dtype) -> None:
         """Cast parameters and statistics, but keep them in float32 where `dtype` is float16."""
         super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
-
-    def forward(self, X: nd.NDArray) -> nd.NDArray:
-        """Normalize `X` and, in training mode, update the moving averages."""
-        for statistic in (self.running_mean, self.running_var):
-            if statistic.data().context != X.context:
-                statistic.set_data(statistic.data().copyto(X.context))
-        gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
-        statistics = self.moving_mean, self.moving_var
-        if self.use_global_stats:
-            check_input(X, gamma=gamma, beta=beta)
-            return predict(X, gamma, beta, *statistics, self.eps)
-        Y, self.moving_mean, self.moving_var = batch_norm(
-            X, gamma, beta, *statistics, self.eps, self.momentum
-        )
-        return Y
 
     def __repr__(self) -> str:
         _, num_features, *image = self.gamma.shape

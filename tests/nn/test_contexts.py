@@ -17,6 +17,8 @@ import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 
+pytestmark = pytest.mark.usefixtures("each_implementation")
+
 CPU0, CPU1 = BOTH = [mx.cpu(0), mx.cpu(1)]
 both_modes = pytest.mark.parametrize("train_mode", [True, False])
 

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from cases import Case, arrays, both_ranks, make_case
 
-from d2l_bn import batch_norm
+from d2l_bn.nn.layer import IMPLEMENTATIONS
 
 from mxnet import autograd
+
+pytestmark = pytest.mark.usefixtures("each_implementation")
 
 
 def value(case: Case, train_mode: bool) -> float:
     """A scalar that depends on all outputs, each with a weight of its own."""
     X, gamma, beta, dY, mean, var = arrays(case, "float64")
     with autograd.train_mode() if train_mode else autograd.predict_mode():
-        Y, _, _ = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
+        Y, _, _ = IMPLEMENTATIONS["auto"](X, gamma, beta, mean, var, 1e-5, 0.9)
     return float((Y * dY).asnumpy().sum())
 
 
@@ -26,7 +28,7 @@ def gradient(case: Case, name: str, train_mode: bool) -> np.ndarray:
     variable.attach_grad()
     X, gamma, beta, dY, mean, var = given
     with autograd.record(train_mode=train_mode):
-        Y, _, _ = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
+        Y, _, _ = IMPLEMENTATIONS["auto"](X, gamma, beta, mean, var, 1e-5, 0.9)
     Y.backward(dY)
     return variable.grad.asnumpy()
 

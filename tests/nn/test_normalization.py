@@ -10,10 +10,13 @@ from cases import Case, arrays, both_ranks, every_mode, in_graph, make_case, wit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d2l_bn import batch_norm
+import d2l_bn
+from d2l_bn.nn.layer import IMPLEMENTATIONS
 from d2l_bn.reference.mathematics import axes_of, prediction, training
 
 from mxnet import autograd, nd
+
+pytestmark = pytest.mark.usefixtures("each_implementation")
 
 EPS, MOMENTUM = 1e-5, 0.9
 seeds = st.integers(0, 10**6)
@@ -21,7 +24,12 @@ seeds = st.integers(0, 10**6)
 
 def call(given: Case, eps=EPS, momentum=MOMENTUM):
     """Call the function with a case's arrays, in the mode of the caller."""
+    batch_norm = IMPLEMENTATIONS["auto"]
     return batch_norm(given.X, given.gamma, given.beta, given.mean, given.var, eps, momentum)
+
+
+def test_the_function_is_the_definition():
+    assert d2l_bn.batch_norm is IMPLEMENTATIONS["definition"]
 
 
 def train(case: Case, dtype="float64", **options) -> np.ndarray:

@@ -12,6 +12,8 @@ from d2l_bn import BatchNorm, gluon_norm
 from d2l_bn.reference.mathematics import prediction, training
 from d2l_bn.reference.source import SourceBatchNorm
 
+pytestmark = pytest.mark.usefixtures("each_implementation")
+
 TOLERANCE = {"float32": 2e-4, "float64": 1e-9}
 both_types = pytest.mark.parametrize("dtype", list(TOLERANCE))
 
