@@ -29,7 +29,7 @@ def lenet(norm: Optional[Norm] = BatchNorm, *, classes: int = 10, pooling: str =
 
     Returns
     -------
-    nn.Sequential
+    nn.Sequential, or nn.HybridSequential where all its layers are hybrid
         A network that takes (batch, 1, height, width), each image at least 16 by 16, to
         (batch, classes), the unnormalized log probabilities.
 
@@ -42,22 +42,21 @@ def lenet(norm: Optional[Norm] = BatchNorm, *, classes: int = 10, pooling: str =
         raise ValueError(f"a classifier needs at least 2 classes, got classes={classes}")
     if pooling not in POOLING:
         raise ValueError(f"pooling must be one of {', '.join(POOLING)}, got {pooling!r}")
-    net = nn.Sequential()
+    layers: list[gluon.Block] = []
     for channels in (6, 16):
-        net.add(nn.Conv2D(channels, kernel_size=5))
-        _add_norm(net, norm, channels, 4)
-        net.add(nn.Activation("sigmoid"), POOLING[pooling](pool_size=2, strides=2))
+        layers += [nn.Conv2D(channels, kernel_size=5), *_norm(norm, channels, 4)]
+        layers += [nn.Activation("sigmoid"), POOLING[pooling](pool_size=2, strides=2)]
     for features in (120, 84):
-        net.add(nn.Dense(features))
-        _add_norm(net, norm, features, 2)
-        net.add(nn.Activation("sigmoid"))
-    net.add(nn.Dense(classes))
+        layers += [nn.Dense(features), *_norm(norm, features, 2), nn.Activation("sigmoid")]
+    layers.append(nn.Dense(classes))
+    hybrid = all(isinstance(layer, gluon.HybridBlock) for layer in layers)
+    net = nn.HybridSequential() if hybrid else nn.Sequential()
+    net.add(*layers)
     return net
 
 
-def _add_norm(net: nn.Sequential, norm: Optional[Norm], num_features: int, num_dims: int) -> None:
-    if norm is not None:
-        net.add(norm(num_features, num_dims))
+def _norm(norm: Optional[Norm], num_features: int, num_dims: int) -> list[gluon.Block]:
+    return [] if norm is None else [norm(num_features, num_dims)]
 
 
 def gluon_norm(num_features: int, num_dims: int) -> nn.BatchNorm:
@@ -80,6 +79,17 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
     ------
     ValueError
         If the networks don't have the same parameters.
+
+    Notes
+    -----
+    This is also the way to deploy a network: `BatchNorm` reads its mode at each call, which a
+    hybrid network can't, so Gluon refuses it there. With its values in Gluon's own layer the network
+    can be exported, and `mxnet.gluon.SymbolBlock.imports` loads it without this package:
+
+    >>> target = lenet(gluon_norm)  # doctest: +SKIP
+    >>> target.initialize(), target(X)  # doctest: +SKIP
+    >>> copy_parameters(net, target)  # doctest: +SKIP
+    >>> target.hybridize(), target(X), target.export("lenet")  # doctest: +SKIP
     """
     sources, targets = (net._collect_params_with_prefix() for net in (source, target))
     if sources.keys() != targets.keys():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import os
 import re
@@ -48,6 +49,27 @@ def offline():
 def test_there_are_chapters():
     assert [path.name[0] for path in chapters.paths()] == list("123456789")[: len(ALL)]
     assert len(ALL) >= 4
+
+
+def functions(source):
+    """The text of each function at the top of `source`, without decorators and docstring."""
+    lines, found = source.splitlines(), {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[ast.get_docstring(node) is not None :]
+            found[node.name] = [
+                lines[node.lineno - 1],
+                *lines[body[0].lineno - 1 : node.end_lineno],
+            ]
+    return found
+
+
+def test_chapter_1_writes_the_library_word_for_word():
+    library = functions((CHECKOUT / "d2l_bn" / "nn" / "normalization.py").read_text())
+    cells = [functions(cell.source) for cell in code(chapters.paths()[0]) if "%" not in cell.source]
+    written = {name: text for cell in cells for name, text in cell.items()}
+    assert library.keys() == {"batch_norm", "mean_and_variance"}
+    assert {name: written.get(name) for name in library} == library
 
 
 @pytest.mark.slow

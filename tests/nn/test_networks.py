@@ -164,6 +164,7 @@ def test_arguments_are_checked(options, parts):
 
 
 @pytest.mark.parametrize("first, second", [(BatchNorm, gluon_norm), (gluon_norm, BatchNorm)])
+@pytest.mark.filterwarnings("ignore:Cannot decide type:UserWarning")  # MXNet's own imports
 def test_a_trained_network_can_be_handed_over_and_back(first, second):
     net, other, back = train(initialized(first)), initialized(second), initialized(first)
     expected = net(images()).asnumpy()
@@ -270,3 +271,24 @@ def test_many_layers_do_not_hang_the_threaded_engine():
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+# --- Deployment -------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type:UserWarning")  # MXNet's own imports
+def test_a_trained_network_can_be_exported_through_gluons_layer(tmp_path):
+    """As the docstring of `copy_parameters` tells: the exported graph needs no d2l_bn."""
+    net, target = train(initialized(BatchNorm)), initialized(gluon_norm)
+    copy_parameters(net, target)
+    target.hybridize()
+    target(images())
+    target.export(str(tmp_path / "lenet"))
+    files = [str(tmp_path / name) for name in ("lenet-symbol.json", "lenet-0000.params")]
+    loaded = gluon.SymbolBlock.imports(files[0], ["data"], files[1])
+    np.testing.assert_allclose(loaded(images()).asnumpy(), net(images()).asnumpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("norm, hybrid", [(BatchNorm, False), (gluon_norm, True), (None, True)])
+def test_a_network_is_hybrid_where_all_its_layers_are(norm, hybrid):
+    assert isinstance(lenet(norm), nn.HybridSequential) == hybrid
