@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from d2l_bn.figures import COLOURS, MARKERS, new_figure
+from experiments.dropout_shift import variance_in_training
 from experiments.tables import by_seed, select
 
 LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}
@@ -134,12 +135,13 @@ def deep_linear(rows: list[dict]):
 def dropout_shift(rows: list[dict]):
     """Spread of the predictions' normalized values over the share that dropout keeps."""
     figure, axes = new_figure(size=(6.5, 4))
-    shares = np.linspace(0.5, 0.9, 50)
+    shares = np.linspace(0.5, 0.9, 50).tolist()
     for number, mu in enumerate(sorted({row["mu"] for row in rows})):
         look = dict(color=COLOURS[number], marker=MARKERS[number], ls="")
         keeps, values = by_seed(select(rows, order="dropout first", mu=mu), "keep", "predicted_sd")
         axes.plot(np.tile(keeps, len(values)), values.ravel(), label=f"mean {mu:g}", **look)
-        axes.plot(shares, ((1 + mu**2) / shares - mu**2) ** -0.5, color=COLOURS[number], lw=1)
+        expected = [variance_in_training(mu, share) ** -0.5 for share in shares]
+        axes.plot(shares, expected, color=COLOURS[number], lw=1)
     keeps, values = by_seed(select(rows, order="norm first", mu=0), "keep", "predicted_sd")
     axes.plot(keeps, values.mean(axis=0), "x--", color="black", label="norm first")
     axes.set(xlabel="share that dropout keeps", ylabel="standard deviation", ylim=(0, 1.1))
