@@ -10,7 +10,7 @@ import functools
 
 from d2l_bn.data import Dataset, split
 from d2l_bn.training import Settings, build, fit
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 HELD_OUT, SEEDS = 10_000, (100, 101, 102)  # other seeds than those of the results
@@ -29,7 +29,7 @@ SETTINGS = (  # learning rate, momentum
 @functools.cache
 def images(data: str) -> Dataset:
     """A data set whose test images are training images held out."""
-    return split(parts.images(data), HELD_OUT)
+    return split(shared.images(data), HELD_OUT)
 
 
 def run(lr: float, momentum: float, seed: int, epochs: int = 10, data: str = "fashion-mnist"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from d2l_bn.training import evaluate
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 from mxnet import nd
@@ -21,12 +21,12 @@ PERCENTILES = (15, 50, 85)
 
 def run(norm: str, seed: int, steps: int = STEPS, data: str = "fashion-mnist"):
     """Train one network; a row each `EVERY` steps."""
-    dataset = parts.images(data)
-    net = parts.initialized(parts.dense_sigmoid_net(norm, 100, 3, weights=0.1), dataset, seed)
-    optimizer = parts.trainer(net, lr=0.1)
-    test = list(parts.batches(dataset.test_images, dataset.test_labels, 1000))
-    for number, (X, y) in enumerate(parts.endless(dataset, 60, seed), 1):
-        parts.step(net, optimizer, X, y)
+    dataset = shared.images(data)
+    net = shared.initialized(shared.dense_sigmoid_net(norm, 100, 3, weights=0.1), dataset, seed)
+    optimizer = shared.trainer(net, lr=0.1)
+    test = list(shared.batches(dataset.test_images, dataset.test_labels, 1000))
+    for number, (X, y) in enumerate(shared.endless(dataset, 60, seed), 1):
+        shared.step(net, optimizer, X, y)
         if number % EVERY == 0 or number == steps:
             values = unit_inputs(net, test[0][0])
             percentiles = np.percentile(values, PERCENTILES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 from mxnet import autograd, nd
@@ -23,15 +23,15 @@ EDGES = {  # of the bars of the histograms
 
 def run_ratios(norm: str, seed: int, steps: int = STEPS):
     """Train; each `EVERY` steps a row for each weight."""
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    optimizer = parts.trainer(net, LR)
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    optimizer = shared.trainer(net, LR)
     layers = [layer for layer in net if hasattr(layer, "weight")]
-    for number, (X, y) in enumerate(parts.endless(dataset, BATCH, seed), 1):
+    for number, (X, y) in enumerate(shared.endless(dataset, BATCH, seed), 1):
         if number > steps:
             return
         before = [layer.weight.data().copy() for layer in layers]
-        parts.step(net, optimizer, X, y)
+        shared.step(net, optimizer, X, y)
         if number == 1 or number % EVERY == 0:
             for depth, (layer, old) in enumerate(zip(layers, before), 1):
                 update = (layer.weight.data() - old).asnumpy().std()
@@ -44,14 +44,14 @@ def run_ratios(norm: str, seed: int, steps: int = STEPS):
 
 def run_histograms(norm: str, seed: int, steps: int = STEPS):
     """Histograms of what each sigmoid gives, and of its gradient, before and after training."""
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    optimizer = parts.trainer(net, LR)
-    batches = parts.endless(dataset, BATCH, seed)
-    X, y = next(parts.batches(dataset.test_images, dataset.test_labels, 256))
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    optimizer = shared.trainer(net, LR)
+    batches = shared.endless(dataset, BATCH, seed)
+    X, y = next(shared.batches(dataset.test_images, dataset.test_labels, 256))
     yield from _histograms(net, X, y, 0)
     for _ in range(steps):
-        parts.step(net, optimizer, *next(batches))
+        shared.step(net, optimizer, *next(batches))
     yield from _histograms(net, X, y, steps)
 
 
@@ -84,7 +84,7 @@ def _outputs_and_gradients(net, X: nd.NDArray, y: nd.NDArray) -> list[tuple]:
                 probes.append(nd.zeros(X.shape))  # added, so that its gradient is that of X
                 probes[-1].attach_grad()
                 X = X + probes[-1]
-        loss = parts.softmax_cross_entropy(X, y).mean()
+        loss = shared.softmax_cross_entropy(X, y).mean()
     loss.backward()
     return [(out.asnumpy(), probe.grad.asnumpy()) for out, probe in zip(outputs, probes)]
 

@@ -12,7 +12,7 @@ import numpy as np
 import d2l_bn
 from d2l_bn.data import batch_count
 from d2l_bn.training import NORMS, evaluate, softmax_cross_entropy
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 import mxnet as mx
@@ -44,15 +44,15 @@ class NoisyBatchNorm(nn.Block):
 
 def run_noisy(norm: str, seed: int, epochs: int = EPOCHS):
     """Train LeNet on the sample; a row each epoch."""
-    dataset = parts.images("sample")
+    dataset = shared.images("sample")
     kind = NoisyBatchNorm if norm == "noisy" else NORMS[norm]
-    net = parts.initialized(d2l_bn.lenet(kind), dataset, seed)
-    optimizer = parts.trainer(net, LR)
-    batches = parts.endless(dataset, BATCH, seed)
+    net = shared.initialized(d2l_bn.lenet(kind), dataset, seed)
+    optimizer = shared.trainer(net, LR)
+    batches = shared.endless(dataset, BATCH, seed)
     steps = batch_count(len(dataset.train_images), BATCH)
     for epoch in range(1, epochs + 1):
-        losses = [parts.step(net, optimizer, *next(batches)).mean() for _ in range(steps)]
-        test = parts.batches(dataset.test_images, dataset.test_labels, 1000)
+        losses = [shared.step(net, optimizer, *next(batches)).mean() for _ in range(steps)]
+        test = shared.batches(dataset.test_images, dataset.test_labels, 1000)
         loss = float(nd.stack(*losses).mean().asscalar())
         yield {"epoch": epoch, "train_loss": loss, "test_accuracy": evaluate(net, test)}
 
@@ -62,16 +62,16 @@ def run_bands(norm: str, scale: float, seed: int, steps: int = 900, every: int =
 
     With initial weights three times the usual, the network without normalization learns at once.
     """
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    parts.scale_weights(net, scale)
-    optimizer = parts.trainer(net, LR)
-    for number, (X, y) in enumerate(parts.endless(dataset, BATCH, seed), 1):
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    shared.scale_weights(net, scale)
+    optimizer = shared.trainer(net, LR)
+    for number, (X, y) in enumerate(shared.endless(dataset, BATCH, seed), 1):
         if number > steps:
             return
         if number % every == 0:
             yield {"step": number, **along_the_gradient(net, X, y)}
-        parts.step(net, optimizer, X, y)
+        shared.step(net, optimizer, X, y)
 
 
 def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray) -> dict:
@@ -122,7 +122,7 @@ def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250
             net.add(kind(WIDTH, 2))
     net.initialize(mx.init.Xavier())
     net(X)
-    optimizer = parts.trainer(net, LINEAR_LR)
+    optimizer = shared.trainer(net, LINEAR_LR)
     for number in range(1, steps + 1):
         with autograd.record():
             loss = (net(X) - targets).square().sum()

@@ -9,7 +9,7 @@ import math
 
 from d2l_bn.system.errors import RunError
 from d2l_bn.training import Settings, build, fit
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 FAILS_BELOW = 0.2  # test accuracy; guessing gives 0.1. A loss that isn't finite fails too.
@@ -23,7 +23,7 @@ SWEEPS = {
 
 def run(norm: str, seed: int, epochs: int = 10, **point):
     """Train one network; one row."""
-    dataset = parts.images("sample")
+    dataset = shared.images("sample")
     settings = Settings(
         norm=norm,
         seed=seed,
@@ -34,7 +34,7 @@ def run(norm: str, seed: int, epochs: int = 10, **point):
         schedule="constant",
     )
     net = build(settings, dataset)
-    parts.scale_weights(net, point["scale"])
+    shared.scale_weights(net, point["scale"])
     try:
         last = fit(net, dataset, settings)[-1]
     except RunError:  # the loss isn't finite
