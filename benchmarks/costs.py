@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.worker import CHECKOUT
+from benchmarks.processes import CHECKOUT
 
 # MXNet 1.9.1 asks NumPy for two names that newer ones lack: lent here by hand.
 PLAIN_IMPORT = """
