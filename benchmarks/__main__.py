@@ -14,15 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import costs, layer_speed, presentation, roofline, training_speed
-from benchmarks.processes import (
-    DEFAULT,
-    PINNED,
-    TORCH,
-    TORCH_PINNED,
-    Setting,
-    Worker,
-    available,
-)
+from benchmarks.processes import DEFAULT, PINNED, TORCH, TORCH_PINNED, Setting, Worker, available
 from d2l_bn.system.files import replacing
 
 PARTS = ("lenet", "costs", "layers", "growth", "roofline")

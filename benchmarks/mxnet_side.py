@@ -8,8 +8,8 @@ from typing import Any, Callable
 
 import numpy as np
 
+from benchmarks.measuring import IMAGE, batches_in_memory, milliseconds
 from benchmarks.roofline import FUSED
-from benchmarks.side import IMAGE, Side, batches_in_memory, milliseconds
 from d2l_bn import BatchNorm, gluon_norm, lenet
 from d2l_bn.nn import layer as our_layer
 from d2l_bn.reference.source import SourceBatchNorm
@@ -35,92 +35,96 @@ COPY = "copy of the same bytes"
 softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
-class MXNetSide(Side):
-    """Answers the calls of a worker (see processes.py)."""
+def version() -> str:
+    """MXNet's version."""
+    return mx.__version__
 
-    def version(self) -> str:
-        """MXNet's version."""
-        return mx.__version__
 
-    def names(self) -> list[str]:
-        """The layers that can be measured here, and the copy that none of them can beat."""
-        X, dY = self.on_device(*np.ones((2, 4, 3), np.float32))
-        return [name for name in LAYERS if name not in WAYS or works(LAYERS[name], X, dY)] + [COPY]
+def names() -> list[str]:
+    """The layers that can be measured here, and the copy that none of them can beat."""
+    X, dY = arrays(*np.ones((2, 4, 3), np.float32))
+    return [name for name in LAYERS if name not in WAYS or works(LAYERS[name], X, dY)] + [COPY]
 
-    def loss(self, name: str, values: str) -> float:
-        """The mean loss of a new network on the first batch."""
-        X, y = batches_in_memory(1)[0]
-        with autograd.train_mode():
-            Y = network(name, values)(nd.array(X))
-        return softmax_cross_entropy(Y, nd.array(y)).mean().asscalar().item()
 
-    def program(self, name: str, values: str) -> Callable[[int], None]:
-        """A function that trains LeNet with the normalization `name` for some steps."""
-        net = network(name, values)
-        options = {"learning_rate": 0.1, "momentum": 0.9}
-        trainer = gluon.Trainer(net.collect_params(), "sgd", options)
-        data = cycle([(nd.array(X), nd.array(y)) for X, y in batches_in_memory()])
+def loss(name: str, values: str) -> float:
+    """The mean loss of a new network on the first batch."""
+    X, y = batches_in_memory(1)[0]
+    with autograd.train_mode():
+        Y = network(name, values)(nd.array(X))
+    return softmax_cross_entropy(Y, nd.array(y)).mean().asscalar().item()
 
-        def run(steps: int) -> None:
-            for X, y in islice(data, steps):
-                step(net, trainer, X, y)
-            nd.waitall()
 
-        return run
+def program(name: str, values: str) -> Callable[[int], None]:
+    """A function that trains LeNet with the normalization `name` for some steps."""
+    net = network(name, values)
+    options = {"learning_rate": 0.1, "momentum": 0.9}
+    trainer = gluon.Trainer(net.collect_params(), "sgd", options)
+    data = cycle([(nd.array(X), nd.array(y)) for X, y in batches_in_memory()])
 
-    def on_device(self, X: np.ndarray, dY: np.ndarray) -> tuple[nd.NDArray, nd.NDArray]:
-        """The arrays of a layer's input and of the gradient from above."""
-        array = nd.array(X)
-        array.attach_grad()
-        return array, nd.array(dY)
+    def run(steps: int) -> None:
+        for X, y in islice(data, steps):
+            step(net, trainer, X, y)
+        nd.waitall()
 
-    def layer_pass(self, name: str, X: nd.NDArray, dY: nd.NDArray) -> Callable[[], None]:
-        """A function that runs the layer `name` forward and backward once."""
-        if name == COPY:
-            return partial(copy_fused_bytes, X, nd.empty(X.shape))
-        layer = LAYERS[name](X.shape[1], X.ndim)
-        layer.initialize()
-        return partial(forward_and_backward, layer, X, dY)
+    return run
 
-    def layers(self, passes: int, values: str) -> list[dict]:
-        """Shapes of each layer of LeNet with Gluon's normalization, and its milliseconds."""
-        X, rows = nd.array(batches_in_memory(1)[0][0]), []
-        for layer in network("Gluon", values):
-            X.attach_grad()
-            Y = layer(X)
-            run = partial(forward_and_backward, layer, X, nd.random.normal(shape=Y.shape))
-            run()
-            weights = [w.shape for w in layer.collect_params().values() if w.grad_req != "null"]
-            rows.append(
-                {
-                    "layer": type(layer).__name__,
-                    "input": X.shape,
-                    "output": Y.shape,
-                    "weights": weights,
-                    "ms": milliseconds(run, passes),
-                }
-            )
-            X = Y
-        return rows
 
-    def machine(self) -> dict[str, float]:
-        """Bytes and operations a second: a copy of a large array, and a large matrix product."""
-        large = nd.ones((32, 1024, 1024))  # 128 MB, far more than the caches hold
-        target = nd.zeros_like(large)
-        matrix = nd.ones((1024, 1024))
+def arrays(X: np.ndarray, dY: np.ndarray) -> tuple[nd.NDArray, nd.NDArray]:
+    """The arrays of a layer's input and of the gradient from above."""
+    array = nd.array(X)
+    array.attach_grad()
+    return array, nd.array(dY)
 
-        def copy() -> None:
-            large.copyto(target).wait_to_read()
 
-        def multiply() -> None:  # faster here than nd.dot
-            nd.FullyConnected(matrix, matrix, num_hidden=1024, no_bias=True).wait_to_read()
+def layer_pass(name: str, X: nd.NDArray, dY: nd.NDArray) -> Callable[[], None]:
+    """A function that runs the layer `name` forward and backward once."""
+    if name == COPY:
+        return partial(copy_fused_bytes, X, nd.empty(X.shape))
+    layer = LAYERS[name](X.shape[1], X.ndim)
+    layer.initialize()
+    return partial(forward_and_backward, layer, X, dY)
 
-        # The best of some, since a bound is what the machine can do when nothing disturbs it.
-        copying, product = (min(milliseconds(run, 1) for _ in range(8)) for run in (copy, multiply))
-        return {
-            "bytes_per_second": 2 * 4 * large.size / copying * 1e3,  # read and written
-            "operations_per_second": 2 * 1024**3 / product * 1e3,
-        }
+
+def layers(passes: int, values: str) -> list[dict]:
+    """Shapes of each layer of LeNet with Gluon's normalization, and its milliseconds."""
+    X, rows = nd.array(batches_in_memory(1)[0][0]), []
+    for layer in network("Gluon", values):
+        X.attach_grad()
+        Y = layer(X)
+        run = partial(forward_and_backward, layer, X, nd.random.normal(shape=Y.shape))
+        run()
+        weights = [w.shape for w in layer.collect_params().values() if w.grad_req != "null"]
+        rows.append(
+            {
+                "layer": type(layer).__name__,
+                "input": X.shape,
+                "output": Y.shape,
+                "weights": weights,
+                "ms": milliseconds(run, passes),
+            }
+        )
+        X = Y
+    return rows
+
+
+def machine() -> dict[str, float]:
+    """Bytes and operations a second: a copy of a large array, and a large matrix product."""
+    large = nd.ones((32, 1024, 1024))  # 128 MB, far more than the caches hold
+    target = nd.zeros_like(large)
+    matrix = nd.ones((1024, 1024))
+
+    def copy() -> None:
+        large.copyto(target).wait_to_read()
+
+    def multiply() -> None:  # faster here than nd.dot
+        nd.FullyConnected(matrix, matrix, num_hidden=1024, no_bias=True).wait_to_read()
+
+    # The best of some, since a bound is what the machine can do when nothing disturbs it.
+    copying, product = (min(milliseconds(run, 1) for _ in range(8)) for run in (copy, multiply))
+    return {
+        "bytes_per_second": 2 * 4 * large.size / copying * 1e3,  # read and written
+        "operations_per_second": 2 * 1024**3 / product * 1e3,
+    }
 
 
 def save_initial_values(path: str) -> None:

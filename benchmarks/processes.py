@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import Measuring
+
 CHECKOUT = Path(__file__).parent.parent
-SIDES = {"mxnet": "MXNetSide", "torch": "TorchSide"}
 CHOSEN = ("MXNET_ENGINE_TYPE", "OMP_NUM_THREADS", "MXNET_CPU_WORKER_NTHREADS")
 
 
@@ -72,7 +73,7 @@ class Worker:
         )
 
     def ask(self, call: str, **arguments: Any) -> Any:
-        """Call a method of the worker's side and wait for what it returns."""
+        """Call a method of `Measuring` or a function of the side, and wait for what it returns."""
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
             self.process.stdin.write(json.dumps({"call": call, **arguments}) + "\n")
@@ -103,10 +104,12 @@ def serve(name: str, *pinned: str) -> None:
     """The child's end."""
     if pinned:  # before the framework is imported, which counts the cores
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    side = getattr(importlib.import_module(f"benchmarks.{name}_side"), SIDES[name])()
+    framework = importlib.import_module(f"benchmarks.{name}_side")
+    measuring = Measuring(framework)
     for line in sys.stdin:
         request = json.loads(line)
-        answer = getattr(side, request.pop("call"))(**request)
+        call = request.pop("call")
+        answer = getattr(measuring if hasattr(measuring, call) else framework, call)(**request)
         print(json.dumps(answer), flush=True)
 
 

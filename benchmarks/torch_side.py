@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.side import Side, batches_in_memory
+from benchmarks.measuring import batches_in_memory
 
 
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
@@ -52,50 +52,49 @@ def built_in(num_features: int, num_dims: int) -> nn.Module:
     return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
 
 
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 NORMS = {"PyTorch, from scratch": ScratchBatchNorm, "PyTorch, built in": built_in}
 
 
-class TorchSide(Side):
-    """Answers the calls of a worker (see processes.py)."""
+def version() -> str:
+    """PyTorch's version."""
+    return torch.__version__
 
-    def __init__(self) -> None:
-        super().__init__()
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
-    def version(self) -> str:
-        """PyTorch's version."""
-        return torch.__version__
+def names() -> list[str]:
+    """The layers that can be measured."""
+    return list(NORMS)
 
-    def names(self) -> list[str]:
-        """The layers that can be measured."""
-        return list(NORMS)
 
-    def loss(self, name: str, values: str) -> float:
-        """The mean loss of a new network on the first batch."""
-        X, y = map(torch.from_numpy, batches_in_memory(1)[0])
-        return nn.functional.cross_entropy(network(name, values)(X), y).item()
+def loss(name: str, values: str) -> float:
+    """The mean loss of a new network on the first batch."""
+    X, y = map(torch.from_numpy, batches_in_memory(1)[0])
+    return nn.functional.cross_entropy(network(name, values)(X), y).item()
 
-    def program(self, name: str, values: str) -> Callable[[int], None]:
-        """A function that trains LeNet with the normalization `name` for some steps."""
-        net = network(name, values)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        data = cycle([(torch.from_numpy(X), torch.from_numpy(y)) for X, y in batches_in_memory()])
 
-        def run(steps: int) -> None:
-            for X, y in islice(data, steps):
-                optimizer.zero_grad()
-                nn.functional.cross_entropy(net(X), y).backward()
-                optimizer.step()
+def program(name: str, values: str) -> Callable[[int], None]:
+    """A function that trains LeNet with the normalization `name` for some steps."""
+    net = network(name, values)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    data = cycle([(torch.from_numpy(X), torch.from_numpy(y)) for X, y in batches_in_memory()])
 
-        return run
+    def run(steps: int) -> None:
+        for X, y in islice(data, steps):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(X), y).backward()
+            optimizer.step()
 
-    def on_device(self, X: np.ndarray, dY: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """The arrays of a layer's input and of the gradient from above."""
-        return torch.from_numpy(X).requires_grad_(), torch.from_numpy(dY)
+    return run
 
-    def layer_pass(self, name: str, X: torch.Tensor, dY: torch.Tensor) -> Callable[[], None]:
-        """A function that runs the layer `name` forward and backward once."""
-        return partial(forward_and_backward, NORMS[name](X.shape[1], X.dim()), X, dY)
+
+def arrays(X: np.ndarray, dY: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """The arrays of a layer's input and of the gradient from above."""
+    return torch.from_numpy(X).requires_grad_(), torch.from_numpy(dY)
+
+
+def layer_pass(name: str, X: torch.Tensor, dY: torch.Tensor) -> Callable[[], None]:
+    """A function that runs the layer `name` forward and backward once."""
+    return partial(forward_and_backward, NORMS[name](X.shape[1], X.dim()), X, dY)
 
 
 def network(name: str, values: str) -> nn.Module:

@@ -14,47 +14,24 @@ BATCH, IMAGE = 256, (1, 28, 28)
 STAT = Path("/proc/stat")  # Linux alone has it
 
 
-class Side:
-    """Answers the calls of a worker (see processes.py); each framework has a class of its own.
+class Measuring:
+    """Times what a framework's module makes: mxnet_side.py or torch_side.py.
 
     `values` is a file that `mxnet_side.save_initial_values` wrote. Every network starts from it,
     and all frameworks get the same inputs, so that each one has the same work to do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, framework: Any) -> None:
+        self.framework = framework
         self.programs: dict[str, Callable[[int], None]] = {}
         self.passes: dict[str, Callable[[], None]] = {}
         self.shape: tuple[int, ...] = ()
-        self.arrays: tuple[Any, Any] = (None, None)
-
-    def version(self) -> str:
-        """The framework's version."""
-        raise NotImplementedError
-
-    def names(self) -> list[str]:
-        """The layers that `layer` can measure."""
-        raise NotImplementedError
-
-    def loss(self, name: str, values: str) -> float:
-        """The mean loss of a new network on the first batch."""
-        raise NotImplementedError
-
-    def program(self, name: str, values: str) -> Callable[[int], None]:
-        """A function that trains LeNet with the normalization `name` for some steps."""
-        raise NotImplementedError
-
-    def on_device(self, X: np.ndarray, dY: np.ndarray) -> tuple[Any, Any]:
-        """The framework's arrays of a layer's input, which gets a gradient, and that from above."""
-        raise NotImplementedError
-
-    def layer_pass(self, name: str, X: Any, dY: Any) -> Callable[[], None]:
-        """A function that runs the layer `name` forward and backward once, to the end."""
-        raise NotImplementedError
+        self.arrays: tuple = ()
 
     def train(self, name: str, steps: int, values: str) -> dict[str, float]:
         """Examples a second of LeNet with the normalization `name`, and what others took."""
         if name not in self.programs:
-            self.programs[name] = self.program(name, values)
+            self.programs[name] = self.framework.program(name, values)
             self.programs[name](2)  # the first steps plan graphs and fill memory
         found = beside(partial(self.programs[name], steps))
         return {"speed": BATCH * steps / found["seconds"], "others": found["others"]}
@@ -62,12 +39,12 @@ class Side:
     def layer(self, name: str, shape: list[int], passes: int) -> float:
         """Milliseconds of forward and backward of one normalization layer."""
         if tuple(shape) != self.shape:  # all layers share the arrays, which may be large
-            self.shape, self.passes, self.arrays = tuple(shape), {}, (None, None)
+            self.shape, self.passes, self.arrays = tuple(shape), {}, ()
             rng = np.random.default_rng(0)
             X = 3 + 2 * rng.standard_normal(shape, np.float32)
-            self.arrays = self.on_device(X, rng.standard_normal(shape, np.float32))
+            self.arrays = self.framework.arrays(X, rng.standard_normal(shape, np.float32))
         if name not in self.passes:
-            self.passes[name] = self.layer_pass(name, *self.arrays)
+            self.passes[name] = self.framework.layer_pass(name, *self.arrays)
             self.passes[name]()
         return milliseconds(self.passes[name], passes)
 
