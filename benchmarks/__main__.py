@@ -19,7 +19,7 @@ from d2l_bn.system.files import replacing
 
 PARTS = ("lenet", "costs", "layers", "growth", "roofline")
 GROWING = ("Gluon", "ours", "source", *training_speed.NAMES["torch"])
-CPUINFO = Path("/proc/cpuinfo")  # Linux alone has it
+CPUINFO = Path("/proc/cpuinfo")  # only Linux has it
 
 
 def main() -> int:
@@ -153,7 +153,7 @@ def lenet_results(speeds: dict[training_speed.Key, list[float]]) -> list[dict]:
 
 
 def write(path: Path, rows: list[dict]) -> list[dict]:
-    """Write rows as a table; return them."""
+    """Write rows as a table, and return them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

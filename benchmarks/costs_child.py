@@ -26,7 +26,7 @@ FULL = 60_000, 10_000  # training and test images of Fashion-MNIST
 
 
 def noise(train: int, test: int) -> Dataset:
-    """As many images and labels as asked for, of noise."""
+    """A data set of noise, with as many images and labels as asked for."""
     rng = np.random.default_rng(0)
 
     def images(count: int) -> np.ndarray:

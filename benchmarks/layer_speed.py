@@ -29,8 +29,8 @@ GROWTH = {
 LARGE = ((64, 64, 112, 112), (256, 64, 112, 112))  # 206 and 822 MB
 LARGE_NAMES = ("Gluon", "ours", COPY)
 ROUNDS = 5
-ENOUGH = 20.0  # seconds for one shape, where the rounds would take longer
-WELL_TIMED = 10.0  # ms that one measurement takes at least
+ENOUGH = 20.0  # seconds; after that, a shape gets no further round
+WELL_TIMED = 10.0  # milliseconds that a measurement takes at least
 
 Shape = tuple[int, ...]
 Row = dict  # column -> text or number
@@ -82,7 +82,7 @@ def measure(
 
 def measure_shape(cases: list[tuple[Worker, str]], shape: Shape, rounds: int) -> dict:
     """Milliseconds for one shape, (worker, layer) -> one number a round."""
-    first = {case: ask(*case, shape, 1) for case in cases}  # warms up, too
+    first = {case: ask(*case, shape, 1) for case in cases}  # which also warms up
     passes = {case: max(1, round(WELL_TIMED / ms)) for case, ms in first.items()}
     times: dict[tuple[Worker, str], list[float]] = {case: [] for case in cases}
     start = time.monotonic()

@@ -11,7 +11,7 @@ from typing import Any, Callable
 import numpy as np
 
 BATCH, IMAGE = 256, (1, 28, 28)
-STAT = Path("/proc/stat")  # Linux alone has it
+STAT = Path("/proc/stat")  # only Linux has it
 
 
 class Measuring:
@@ -77,6 +77,6 @@ def beside(run: Callable[[], object]) -> dict[str, float]:
 def machine_seconds() -> float:
     """Processor seconds that all programs have used since the machine started."""
     if not STAT.exists():
-        return time.process_time()  # then nobody else is seen
+        return time.process_time()  # without it, other programs aren't seen
     user, nice, system, _, _, *rest = map(int, STAT.read_text().split("\n")[0].split()[1:9])
     return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")

@@ -116,13 +116,13 @@ def machine() -> dict[str, float]:
     def copy() -> None:
         large.copyto(target).wait_to_read()
 
-    def multiply() -> None:  # faster here than nd.dot
+    def multiply() -> None:  # FullyConnected is faster here than nd.dot
         nd.FullyConnected(matrix, matrix, num_hidden=1024, no_bias=True).wait_to_read()
 
-    # The best of some, since a bound is what the machine can do when nothing disturbs it.
+    # The best of some: a bound is what the machine can do when nothing disturbs it.
     copying, product = (min(milliseconds(run, 1) for _ in range(8)) for run in (copy, multiply))
     return {
-        "bytes_per_second": 2 * 4 * large.size / copying * 1e3,  # read and written
+        "bytes_per_second": 2 * 4 * large.size / copying * 1e3,  # each byte is read and written
         "operations_per_second": 2 * 1024**3 / product * 1e3,
     }
 
@@ -157,7 +157,7 @@ def network(name: str, values: str) -> gluon.Block:
 
 
 def step(net: gluon.Block, trainer: gluon.Trainer, X: nd.NDArray, y: nd.NDArray) -> nd.NDArray:
-    """One bare step of training; the losses before it."""
+    """Take one step of training, with nothing around it; return the losses before it."""
     with autograd.record():
         loss = softmax_cross_entropy(net(X), y)
     loss.backward()
@@ -166,7 +166,7 @@ def step(net: gluon.Block, trainer: gluon.Trainer, X: nd.NDArray, y: nd.NDArray)
 
 
 def forward_and_backward(layer: gluon.Block, X: nd.NDArray, dY: nd.NDArray) -> None:
-    """Both passes of a layer, and wait until they are computed."""
+    """Run a layer forward and backward, and wait until both are computed."""
     with autograd.record():
         Y = layer(X)
     Y.backward(dY)

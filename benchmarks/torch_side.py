@@ -26,7 +26,7 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
 
 
 class ScratchBatchNorm(nn.Module):
-    """The layer around it."""
+    """The layer around the function, with its parameters and averages."""
 
     moving_mean: torch.Tensor
     moving_var: torch.Tensor
@@ -118,6 +118,6 @@ def network(name: str, values: str) -> nn.Module:
 
 
 def forward_and_backward(layer: nn.Module, X: torch.Tensor, dY: torch.Tensor) -> None:
-    """Both passes of a layer."""
+    """Run a layer forward and backward."""
     X.grad = None
     layer(X).backward(dY)

@@ -17,9 +17,9 @@ NAMES = {
     "mxnet": ("none", "Gluon", "Gluon, hybridized", "ours", "source"),
     "torch": ("PyTorch, from scratch", "PyTorch, built in"),
 }
-STEPS = {"source": 2}  # of 256 examples in each round; it is slow
-DISTURBED = 0.2  # cores: when others took this much of what a measurement needs, it is repeated
-Key = tuple[str, str]  # the setting's name and the normalization's
+STEPS = {"source": 2}  # in each round; it is too slow for as many as the others take
+DISTURBED = 0.2  # cores that others took of those that a measurement needs: it is repeated
+Key = tuple[str, str]  # the names of the setting and of the normalization
 
 
 def measure(
@@ -47,7 +47,7 @@ def measure(
             if not names or name in names
         ]
         speeds: dict[Key, list[float]] = {(w.setting.name, name): [] for w, name in cases}
-        for number in range(rounds + 1):  # the first one warms up
+        for number in range(rounds + 1):  # the first round warms up
             for worker, name in cases:
                 task = dict(name=name, steps=STEPS.get(name, steps), values=values)
                 found = worker.ask("train", **task)

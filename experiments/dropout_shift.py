@@ -35,7 +35,7 @@ def variance_shift(
     order : {"dropout first", "norm first"}
         Which of the two comes first.
     seed : int, default 0
-        Of inputs and dropout.
+        The seed of the inputs and of dropout.
     steps : int, default 200
         The number of training batches.
 
@@ -63,7 +63,7 @@ def variance_shift(
     pair = nn.Sequential()
     pair.add(*((drop, norm) if order == "dropout first" else (norm, drop)))
     pair.initialize()
-    with autograd.record():  # training mode; nothing is learned, gamma stays 1 and beta 0
+    with autograd.record():  # in training mode, but without a step: gamma stays 1 and beta 0
         for _ in range(steps):
             trained = pair(_inputs(mu))
     return {
@@ -84,7 +84,7 @@ def variance_in_training(mu: float, keep: float) -> float:
 
 
 def run(order: str, mu: float, keep: float, seed: int):
-    """Measure one pair; one row."""
+    """Measure one pair, and yield its row."""
     found = variance_shift(mu, keep, order, seed=seed)
     yield {column: found[column] for column in COLUMNS}
 

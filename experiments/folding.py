@@ -20,7 +20,7 @@ CALLS = {1: 200, 256: 8}  # predictions per repeat, by batch size
 
 
 def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int = REPEATS):
-    """Train, fold, and time both networks; a row each repeat."""
+    """Train, fold, time both networks, and yield a row for each repeat."""
     dataset = shared.images("sample")
     net, plain = trained(norm, seed, steps), shared.lenet("none", dataset, seed)
     d2l_bn.fold(net, plain)
@@ -41,7 +41,7 @@ def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int 
 
 
 def trained(norm: str, seed: int, steps: int) -> gluon.Block:
-    """LeNet after some steps on the sample."""
+    """Return LeNet after some steps of training on the sample."""
     dataset = shared.images("sample")
     net = shared.lenet(norm, dataset, seed)
     optimizer = shared.trainer(net, lr=0.3, momentum=0.9)
@@ -52,7 +52,7 @@ def trained(norm: str, seed: int, steps: int) -> gluon.Block:
 
 
 def largest_difference(net: gluon.Block, plain: gluon.Block, X: nd.NDArray) -> float:
-    """Of the probabilities that two networks give."""
+    """The largest difference between the probabilities that two networks give."""
     return float((nd.softmax(net(X)) - nd.softmax(plain(X))).abs().max().asscalar())
 
 

@@ -24,7 +24,7 @@ class Source(SourceBatchNorm):
         self.eps, self.momentum = eps, momentum
 
     def forward(self, X: nd.NDArray) -> nd.NDArray:
-        """Normalize `X`; update the averages in training mode."""
+        """Normalize `X`, and update the averages in training mode."""
         Y, self.moving_mean, self.moving_var = source_batch_norm(
             X, self.gamma.data(), self.beta.data(), self.moving_mean, self.moving_var,
             self.eps, self.momentum,

@@ -29,17 +29,17 @@ class Net(NamedTuple):
 
 
 def layers_norm(X, training, momentum: float = 0.9):
-    """The second of the three ways."""
+    """The second of the three ways, with a momentum of 0.9 or another."""
     return v1_layers(X, training, momentum=momentum)
 
 
 def slim_norm(X, training):
-    """The third, with slim's own defaults."""
+    """The third way, with slim's own defaults."""
     return slim_batch_norm(X, training)
 
 
 def left_on_norm(X, training):
-    """The third, without a word on the mode; it never hears of `training`."""
+    """The third way, without a word on the mode: it never hears of `training`."""
     return slim_batch_norm(X, momentum=0.9)
 
 
@@ -87,7 +87,7 @@ def wired(norm=layers_norm, steps: int = STEPS) -> dict[str, float]:
 
 
 def forgotten() -> dict[str, float]:
-    """Nothing runs the updates."""
+    """The updates exist, and nothing runs them."""
     with graph() as session:
         net = make_net()
         return train_and_test(session, net, minimize(net.loss))
@@ -179,7 +179,7 @@ def train_and_test(session, net: Net, step, steps: int = STEPS) -> dict[str, flo
 
 
 def accuracies(session, net: Net) -> dict[str, float]:
-    """Test in either mode."""
+    """Measure the accuracy in either mode."""
     X, y = make_data(1000, seed=STEPS)
     found = [session.run(net.classes, {net.X: X, net.training: mode}) for mode in (True, False)]
     batch, prediction = (float(np.mean(classes == y)) for classes in found)
