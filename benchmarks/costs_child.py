@@ -104,16 +104,15 @@ def overhead(rounds: int, images: int) -> dict[str, float]:
     bare(), whole()
     pairs = [(whole(), bare()) for _ in range(rounds)]
     return {
-        "fit_seconds": statistics.median(whole_part for whole_part, _ in pairs),
-        "bare_seconds": statistics.median(bare_part for _, bare_part in pairs),
-        "share": 1
-        - 1 / statistics.median(whole_part / bare_part for whole_part, bare_part in pairs),
+        "fit_seconds": statistics.median(both for both, _ in pairs),
+        "bare_seconds": statistics.median(step_alone for _, step_alone in pairs),
+        "share": 1 - 1 / statistics.median(both / step_alone for both, step_alone in pairs),
     }
 
 
-def training(memory: str, images: int) -> dict[str, float]:
+def training(choice: str, images: int) -> dict[str, float]:
     """`fit`, as a program that keeps its memory or doesn't."""
-    if memory == "kept":
+    if choice == "kept":
         keep_memory()
     data, settings = noise(images, 2), Settings(epochs=2)
     return fit(build(settings, data), data, settings)[1]  # the first epoch plans and fills memory
@@ -123,19 +122,20 @@ def main() -> None:
     """Run the program that the arguments ask for, and print what it found as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     programs = parser.add_subparsers(required=True)
-    for function, texts, numbers in (
-        (memory, {"kind": ("ours", "source")}, ("count",)),
-        (overhead, {}, ("rounds", "images")),
-        (training, {"memory": ("kept", "without")}, ("images",)),
-    ):
-        program = programs.add_parser(function.__name__, help=function.__doc__)
-        program.set_defaults(function=function)
-        for name, choices in texts.items():
-            program.add_argument(name, choices=choices)
-        for name in numbers:
-            program.add_argument(name, type=int)
+    program = programs.add_parser("memory", help=memory.__doc__)
+    program.add_argument("kind", choices=("ours", "source"))
+    program.add_argument("count", type=int, help="batches of training")
+    program.set_defaults(run=memory)
+    program = programs.add_parser("overhead", help=overhead.__doc__)
+    program.add_argument("rounds", type=int)
+    program.add_argument("images", type=int)
+    program.set_defaults(run=overhead)
+    program = programs.add_parser("training", help=training.__doc__)
+    program.add_argument("choice", choices=("kept", "without"))
+    program.add_argument("images", type=int)
+    program.set_defaults(run=training)
     options = vars(parser.parse_args())
-    print(json.dumps(options.pop("function")(**options)))
+    print(json.dumps(options.pop("run")(**options)))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_rows_say_that_pytorch_is_missing():
         for name in training_speed.NAMES["mxnet"]
     }
     text = presentation.aligned(presentation.lenet_table(speeds)) + presentation.aligned(
-        presentation.goals(speeds, {}, {})
+        presentation.goals(speeds, {})
     )
     assert text.count("PyTorch is not installed") == 3 * 2 + 3 * 2  # in either table
 

@@ -45,13 +45,9 @@ def differences(aligned: bool = False) -> list[dict]:
 def compare(layer: Layer, kind: str, aligned: bool = False) -> dict:
     """One row of `differences`."""
     head = {"layer": layer.name, "input": kind}
-    if missing(layer.framework):
-        return {
-            **head,
-            **dict.fromkeys(FIELDS),
-            "why": missing(layer.framework),
-            "unexplained": None,
-        }
+    reason = missing(layer.framework)
+    if reason:
+        return {**head, **dict.fromkeys(FIELDS), "why": reason, "unexplained": None}
     case = make_case(SHAPES[kind], mean=1, std=1)
     theirs = probe(layer)
     options: dict = {}
