@@ -85,7 +85,7 @@ def test_a_damaged_sample_is_noticed(tmp_path, monkeypatch):
 @needs_full_data
 def test_the_script_makes_the_sample_again(tmp_path):
     script = Path(__file__).parents[2] / "scripts" / "make_sample.py"
-    runpy.run_path(str(script))["main"](tmp_path)
+    runpy.run_path(str(script))["main"]([str(tmp_path)])
     for name in FILES:
         made, shipped = (read_idx(folder / f"{name}.gz")[1] for folder in (tmp_path, SAMPLE))
         assert made == shipped, name
