@@ -155,7 +155,7 @@ def test_files_are_small():
     files = tracked()
     limits = [(path, 1e6 if path.suffix == ".ipynb" else 4e6) for path in files]
     assert [path.name for path, limit in limits if path.stat().st_size > limit] == []
-    places = [CHECKOUT / name for name in ("d2l_bn", "d2l_bn/checks", "classroom", "experiments")]
+    places = [CHECKOUT / name for name in ("d2l_bn", "experiments")]
     places.append(CHECKOUT / "chapters" / "in_tensorflow")
     modules = [path for path in files if path.parent in places and path.suffix == ".py"]
     assert [path.name for path in modules if len(path.read_text().splitlines()) > 200] == []
