@@ -144,7 +144,7 @@ def normalize(
     X, gamma, beta = _apart(X, gamma, beta, may_add)
     return _imperative_invoke(
         _handle, (X, gamma, beta, mean, var), ("eps", "given"), (eps, True), None, False, False
-    )
+    )[0]
 
 
 def _apart(X, gamma, beta, may_add: bool):
