@@ -203,8 +203,9 @@ MXReturnValue shapes(const Attributes&, Shapes* in, Shapes* out) {
     for (unsigned length : *shape) values *= length;
     if (values != C) return MX_FAIL;
   }
-  for (size_t i = 0; i < out->size(); ++i) (*out)[i] = i ? (*in)[i + 2] : in->front();
+  out->front() = in->front();
   out->back() = {2, C};
+  if (out->size() == 4) (*out)[1] = (*in)[3], (*out)[2] = (*in)[4];
   return MX_SUCCESS;
 }
 
