@@ -1,0 +1,1 @@
+"""Batch normalization itself: MXNet and nothing else."""

@@ -1,87 +1,16 @@
 // Batch normalization as an operator of MXNet: the equations of chapter 5, as plain loops.
 //
-// An array (m, C) or (m, C, p, q) lies in memory row by row: value k of channel c in row r is
-// X[(r * C + c) * pq + k], with pq = p * q, or 1. It is visited in that order, in blocks that fit
-// into the cache next to a core. Each block has its own sums, in double, and these are added up in
-// one order, so that any number of threads gives the same bits.
-#include <unistd.h>
-#include <algorithm>
+// Each block of an array (blocks.h) has its own sums, in double, and these are added up in one
+// order, so that any number of threads gives the same bits.
 #include <cmath>
 #include <locale>
+#include "blocks.h"
 #include "mxnet/lib_api.h"
 
 using namespace mxnet::ext;
 typedef std::unordered_map<std::string, std::string> Attributes;
 typedef std::vector<MXTensor> Tensors;
 typedef std::vector<std::vector<unsigned>> Shapes;
-
-const int64_t BLOCK = 4096;  // values in a block; 2048 and 8192 are no faster (measured)
-
-// The process that may use threads. A fork of it must not: it would wait for threads of its parent.
-int d2l_bn_process = getpid();
-
-struct Block {  // rows from r0 to before r1, channels from c0 to before c1
-  int64_t number, r0, r1, c0, c1;
-};
-
-struct Layout {
-  int64_t rows, C, pq = 1, height, width, tiles, blocks;
-  bool parallel;
-
-  explicit Layout(const std::vector<int64_t>& shape) : rows(shape[0]), C(shape[1]) {
-    for (size_t axis = 2; axis < shape.size(); ++axis) pq *= shape[axis];
-    width = std::min(C, std::max(int64_t(1), BLOCK / pq));  // channels in a block
-    height = std::max(int64_t(1), BLOCK / (width * pq));    // rows in a block
-    tiles = (C + width - 1) / width;                        // blocks side by side
-    blocks = (rows + height - 1) / height;                  // blocks below each other
-    parallel = rows * C * pq > 4 * BLOCK && getpid() == d2l_bn_process;
-  }
-
-  // How many values of a channel are in a block.
-  int64_t size(int64_t number) const { return std::min(height, rows - number * height) * pq; }
-
-  template <typename Action>
-  void each_block(Action action) const {
-#pragma omp parallel for schedule(static) if (parallel)
-    for (int64_t unit = 0; unit < tiles * blocks; ++unit) {
-      const int64_t number = unit / tiles, r = number * height, c = unit % tiles * width;
-      action(Block{number, r, std::min(rows, r + height), c, std::min(C, c + width)});
-    }
-  }
-
-  // total[c] = the sum of term(i, c) over the places i of channel c in the block.
-  template <typename Term>
-  void sum(const Block& b, double* total, Term term) const {
-    std::fill(total + b.c0, total + b.c1, 0.0);
-    for (int64_t r = b.r0; r < b.r1; ++r) {
-      if (pq == 1) {  // neighbors in memory belong to different channels
-#pragma omp simd
-        for (int64_t c = b.c0; c < b.c1; ++c) total[c] += term(r * C + c, c);
-      } else for (int64_t c = b.c0; c < b.c1; ++c) {
-        const int64_t first = (r * C + c) * pq;
-        double sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = first; i < first + pq; ++i) sum += term(i, c);
-        total[c] += sum;
-      }
-    }
-  }
-
-  // out[i] = value(i, c) at each place i of the block; c is its channel.
-  template <typename T, typename Value>
-  void fill(const Block& b, T* out, Value value) const {
-    for (int64_t r = b.r0; r < b.r1; ++r) {
-      if (pq == 1) {
-#pragma omp simd
-        for (int64_t c = b.c0; c < b.c1; ++c) out[r * C + c] = T(value(r * C + c, c));
-      } else for (int64_t c = b.c0; c < b.c1; ++c) {
-        const int64_t first = (r * C + c) * pq;
-#pragma omp simd
-        for (int64_t i = first; i < first + pq; ++i) out[i] = T(value(i, c));
-      }
-    }
-  }
-};
 
 double number(const Attributes& attributes, const char* name) {
   std::istringstream text(attributes.at(name));
@@ -102,6 +31,7 @@ void forward(const Attributes& attributes, Tensors& in, Tensors& out) {
   const double momentum = given ? 1 : number(attributes, "momentum");
   const T *X = in[0].data<T>(), *gamma = in[1].data<T>(), *beta = in[2].data<T>();
   const T *moving_mean = in[3].data<T>(), *moving_var = in[4].data<T>();
+  T* Y = out[0].data<T>();
   double *mu = out.back().data<double>(), *inverse_s = mu + C;
   std::vector<double> means(blocks * C), squares(blocks * C), scales(C);
   double* scale = scales.data();
@@ -126,9 +56,9 @@ void forward(const Attributes& attributes, Tensors& in, Tensors& out) {
     out[1].data<T>()[c] = T(momentum * moving_mean[c] + (1 - momentum) * mu[c]);
     out[2].data<T>()[c] = T(momentum * moving_var[c] + (1 - momentum) * var);
   }
+  in_large_pages(Y, sizeof(T) * in[0].size());
   layout.each_block([&](const Block& b) {  // y_i = gamma (x_i - mu) / s + beta
-    layout.fill(b, out[0].data<T>(),
-                [=](int64_t i, int64_t c) { return scale[c] * (X[i] - mu[c]) + beta[c]; });
+    layout.fill(b, Y, [=](int64_t i, int64_t c) { return scale[c] * (X[i] - mu[c]) + beta[c]; });
   });
 }
 
@@ -143,6 +73,7 @@ void backward(const Attributes& attributes, Tensors& in, Tensors& out) {
   const double m = layout.rows * layout.pq;
   const T *dY = in[0].data<T>(), *X = inputs[0].data<T>(), *gamma = inputs[1].data<T>();
   const double *mu = in.back().data<double>(), *inverse_s = mu + C;
+  T* dX = out[0].data<T>();
   std::vector<double> sums(layout.blocks * C), products(layout.blocks * C), own(3 * C);
   double *scale = &own[0], *mean_dY = &own[C], *slope = &own[2 * C];
 
@@ -164,8 +95,9 @@ void backward(const Attributes& attributes, Tensors& in, Tensors& out) {
     mean_dY[c] = given ? 0 : dbeta / m;  // given statistics don't depend on x
     slope[c] = given ? 0 : dgamma / m * inverse_s[c];
   }
+  in_large_pages(dX, sizeof(T) * in[0].size());
   layout.each_block([&](const Block& b) {  // dx_i = gamma / s (dy_i - dbeta / m - x^_i dgamma / m)
-    layout.fill(b, out[0].data<T>(), [=](int64_t i, int64_t c) {
+    layout.fill(b, dX, [=](int64_t i, int64_t c) {
       return scale[c] * (dY[i] - mean_dY[c] - (X[i] - mu[c]) * slope[c]);
     });
   });

@@ -1,30 +1,20 @@
-"""Batch normalization in compiled loops: builds ``operator.cc`` once, and loads it into MXNet.
+"""Batch normalization in compiled loops (``operator.cc``), as an operator of MXNet.
 
-The library is built at first use with the machine's own compiler, against the header that MXNet
-carries, and kept in ``$XDG_CACHE_HOME/d2l_bn/operator`` (``~/.cache`` where that isn't set).
-It is tried in a process of its own before any other loads it. Where the folder can't be written
-to, or where somebody else could write to it, it is built for this process alone, in a private
-folder. Where there is no compiler, `available` is false and says why, once, on standard error.
+It is built and loaded at first use (`d2l_bn.nn.build`). Where that can't be done, `available` is
+false, and why is said once on standard error. ``D2L_BN_OPERATOR=0`` switches it off.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import fcntl
-import hashlib
 import os
-import platform
-import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional
+
+from d2l_bn.nn.build import Unavailable, library
 
 import mxnet as mx
 from mxnet import autograd, nd
@@ -34,22 +24,6 @@ from mxnet.ndarray.register import _make_ndarray_function
 from mxnet.symbol.register import _make_symbol_function
 
 NAME = "d2l_batch_norm"
-MXNET = Path(mx.__file__).parent
-SOURCES = (
-    Path(__file__).with_name("operator.cc"),
-    MXNET / "src" / "lib_api.cc",
-    MXNET / "include" / "mxnet" / "lib_api.h",
-)
-BASE = ("-std=c++14", "-O3", "-shared", "-fPIC", f"-I{MXNET / 'include'}")
-# The first that the compiler accepts, and that runs.
-OPTIONS = (
-    ("-fopenmp", "-march=native"),
-    ("-fopenmp",),
-    ("-fopenmp-simd", "-march=native"),
-    (),
-)
-BUILD_SECONDS = 300
-WAIT_SECONDS = 120  # for another process that builds; afterwards this one does
 
 _process = os.getpid()  # in a fork it stays that of the parent
 _lock = threading.Lock()
@@ -67,10 +41,6 @@ class Status(NamedTuple):
 
     path: str
     why_not: str
-
-
-class Unavailable(Exception):
-    """There is no compiled operator on this machine; the message says what to do."""
 
 
 def status() -> Status:
@@ -161,7 +131,7 @@ def _start() -> Status:
     if os.environ.get("D2L_BN_OPERATOR") == "0":
         return Status("", "switched off by D2L_BN_OPERATOR=0")
     try:
-        with _library() as path:
+        with library() as path:
             load(path)
         return Status(str(path), "")
     except (Unavailable, OSError, subprocess.SubprocessError, mx.MXNetError) as error:
@@ -185,159 +155,9 @@ def load(path: Path) -> None:
     _handle = handle.value or 0
 
 
-@contextlib.contextmanager
-def _library() -> Iterator[Path]:
-    """A library to load: from the cache, or a new one."""
-    compiler = _compiler()
-    key = _key(compiler)
-    folder, problem = _cache()
-    found = _find(folder, key)
-    if found:
-        yield found
-        return
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_only_one(folder))
-        found = _find(folder, key)  # from the one that we waited for
-        if not found:
-            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2l_bn-")))
-            built = _build(compiler, temporary)
-            found = _keep(built, folder, key) or built
-        if problem:
-            print(f"d2l_bn: the operator was built for this process alone: {problem}", file=sys.stderr)
-        yield found
-
-
-def _compiler() -> list[str]:
-    """The command of the compiler: ``$CXX``, or the first that is there."""
-    chosen = os.environ.get("CXX")
-    for command in [shlex.split(chosen)] if chosen else [["c++"], ["g++"], ["clang++"]]:
-        path = shutil.which(command[0]) if command else None
-        if path:
-            return [os.path.realpath(path), *command[1:]]
-    missing = f"CXX={chosen} is not there" if chosen else "there is no C++ compiler"
-    raise Unavailable(f"{missing}. Install one: apt-get install g++")
-
-
-def _key(compiler: list[str]) -> str:
-    """What the library depends on, as one short name."""
-    state = os.stat(compiler[0])  # a new version has another size or time
-    parts = [mx.__version__, *compiler, state.st_size, state.st_mtime_ns, BASE, OPTIONS, _processor()]
-    digest = hashlib.sha256(repr(parts).encode())
-    for source in SOURCES:
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:24]
-
-
-def _processor() -> list[str]:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        lines = iter(file.readline, "\n")  # up to the first empty line: one core
-        return [line for line in lines if line.startswith(("model", "flags"))]
-    return list(platform.uname())
-
-
-def _cache() -> tuple[Optional[Path], str]:
-    """The folder for libraries, or None and why there is none that is safe."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    folder = base / "d2l_bn" / "operator"
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        for path in (folder.parent, folder):
-            path.mkdir(mode=0o755, exist_ok=True)
-            if not _ours(path):
-                return None, f"others could write to {path} (chown it to you, and chmod go-w)"
-    except OSError as error:
-        return None, str(error)
-    return folder, ""
-
-
-def _ours(path: Path) -> bool:
-    """Whether nobody else but root can have written this."""
-    state = path.lstat()
-    return state.st_uid == os.geteuid() and not state.st_mode & 0o022 and not path.is_symlink()
-
-
-def _find(folder: Optional[Path], key: str) -> Optional[Path]:
-    """A library in the cache that is whole: the hash of its bytes is in its name."""
-    for path in folder.glob(f"{key}-*.so") if folder else ():
-        with contextlib.suppress(OSError):
-            if _ours(path) and path.name == _name(key, path.read_bytes()):
-                return path
-    return None
-
-
-def _name(key: str, content: bytes) -> str:
-    return f"{key}-{hashlib.sha256(content).hexdigest()}.so"
-
-
-def _keep(built: Path, folder: Optional[Path], key: str) -> Optional[Path]:
-    """Put a library into the cache, whole or not at all."""
-    if folder is None:
-        return None
-    content = built.read_bytes()
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder)
-        try:
-            with open(handle, "wb") as file:
-                file.write(content)
-            os.replace(temporary, folder / _name(key, content))
-        except OSError:
-            os.unlink(temporary)
-            raise
-    except OSError:  # such as a full disk
-        return None
-    return _find(folder, key)
-
-
-@contextlib.contextmanager
-def _only_one(folder: Optional[Path]) -> Iterator[None]:
-    """Wait until no other process builds. The system drops the lock of one that was killed."""
-    if folder is None:
-        yield
-        return
-    try:
-        file = open(folder / "lock", "a")
-    except OSError:
-        yield  # two that build don't harm each other; they only waste time
-        return
-    with file:
-        until = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.05)
-            except OSError:  # a file system without locks
-                break
-        yield
-
-
-def _build(compiler: list[str], folder: Path) -> Path:
-    """Compile the operator and try it out, with as many of the options as work."""
-    path = folder / "operator.so"
-    sources = [str(source) for source in SOURCES if source.suffix == ".cc"]
-    for options in OPTIONS:
-        command = [*compiler, *BASE, *options, *sources, "-o", str(path)]
-        result = _run(command)
-        if result.returncode == 0:
-            result = _run([sys.executable, "-c", TRIAL, str(path)])
-            if result.returncode == 0:
-                return path
-    raise Unavailable(f"{shlex.join(command)} failed: {result.stderr[-200:]}")
-
-
-TRIAL = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-import d2l_bn
-from d2l_bn.nn import operator
-operator.try_out(sys.argv[1])
-"""
-
-
-def try_out(path: str) -> None:
+def try_out(path: Path) -> None:
     """Load a library and use it once, forward and backward."""
-    load(Path(path))
+    load(path)
     for shape in ((64, 3), (64, 3, 40, 40)):
         X, gamma = nd.random.normal(shape=shape), nd.ones(3)
         gamma.attach_grad()
@@ -347,12 +167,6 @@ def try_out(path: str) -> None:
         m = X.size / 3
         if not abs(gamma.grad.asnumpy() / m - 1).max() < 1e-3:
             raise ArithmeticError(f"wrong gradient: {gamma.grad}")
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BUILD_SECONDS
-    )
 
 
 if __name__ == "__main__":
