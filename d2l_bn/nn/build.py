@@ -71,12 +71,16 @@ def library() -> Iterator[Path]:
         found = _find(folder, key)  # from the one that we waited for
         if not found:
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2l_bn-")))
-            built = _build(compiler, temporary)
-            found = _keep(built, folder, key) or built
-        if problem:
-            print(
-                f"d2l_bn: the operator was built for this process alone: {problem}", file=sys.stderr
-            )
+            found = _build(compiler, temporary)
+            if folder:
+                try:
+                    found = _keep(found, folder, key)
+                except OSError as error:  # such as a full disk
+                    problem = str(error)
+            if problem:
+                print(
+                    f"d2l_bn: built the operator for this process alone: {problem}", file=sys.stderr
+                )
         yield found
 
 
@@ -84,9 +88,9 @@ def _compiler() -> list[str]:
     """The command of the compiler: ``$CXX``, or the first that is there."""
     chosen = os.environ.get("CXX")
     for command in [shlex.split(chosen)] if chosen else [["c++"], ["g++"], ["clang++"]]:
-        path = shutil.which(command[0]) if command else None
+        path = shutil.which(command[0])
         if path:
-            return [os.path.realpath(path), *command[1:]]
+            return [path, *command[1:]]
     missing = f"CXX={chosen} is not there" if chosen else "there is no C++ compiler"
     raise Unavailable(f"{missing}. Install one: apt-get install g++")
 
@@ -94,16 +98,8 @@ def _compiler() -> list[str]:
 def _key(compiler: list[str]) -> str:
     """What the library depends on, as one short name."""
     state = os.stat(compiler[0])  # a new version has another size or time
-    parts = [
-        mx.__version__,
-        *compiler,
-        state.st_size,
-        state.st_mtime_ns,
-        BASE,
-        OPTIONS,
-        _processor(),
-    ]
-    digest = hashlib.sha256(repr(parts).encode())
+    compiler = [*compiler, os.path.realpath(compiler[0]), f"{state.st_size} {state.st_mtime_ns}"]
+    digest = hashlib.sha256(repr([mx.__version__, compiler, BASE, OPTIONS, _processor()]).encode())
     for source in SOURCES:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:24]
@@ -149,23 +145,19 @@ def _name(key: str, content: bytes) -> str:
     return f"{key}-{hashlib.sha256(content).hexdigest()}.so"
 
 
-def _keep(built: Path, folder: Optional[Path], key: str) -> Optional[Path]:
+def _keep(built: Path, folder: Path, key: str) -> Path:
     """Put a library into the cache, whole or not at all."""
-    if folder is None:
-        return None
     content = built.read_bytes()
+    path = folder / _name(key, content)
+    handle, temporary = tempfile.mkstemp(dir=folder)
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder)
-        try:
-            with open(handle, "wb") as file:
-                file.write(content)
-            os.replace(temporary, folder / _name(key, content))
-        except OSError:
-            os.unlink(temporary)
-            raise
-    except OSError:  # such as a full disk
-        return None
-    return _find(folder, key)
+        with open(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    return path
 
 
 @contextlib.contextmanager
@@ -206,5 +198,10 @@ def _build(compiler: list[str], folder: Path) -> Path:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BUILD_SECONDS
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=BUILD_SECONDS,
     )

@@ -134,7 +134,7 @@ def _start() -> Status:
         with library() as path:
             load(path)
         return Status(str(path), "")
-    except (Unavailable, OSError, subprocess.SubprocessError, mx.MXNetError) as error:
+    except (Unavailable, OSError, ValueError, subprocess.SubprocessError, mx.MXNetError) as error:
         why = " ".join(str(error).split())[:300]
         print(f"d2l_bn: training without the compiled operator, slower: {why}", file=sys.stderr)
         return Status("", why)
