@@ -276,9 +276,9 @@ def test_symbols():
     net = mx.sym.d2l_batch_norm(*symbols, eps=EPS, momentum=MOMENTUM, name="norm")
     net = mx.sym.load_json(net.tojson())
     values = arrays((4, 3, 5, 5))
-    executor = net[0].simple_bind(mx.cpu(), X=(4, 3, 5, 5), gamma=(1, 3, 1, 1))
+    executor = net[0].simple_bind(mx.cpu(), **{n: v.shape for n, v in zip(names, values)})
     for name, value in zip(names, values):
-        executor.arg_dict[name][:] = value.reshape(executor.arg_dict[name].shape)
+        executor.arg_dict[name][:] = value
     (Y,) = executor.forward(is_train=True)
     executor.backward(values[5])
     wanted = expected(*values)
