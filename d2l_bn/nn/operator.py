@@ -91,7 +91,7 @@ def batch_norm(
     """
     X, gamma, beta = _apart(X, gamma, beta, may_add)
     Y, moving_mean, moving_var, _ = _imperative_invoke(
-        _handle, (X, gamma, beta, moving_mean, moving_var), ("eps", "momentum"),
+        _handle or _loaded(), (X, gamma, beta, moving_mean, moving_var), ("eps", "momentum"),
         (eps, momentum), None, False, False,
     )  # fmt: skip
     return Y, moving_mean.detach(), moving_var.detach()
@@ -113,8 +113,20 @@ def normalize(
     """
     X, gamma, beta = _apart(X, gamma, beta, may_add)
     return _imperative_invoke(
-        _handle, (X, gamma, beta, mean, var), ("eps", "given"), (eps, True), None, False, False
+        _handle or _loaded(),
+        (X, gamma, beta, mean, var),
+        ("eps", "given"),
+        (eps, True),
+        None,
+        False,
+        False,
     )[0]
+
+
+def _loaded() -> int:
+    if not available():
+        raise RuntimeError(f"there is no compiled operator here: {status().why_not}")
+    return _handle
 
 
 def _apart(X, gamma, beta, may_add: bool):

@@ -420,13 +420,15 @@ def test_a_cache_that_cannot_be_written(tmp_path, quick):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_disk_that_is_full(tmp_path, quick, monkeypatch):
+def test_a_disk_that_is_full(tmp_path, quick):
     script, _ = quick
     cache = tmp_path / "cache"
     code = (
         "import tempfile, os\n"
-        "tempfile.mkstemp = lambda dir: (os.open('/dev/full', os.O_WRONLY), str(dir / 'full'))\n"
-        "os.unlink = lambda path, unlink=os.unlink: path.endswith('full') or unlink(path)\n" + USE
+        "def mkstemp(dir):\n"
+        "    open(dir / 'full', 'w').close()\n"
+        "    return os.open('/dev/full', os.O_WRONLY), str(dir / 'full')\n"
+        "tempfile.mkstemp = mkstemp\n" + USE
     )
     out, err = finish(start(cache, code, CXX=str(script)))
     assert out.startswith("compiled") and len(err) == 1 and "No space left" in err[0]
@@ -502,16 +504,15 @@ def use():
     X.attach_grad()
     with autograd.record():
         Y = operator.batch_norm(X, v, v, v, v, 1e-5, 0.9)[0]
-    Y.backward()
+    if {train}:
+        Y.backward()
     return Y.asnumpy().tobytes()
 nd.Convolution(X, nd.ones((8, 8, 3, 3)), kernel=(3, 3), num_filter=8, no_bias=True).wait_to_read()
 before = use() if {first} else None
 child = os.fork()
 if not child:
     os._exit(0 if {first} and use() == before or not {first} and use() else 1)
-def give_up():
-    os.kill(child, 9)
-timer = threading.Timer(60, give_up)
+timer = threading.Timer(30, lambda: os.kill(child, 9))
 timer.start()
 _, status = os.waitpid(child, 0)
 timer.cancel()
@@ -527,11 +528,14 @@ use()
     ids=["default", "naive"],
 )
 def test_forks(tmp_path, quick, engine, first):
-    """A fork has no threads of OpenMP, but would wait for them."""
+    """A fork has no threads of OpenMP, but would wait for them.
+
+    With NaiveEngine and two threads MXNet's own gradients do, so there it is the output alone.
+    """
     script, _ = quick
     cache = tmp_path / "cache"
     finish(start(cache, CXX=str(script)))
-    finish(start(cache, FORK.format(first=first), CXX=str(script), **engine))
+    finish(start(cache, FORK.format(first=first, train=not engine), CXX=str(script), **engine))
 
 
 @pytest.mark.parametrize("shape", [(64, 6, 24, 24), (3000, 70), (3, 5, 100, 100)], ids=str)
