@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -347,6 +346,7 @@ def libraries(cache):
     return list((cache / "d2l_bn" / "operator").glob("*.so"))
 
 
+@pytest.mark.slow
 def test_ten_that_start_at_once_build_once(tmp_path, quick):
     script, calls = quick
     cache = tmp_path / "cache"
@@ -358,6 +358,7 @@ def test_ten_that_start_at_once_build_once(tmp_path, quick):
     assert len(libraries(cache)) == 1
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_while_it_compiles(tmp_path, quick):
     script, calls = quick
     cache = tmp_path / "cache"
@@ -372,6 +373,7 @@ def test_one_that_is_killed_while_it_compiles(tmp_path, quick):
     assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"not a library", None], ids=["empty", "text", "half"])
 def test_a_broken_file_is_never_loaded(tmp_path, quick, damage):
     script, calls = quick
@@ -385,6 +387,7 @@ def test_a_broken_file_is_never_loaded(tmp_path, quick, damage):
     assert library.read_bytes() == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["folder", "parent", "file"])
 def test_what_others_can_write_to_is_not_loaded(tmp_path, quick, what):
     script, calls = quick
@@ -399,6 +402,7 @@ def test_what_others_can_write_to_is_not_loaded(tmp_path, quick, what):
         assert len(err) == 1 and "chmod go-w" in err[0] and str(cache) not in out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_another_user_owns_is_not_loaded(tmp_path, quick):
     script, calls = quick
@@ -448,6 +452,7 @@ def test_a_compiler_that_fails(tmp_path):
     assert out.startswith("not compiled") and len(err) == 1
 
 
+@pytest.mark.slow
 def test_a_library_that_crashes_is_not_loaded(tmp_path):
     """It is tried in another process, with all options."""
     script = tmp_path / "crashing-c++"
@@ -475,6 +480,7 @@ def test_ahead_of_time(tmp_path, quick):
     )
 
 
+@pytest.mark.slow
 def test_four_threads_that_come_first(tmp_path, quick):
     script, calls = quick
     code = f"""
@@ -521,6 +527,7 @@ use()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False], ids=["used before", "used after"])
 @pytest.mark.parametrize(
     "engine",
@@ -538,6 +545,7 @@ def test_forks(tmp_path, quick, engine, first):
     finish(start(cache, FORK.format(first=first, train=not engine), CXX=str(script), **engine))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(64, 6, 24, 24), (3000, 70), (3, 5, 100, 100)], ids=str)
 def test_the_same_bits_from_any_number_of_threads(tmp_path, quick, shape):
     script, _ = quick
@@ -561,11 +569,3 @@ def test_all_options_compile(tmp_path, monkeypatch, options):
     monkeypatch.setattr(build, "OPTIONS", (options,))
     path = build._build(build._compiler(), tmp_path)
     assert path.stat().st_size > 10_000
-
-
-def test_pickling_needs_nothing_of_it():
-    """The state is the module's: what other objects hold are plain functions."""
-    import pickle
-
-    assert pickle.loads(pickle.dumps(operator.batch_norm)) is operator.batch_norm
-    assert threading.current_thread() is threading.main_thread()
