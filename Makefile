@@ -7,7 +7,7 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all lint chapters chapters-update tensorflow-chapter notebooks book experiments bench release grade clean
+.PHONY: help setup lenet test test-slow test-all constraints lint chapters chapters-update tensorflow-chapter notebooks book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -28,6 +28,12 @@ test-slow: ## run the slow tests
 
 test-all: ## run the quick tests on every Python 3.9 to 3.13 that is here
 	@"$(PYTHON)" scripts/test_all.py
+
+constraints: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
+	$(setup) dist
+	printf 'pip\nsetuptools\n' | $(python) -m uv pip compile -q --universal --python-version 3.9 \
+	    $(addprefix --extra ,test lint notebooks book browser classroom tensorflow dist) \
+	    --no-header --no-annotate --no-emit-index-url $(ARGS) pyproject.toml - -o constraints.txt
 
 lint: ## check style, format and types
 	$(setup) test lint
@@ -72,4 +78,4 @@ grade: ## mark what students handed in, submissions/STUDENT/*.ipynb: runs/grade
 	$(python) -m classroom grade $(ARGS)
 
 clean: ## delete what the tasks made, the runs in runs/ excepted
-	rm -rf .venv .venv.lock .venv-* build *.egg-info .*_cache .hypothesis .coverage*
+	rm -rf .venv .venv-* build dist *.egg-info .*_cache .hypothesis .coverage*

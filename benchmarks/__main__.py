@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
 import platform
-import statistics
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import costs, lenet, operations, report, roofline
-from benchmarks.worker import DEFAULT, TORCH, Setting, Worker
+from benchmarks import costs, layer_speed, presentation, roofline, training_speed
+from benchmarks.processes import DEFAULT, PINNED, TORCH, TORCH_PINNED, Setting, Worker, available
 from d2l_bn.system.files import replacing
 
-PARTS = ("lenet", "costs", "operations", "growth", "roofline")
+PARTS = ("lenet", "costs", "layers", "growth", "roofline")
+GROWING = ("Gluon", "ours", "source", *training_speed.NAMES["torch"])
+CPUINFO = Path("/proc/cpuinfo")  # only Linux has it
 
 
 def main() -> int:
     """Measure what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few numbers of everything, to try")
+    parser.add_argument(
+        "--large", action="store_true", help="layers on up to 822 MB, too: takes 10 GB of memory"
+    )
     parser.add_argument("--rounds", type=int, help="of LeNet (default 12)")
     parser.add_argument(
         "--patience", type=float, default=300, help="seconds to wait for a quiet machine (300)"
@@ -36,38 +41,45 @@ def main() -> int:
         parser.error(f"the parts are {', '.join(PARTS)}")
     options.out.mkdir(parents=True, exist_ok=True)
     rounds = options.rounds or (1 if options.quick else 12)
-    settings = lenet.available()
+    settings = available()
     results: dict = {"machine": about(settings)}
+    speeds: dict[training_speed.Key, list[float]] = {}
+    growth: dict[str, float] = {}
 
     if "lenet" in parts:
         steps, patience = (2, 0) if options.quick else (8, options.patience)
-        speeds = lenet.measure(settings, rounds, steps=steps, patience=patience, log=log)
-    else:
-        speeds = {}
+        speeds = training_speed.measure(settings, rounds, steps=steps, patience=patience, log=log)
+        results["lenet"] = lenet_results(speeds)
+        presentation.draw_lenet(speeds, options.out / "bench.png")
+        show("LeNet", presentation.lenet_table(speeds))
     if "costs" in parts:
         results["costs"] = measure_costs(quick=options.quick)
-    if speeds:
-        results["lenet"] = lenet_results(speeds)
-        report.draw_lenet(speeds, options.out / "bench.png")
-        show("LeNet", report.lenet_table(speeds))
-    if speeds or "costs" in parts:
-        results["goals"] = report.goals(speeds, results.get("costs", {}))[1:]
-        show("Goals", [["goal", "wanted", "measured"], *results["goals"]])
-    one_each = [setting for setting in settings if setting in (DEFAULT, TORCH)]
-    if "operations" in parts:
-        shapes = operations.SHAPES[: 2 if options.quick else None]
-        rows = operations.measure(one_each, [("shape", s) for s in shapes], rounds=3, log=log)
-        results["operations"] = write(options.out / "operations.csv", rows)
-        show("One layer", report.operations_table(rows))
+    if "layers" in parts:
+        alone = [s for s in settings if s in (DEFAULT, TORCH, PINNED, TORCH_PINNED)]
+        shapes = [("shape", s) for s in layer_speed.SHAPES[: 2 if options.quick else None]]
+        rows = layer_speed.measure(alone, shapes, log=log)
+        results["layers"] = write(options.out / "layers.csv", rows)
+        show("One layer", presentation.layer_table(rows))
     if "growth" in parts:
-        grown = operations.growing_shapes()[: 2 if options.quick else None]
-        rows = operations.measure(one_each, grown, rounds=3, log=log)
+        grown = layer_speed.growing_shapes()[: 2 if options.quick else None]
+        beside = [setting for setting in settings if setting in (DEFAULT, TORCH)]
+        rows = layer_speed.measure(beside, grown, rounds=3, names=GROWING, log=log)
         results["growth"] = write(options.out / "growth.csv", rows)
-        report.draw_growth(rows, options.out / "growth.png")
+        presentation.draw_growth(rows, options.out / "growth.png")
+    if options.large:
+        large = [("large", shape) for shape in layer_speed.LARGE]
+        rows = layer_speed.measure([DEFAULT], large, names=layer_speed.LARGE_NAMES, log=log)
+        results["large"] = write(options.out / "large.csv", rows)
+        show("One layer, large arrays", presentation.layer_table(rows))
+        growth = {name: layer_speed.growth(rows, name) for name in layer_speed.LARGE_NAMES}
     if "roofline" in parts:
         rows = measure_roofline(passes=2 if options.quick else 10)
         results["roofline"] = write(options.out / "roofline.csv", rows)
-        show("LeNet, layer by layer, with Gluon's normalization", report.roofline_table(rows))
+        show("LeNet, layer by layer, with Gluon's normalization", presentation.roofline_table(rows))
+    found = {**results.get("costs", {}), "growth": growth}
+    if speeds or growth or "costs" in parts:
+        results["goals"] = presentation.goals(speeds, found)[1:]
+        show("Goals", [["goal", "wanted", "measured"], *results["goals"]])
     results["machine"]["load_after"] = os.getloadavg()[0]
     with replacing(options.out / "bench.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2) + "\n")
@@ -82,15 +94,24 @@ def about(settings: list[Setting]) -> dict:
         if setting.side not in versions:
             with Worker(setting) as worker:
                 versions[setting.side] = worker.ask("version")
+    pins = hasattr(os, "sched_getaffinity")
     return {
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if pins else os.cpu_count(),
         "load_before": os.getloadavg()[0],
         "versions": versions,
         "settings": {setting.name: dict(setting.variables) for setting in settings},
     }
+
+
+def processor() -> str:
+    """The processor's name, where Linux or Python knows it."""
+    if CPUINFO.exists():
+        for line in CPUINFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def measure_costs(*, quick: bool) -> dict[str, dict]:
@@ -109,30 +130,31 @@ def measure_costs(*, quick: bool) -> dict[str, dict]:
 def measure_roofline(passes: int) -> list[dict]:
     """The layers of LeNet against what the machine can do; ours in place of Gluon's beside it."""
     log("the roofline")
-    with Worker(DEFAULT) as worker:
-        rows = roofline.bounds(worker.ask("layers", passes=passes), worker.ask("machine"))
-        for row in rows:
+    with contextlib.ExitStack() as stack:
+        worker = stack.enter_context(Worker(DEFAULT))
+        values = training_speed.initial_values(stack)
+        layers = worker.ask("layers", passes=passes, values=values)
+        rows = roofline.bounds(layers, worker.ask("machine"))
+        for row, layer in zip(rows, layers):
             if row["layer"] == "BatchNorm":
-                shape = [int(size) for size in row["input"].split(" x ")]
-                row["ours_ms"] = worker.ask("operation", name="ours", shape=shape, passes=passes)
+                row["ours_ms"] = worker.ask(
+                    "layer", name="ours", shape=layer["input"], passes=passes
+                )
     return rows
 
 
-def lenet_results(speeds: dict[lenet.Key, list[float]]) -> list[dict]:
-    """Medians, and the rounds that they are the medians of."""
-    return [
-        {
-            "setting": setting,
-            "normalization": name,
-            "examples_per_second": statistics.median(values),
-            "rounds": [round(value, 1) for value in values],
-        }
-        for (setting, name), values in speeds.items()
-    ]
+def lenet_results(speeds: dict[training_speed.Key, list[float]]) -> list[dict]:
+    """Medians and quartiles, and the rounds that they come from."""
+    rows = []
+    for (setting, name), values in speeds.items():
+        low, middle, high = np.percentile(values, (25, 50, 75)).tolist()
+        row = {"setting": setting, "normalization": name, "examples_per_second": middle}
+        rows.append({**row, "quartiles": [low, high], "rounds": [round(v, 1) for v in values]})
+    return rows
 
 
 def write(path: Path, rows: list[dict]) -> list[dict]:
-    """Write rows as a table; return them."""
+    """Write rows as a table, and return them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -143,7 +165,7 @@ def write(path: Path, rows: list[dict]) -> list[dict]:
 
 def show(title: str, table: list[list[str]]) -> None:
     """Print a table."""
-    print(f"\n{title}\n\n{report.aligned(table)}", flush=True)
+    print(f"\n{title}\n\n{presentation.aligned(table)}", flush=True)
 
 
 def log(line: str) -> None:

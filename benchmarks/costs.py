@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 
-from benchmarks.worker import CHECKOUT
+from benchmarks.processes import CHECKOUT
 
-# MXNet 1.9.1 asks NumPy for two names that newer ones lack: lent here by hand.
+# MXNet 1.9.1 asks NumPy for two names that newer versions lack. They are put back by hand here.
 PLAIN_IMPORT = """
 import numpy
 vars(numpy).setdefault("bool", bool)
@@ -31,7 +31,7 @@ def import_ratio(rounds: int) -> dict[str, float]:
                 [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True
             )
             if done.returncode:
-                return {}  # a NumPy 2: MXNet alone can't be imported
+                return {}  # with NumPy 2, MXNet can't be imported alone
             if number:
                 seconds[name].append(time.perf_counter() - start)
     pairs = zip(seconds["d2l_bn"], seconds["mxnet"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import resource
@@ -12,26 +13,30 @@ import time
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.mxnet_side import softmax_cross_entropy
+from benchmarks.mxnet_side import step
 from d2l_bn.data import Dataset, batches
 from d2l_bn.nn.networks import lenet
 from d2l_bn.reference.source import SourceBatchNorm
 from d2l_bn.system.memory import keep_memory
 from d2l_bn.training import Settings, build, evaluate, fit, make_trainer, train_epoch
 
-from mxnet import autograd, gluon, init, nd
+from mxnet import gluon, init, nd
 
 FULL = 60_000, 10_000  # training and test images of Fashion-MNIST
 
 
 def noise(train: int, test: int) -> Dataset:
-    """As many images and labels as asked for, of noise."""
+    """A data set of noise, with as many images and labels as asked for."""
     rng = np.random.default_rng(0)
-    arrays = []
-    for count in (train, test):
-        arrays.append(rng.integers(0, 256, (count, 28, 28), dtype=np.uint8))
-        arrays.append(rng.integers(0, 10, count, dtype=np.uint8))
-    return Dataset("noise", "this benchmark", *arrays, tuple("0123456789"))
+
+    def images(count: int) -> np.ndarray:
+        return rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+
+    def labels(count: int) -> np.ndarray:
+        return rng.integers(0, 10, count, dtype=np.uint8)
+
+    parts = images(train), labels(train), images(test), labels(test)
+    return Dataset("noise", "this benchmark", *parts, tuple("0123456789"))
 
 
 def memory(kind: str, count: int) -> float:
@@ -39,7 +44,7 @@ def memory(kind: str, count: int) -> float:
     run = {"ours": train_ours, "source": train_source}[kind]
     if kind == "ours":
         keep_memory()
-    run(noise(*FULL), int(count))
+    run(noise(*FULL), count)
     nd.waitall()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -66,12 +71,7 @@ def train_source(data: Dataset, count: int) -> None:
     net.initialize(init.Xavier())
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
     for X, y in itertools.islice(loader(data.train_images, data.train_labels, True), count):
-        y = y.astype("float32")
-        with autograd.record():
-            loss = softmax_cross_entropy(net(X), y).sum()
-        loss.backward()
-        trainer.step(256)
-        loss.asscalar()
+        step(net, trainer, X, y.astype("float32")).sum().asscalar()
     for X, _ in itertools.islice(loader(data.test_images, data.test_labels, False), 2):
         net(X).argmax(axis=1).asnumpy()
 
@@ -79,7 +79,7 @@ def train_source(data: Dataset, count: int) -> None:
 def overhead(rounds: int, images: int) -> dict[str, float]:
     """`fit` with its data, metrics and progress bar, and the bare step on batches in memory."""
     keep_memory()
-    data, settings = noise(int(images), 2), Settings(epochs=1)
+    data, settings = noise(images, 2), Settings(epochs=1)
     net = build(settings, data)
     trainer = make_trainer(net, settings)
     ready = list(batches(data.train_images, data.train_labels, settings.batch_size))
@@ -88,10 +88,7 @@ def overhead(rounds: int, images: int) -> dict[str, float]:
     def bare() -> float:
         start = time.perf_counter()
         for X, y in ready:
-            with autograd.record():
-                loss = softmax_cross_entropy(net(X), y)
-            loss.backward()
-            trainer.step(len(y))
+            step(net, trainer, X, y)
         nd.waitall()
         return time.perf_counter() - start
 
@@ -105,11 +102,11 @@ def overhead(rounds: int, images: int) -> dict[str, float]:
             return fit(net, data, settings, trainer=trainer, on_batch=on_batch)[0]["seconds"]
 
     bare(), whole()
-    pairs = [(whole(), bare()) for _ in range(int(rounds))]
+    pairs = [(whole(), bare()) for _ in range(rounds)]
     return {
-        "fit_seconds": statistics.median(all_of_it for all_of_it, _ in pairs),
-        "bare_seconds": statistics.median(step for _, step in pairs),
-        "share": 1 - 1 / statistics.median(all_of_it / step for all_of_it, step in pairs),
+        "fit_seconds": statistics.median(both for both, _ in pairs),
+        "bare_seconds": statistics.median(step_alone for _, step_alone in pairs),
+        "share": 1 - 1 / statistics.median(both / step_alone for both, step_alone in pairs),
     }
 
 
@@ -117,15 +114,29 @@ def training(choice: str, images: int) -> dict[str, float]:
     """`fit`, as a program that keeps its memory or doesn't."""
     if choice == "kept":
         keep_memory()
-    data, settings = noise(int(images), 2), Settings(epochs=2)
+    data, settings = noise(images, 2), Settings(epochs=2)
     return fit(build(settings, data), data, settings)[1]  # the first epoch plans and fills memory
 
 
+def main() -> None:
+    """Run the program that the arguments ask for, and print what it found as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    programs = parser.add_subparsers(required=True)
+    program = programs.add_parser("memory", help=memory.__doc__)
+    program.add_argument("kind", choices=("ours", "source"))
+    program.add_argument("count", type=int, help="batches of training")
+    program.set_defaults(run=memory)
+    program = programs.add_parser("overhead", help=overhead.__doc__)
+    program.add_argument("rounds", type=int)
+    program.add_argument("images", type=int)
+    program.set_defaults(run=overhead)
+    program = programs.add_parser("training", help=training.__doc__)
+    program.add_argument("choice", choices=("kept", "without"))
+    program.add_argument("images", type=int)
+    program.set_defaults(run=training)
+    options = vars(parser.parse_args())
+    print(json.dumps(options.pop("run")(**options)))
+
+
 if __name__ == "__main__":
-    print(
-        json.dumps(
-            {"memory": memory, "overhead": overhead, "training": training}[sys.argv[1]](
-                *sys.argv[2:]
-            )
-        )
-    )
+    main()

@@ -2,159 +2,190 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
-from typing import Callable
+from itertools import cycle, islice
+from typing import Any, Callable
 
 import numpy as np
 
-from benchmarks.others import beside
+from benchmarks.measuring import IMAGE, batches_in_memory, milliseconds
+from benchmarks.roofline import FUSED
 from d2l_bn import BatchNorm, gluon_norm, lenet
+from d2l_bn.nn import layer as our_layer
 from d2l_bn.reference.source import SourceBatchNorm
 
 import mxnet as mx
 from mxnet import autograd, gluon, init, nd
 from mxnet.gluon import nn
 
-BATCH = 256
-IMAGE = (1, 28, 28)
-NORMS = {
+NORMS: dict[str, Any] = {
     "none": None,
     "Gluon": gluon_norm,
     "Gluon, hybridized": gluon_norm,
     "ours": BatchNorm,
     "source": SourceBatchNorm,
 }
+# The ways to compute that our layer can be told to take, where it has several.
+WAYS = {
+    f"ours, {name}": partial(BatchNorm, implementation=name)
+    for name in getattr(our_layer, "IMPLEMENTATIONS", {})
+}
+LAYERS: dict[str, Any] = {"Gluon": gluon_norm, "ours": BatchNorm, **WAYS, "source": SourceBatchNorm}
+COPY = "copy of the same bytes"
 softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
-class MXNetSide:
-    """Answers the calls of a worker (see worker.py)."""
-
-    def __init__(self) -> None:
-        self.programs: dict[str, Callable[[int], float]] = {}
-        self.operations: dict[str, Callable[[], None]] = {}
-        self.shape: tuple[int, ...] = ()
-
-    def version(self) -> str:
-        """MXNet's version."""
-        return mx.__version__
-
-    def train(self, name: str, steps: int) -> dict[str, float]:
-        """Examples a second of LeNet with the normalization `name`, and what others took."""
-        if name not in self.programs:
-            self.programs[name] = partial(train, *network(name), batches_in_memory())
-            self.programs[name](2)  # the first steps plan graphs and fill memory
-        return beside(lambda: self.programs[name](steps))
-
-    def operation(self, name: str, shape: list[int], passes: int) -> float:
-        """Milliseconds of forward and backward of one normalization layer."""
-        if tuple(shape) != self.shape:
-            self.shape, self.operations = tuple(shape), {}
-        if name not in self.operations:
-            layer = NORMS[name](shape[1], len(shape))
-            self.operations[name] = passes_of(layer, self.shape)
-            self.operations[name]()
-        return milliseconds(self.operations[name], passes)
-
-    def layers(self, passes: int) -> list[dict]:
-        """Shapes of each layer of LeNet with Gluon's normalization, and its milliseconds."""
-        net, _ = network("Gluon")
-        X, rows = batches_in_memory()[0][0], []
-        for layer in net:
-            run = passes_of(layer, X.shape, initialize=False)
-            run()
-            Y = layer(X)
-            weights = [w.shape for w in layer.collect_params().values() if w.grad_req != "null"]
-            rows.append(
-                {
-                    "layer": type(layer).__name__,
-                    "input": X.shape,
-                    "output": Y.shape,
-                    "weights": weights,
-                    "ms": milliseconds(run, passes),
-                }
-            )
-            X = Y
-        return rows
-
-    def machine(self) -> dict[str, float]:
-        """Bytes and operations a second: a copy of a large array, and a large matrix product."""
-        large = nd.ones((32, 1024, 1024))  # 128 MB, far more than the caches hold
-        target = nd.zeros_like(large)
-        matrix = nd.ones((1024, 1024))
-        # The best of some, since a bound is what the machine can do when nothing disturbs it.
-        copy = min(milliseconds(lambda: large.copyto(target), 1) for _ in range(8))
-        options = {"num_hidden": 1024, "no_bias": True}  # faster here than nd.dot
-        multiply = partial(nd.FullyConnected, matrix, matrix, **options)
-        product = min(milliseconds(multiply, 1) for _ in range(8))
-        return {
-            "bytes_per_second": 2 * 4 * large.size / copy * 1e3,  # read and written
-            "operations_per_second": 2 * 1024**3 / product * 1e3,
-        }
+def version() -> str:
+    """MXNet's version."""
+    return mx.__version__
 
 
-def batches_in_memory(count: int = 4) -> list[tuple[nd.NDArray, nd.NDArray]]:
-    """Some batches of noise, as MXNet arrays: speed doesn't depend on the values."""
-    rng = np.random.default_rng(0)
-    return [
-        (nd.array(rng.random((BATCH, *IMAGE))), nd.array(rng.integers(0, 10, BATCH)))
-        for _ in range(count)
-    ]
+def names() -> list[str]:
+    """The layers that can be measured here, and the copy that none of them can beat."""
+    X, dY = arrays(*np.ones((2, 4, 3), np.float32))
+    return [name for name in LAYERS if name not in WAYS or works(LAYERS[name], X, dY)] + [COPY]
 
 
-def network(name: str) -> tuple[gluon.Block, gluon.Trainer]:
-    """LeNet with one of the normalizations, and its optimizer."""
+def loss(name: str, values: str) -> float:
+    """The mean loss of a new network on the first batch."""
+    X, y = batches_in_memory(1)[0]
+    with autograd.train_mode():
+        Y = network(name, values)(nd.array(X))
+    return softmax_cross_entropy(Y, nd.array(y)).mean().asscalar().item()
+
+
+def program(name: str, values: str) -> Callable[[int], None]:
+    """A function that trains LeNet with the normalization `name` for some steps."""
+    net = network(name, values)
+    options = {"learning_rate": 0.1, "momentum": 0.9}
+    trainer = gluon.Trainer(net.collect_params(), "sgd", options)
+    data = cycle([(nd.array(X), nd.array(y)) for X, y in batches_in_memory()])
+
+    def run(steps: int) -> None:
+        for X, y in islice(data, steps):
+            step(net, trainer, X, y)
+        nd.waitall()
+
+    return run
+
+
+def arrays(X: np.ndarray, dY: np.ndarray) -> tuple[nd.NDArray, nd.NDArray]:
+    """The arrays of a layer's input and of the gradient from above."""
+    array = nd.array(X)
+    array.attach_grad()
+    return array, nd.array(dY)
+
+
+def layer_pass(name: str, X: nd.NDArray, dY: nd.NDArray) -> Callable[[], None]:
+    """A function that runs the layer `name` forward and backward once."""
+    if name == COPY:
+        return partial(copy_fused_bytes, X, nd.empty(X.shape))
+    layer = LAYERS[name](X.shape[1], X.ndim)
+    layer.initialize()
+    return partial(forward_and_backward, layer, X, dY)
+
+
+def layers(passes: int, values: str) -> list[dict]:
+    """Shapes of each layer of LeNet with Gluon's normalization, and its milliseconds."""
+    X, rows = nd.array(batches_in_memory(1)[0][0]), []
+    for layer in network("Gluon", values):
+        X.attach_grad()
+        Y = layer(X)
+        run = partial(forward_and_backward, layer, X, nd.random.normal(shape=Y.shape))
+        run()
+        weights = [w.shape for w in layer.collect_params().values() if w.grad_req != "null"]
+        rows.append(
+            {
+                "layer": type(layer).__name__,
+                "input": X.shape,
+                "output": Y.shape,
+                "weights": weights,
+                "ms": milliseconds(run, passes),
+            }
+        )
+        X = Y
+    return rows
+
+
+def machine() -> dict[str, float]:
+    """Bytes and operations a second: a copy of a large array, and a large matrix product."""
+    large = nd.ones((32, 1024, 1024))  # 128 MB, far more than the caches hold
+    target = nd.zeros_like(large)
+    matrix = nd.ones((1024, 1024))
+
+    def copy() -> None:
+        large.copyto(target).wait_to_read()
+
+    def multiply() -> None:  # FullyConnected is faster here than nd.dot
+        nd.FullyConnected(matrix, matrix, num_hidden=1024, no_bias=True).wait_to_read()
+
+    # The best of some: a bound is what the machine can do when nothing disturbs it.
+    copying, product = (min(milliseconds(run, 1) for _ in range(8)) for run in (copy, multiply))
+    return {
+        "bytes_per_second": 2 * 4 * large.size / copying * 1e3,  # each byte is read and written
+        "operations_per_second": 2 * 1024**3 / product * 1e3,
+    }
+
+
+def save_initial_values(path: str) -> None:
+    """Write the weights and biases that every LeNet starts from, whatever its framework."""
+    mx.random.seed(0)
+    net = lenet(None)
+    net.initialize(init.Xavier())
+    net(nd.zeros((1, *IMAGE)))
+    np.savez(path, *(parameter.data().asnumpy() for parameter in affine(net)))
+
+
+def affine(net: gluon.Block) -> list:
+    """Weight and bias of each convolution and dense layer."""
+    layers = [layer for layer in net if isinstance(layer, (nn.Conv2D, nn.Dense))]
+    return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+
+
+def network(name: str, values: str) -> gluon.Block:
+    """LeNet with one of the normalizations and the initial values of a file."""
     net = lenet(NORMS[name])
     if "hybridized" in name:
         layers, net = list(net), nn.HybridSequential()
         net.add(*layers)
         net.hybridize(static_alloc=True, static_shape=True)
-    net.initialize(init.Xavier())
+    net.initialize()
     net(nd.zeros((2, *IMAGE)))
-    options = {"learning_rate": 0.1, "momentum": 0.9}
-    return net, gluon.Trainer(net.collect_params(), "sgd", options)
+    for parameter, value in zip(affine(net), np.load(values).values()):
+        parameter.set_data(nd.array(value))
+    return net
 
 
-def train(net: gluon.Block, trainer: gluon.Trainer, data, steps: int) -> float:
-    """Train for some steps; the examples a second."""
-    start = time.perf_counter()
-    for step in range(steps):
-        X, y = data[step % len(data)]
-        with autograd.record():
-            loss = softmax_cross_entropy(net(X), y)
-        loss.backward()
-        trainer.step(BATCH)
+def step(net: gluon.Block, trainer: gluon.Trainer, X: nd.NDArray, y: nd.NDArray) -> nd.NDArray:
+    """Take one step of training, with nothing around it; return the losses before it."""
+    with autograd.record():
+        loss = softmax_cross_entropy(net(X), y)
+    loss.backward()
+    trainer.step(len(y))
+    return loss
+
+
+def forward_and_backward(layer: gluon.Block, X: nd.NDArray, dY: nd.NDArray) -> None:
+    """Run a layer forward and backward, and wait until both are computed."""
+    with autograd.record():
+        Y = layer(X)
+    Y.backward(dY)
     nd.waitall()
-    return BATCH * steps / (time.perf_counter() - start)
 
 
-def passes_of(layer: gluon.Block, shape: tuple[int, ...], *, initialize: bool = True):
-    """A function that runs `layer` forward and backward once."""
-    if initialize:
+def copy_fused_bytes(X: nd.NDArray, target: nd.NDArray) -> None:
+    """Move as many bytes as a batch normalization must: a copy reads and writes each of them."""
+    for _ in range(FUSED // 2):
+        X.copyto(target)
+    nd.waitall()
+
+
+def works(make: Callable, X: nd.NDArray, dY: nd.NDArray) -> bool:
+    """Whether a way to compute is possible on this machine: one of them may need a compiler."""
+    try:
+        layer = make(X.shape[1], X.ndim)
         layer.initialize()
-    X, G = nd.random.normal(3, 2, shape), None
-    X.attach_grad()
-
-    def run() -> None:
-        nonlocal G
-        with autograd.record():
-            Y = layer(X)
-        if G is None:
-            G = nd.random.normal(shape=Y.shape)
-        Y.backward(G)
-
-    return run
-
-
-def milliseconds(run: Callable, passes: int) -> float:
-    """How long a call takes, on average over some calls."""
-    nd.waitall()
-    start = time.perf_counter()
-    for _ in range(passes):
-        run()
-        nd.waitall()
-    return (time.perf_counter() - start) / passes * 1e3
-
-
-Side = MXNetSide
+        forward_and_backward(layer, X, dY)
+    except Exception:
+        return False
+    return True

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 FLOAT = 4  # bytes
-# Times that forward and backward read or write an array of the layer's size, at the least.
+# How often forward and backward read or write an array of the layer's size, at the least.
 FUSED = 8  # read x for the statistics, read x, write y; read dy and x for two sums, and write dx
-# What the graph of d2l_bn moves, operation by operation. Forward, 10: write the spread pivot;
+# What d2l_bn/nn/whole_array.py moves, operation by operation. Forward, 10: write the spread pivot;
 # read it and x, write d; read d; read d, write its square; read that; read d, write y.
 # Backward, 14: read dy, write dd; read dy and d; read dy; write the spread gradients of the two
 # means; read one of them and d, write; read three, write their sum.
-OURS = 24
-PASSES = {"Activation": 5, "MaxPool2D": 5}  # the same for those
+WHOLE_ARRAY = 24
+PASSES = {"Activation": 5, "MaxPool2D": 5}  # how often it is for these layers
 
 
 def bounds(layers: list[dict], machine: dict[str, float]) -> list[dict]:
@@ -30,7 +30,7 @@ def bounds(layers: list[dict], machine: dict[str, float]) -> list[dict]:
             "measured_ms": layer["ms"],
         }
         if layer["layer"] == "BatchNorm":
-            row["ours_memory_ms"] = row["memory_ms"] * OURS / FUSED
+            row["whole_array_memory_ms"] = row["memory_ms"] * WHOLE_ARRAY / FUSED
         rows.append(row)
     return rows
 
@@ -42,7 +42,7 @@ def work(layer: dict) -> tuple[float, float]:
         return FUSED * FLOAT * inputs, 14 * inputs
     if layer["layer"] in PASSES:
         return PASSES[layer["layer"]] * FLOAT * max(inputs, outputs), 4 * inputs
-    # Convolution or dense: each output sums over a window; backward is twice that. X, Y, dY and dX
-    # move, X and dY once more for the gradient of the weights.
+    # In a convolution or a dense layer each output sums over a window, and backward takes twice
+    # as much. X, Y, dY and dX move, and X and dY once more for the gradient of the weights.
     window = math.prod(layer["weights"][0][1:])
     return FLOAT * 3 * (inputs + outputs), 3 * 2 * window * outputs

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import partial
+from itertools import cycle, islice
 from typing import Callable
 
+import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.others import beside
-
-BATCH = 256
+from benchmarks.measuring import batches_in_memory
 
 
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
@@ -27,7 +26,10 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
 
 
 class ScratchBatchNorm(nn.Module):
-    """The layer around it."""
+    """The layer around the function, with its parameters and averages."""
+
+    moving_mean: torch.Tensor
+    moving_var: torch.Tensor
 
     def __init__(self, num_features: int, num_dims: int) -> None:
         super().__init__()
@@ -50,50 +52,53 @@ def built_in(num_features: int, num_dims: int) -> nn.Module:
     return nn.BatchNorm1d(num_features) if num_dims == 2 else nn.BatchNorm2d(num_features)
 
 
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 NORMS = {"PyTorch, from scratch": ScratchBatchNorm, "PyTorch, built in": built_in}
 
 
-class TorchSide:
-    """Answers the calls of a worker (see worker.py)."""
-
-    def __init__(self) -> None:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-        torch.manual_seed(0)
-        self.programs: dict[str, Callable[[int], float]] = {}
-        self.operations: dict[str, Callable[[], None]] = {}
-        self.shape: tuple[int, ...] = ()
-
-    def version(self) -> str:
-        """PyTorch's version."""
-        return torch.__version__
-
-    def train(self, name: str, steps: int) -> dict[str, float]:
-        """Examples a second of LeNet with the normalization `name`, and what others took."""
-        if name not in self.programs:
-            self.programs[name] = partial(train, *network(name), batches_in_memory())
-            self.programs[name](2)
-        return beside(lambda: self.programs[name](steps))
-
-    def operation(self, name: str, shape: list[int], passes: int) -> float:
-        """Milliseconds of forward and backward of one normalization layer."""
-        if tuple(shape) != self.shape:
-            self.shape, self.operations = tuple(shape), {}
-        if name not in self.operations:
-            self.operations[name] = passes_of(NORMS[name](shape[1], len(shape)), self.shape)
-            self.operations[name]()
-        start = time.perf_counter()
-        for _ in range(passes):
-            self.operations[name]()
-        return (time.perf_counter() - start) / passes * 1e3
+def version() -> str:
+    """PyTorch's version."""
+    return torch.__version__
 
 
-def batches_in_memory(count: int = 4):
-    """Some batches of noise."""
-    return [(torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))) for _ in range(count)]
+def names() -> list[str]:
+    """The layers that can be measured."""
+    return list(NORMS)
 
 
-def network(name: str):
-    """LeNet, layer by layer as `d2l_bn.lenet`, and its optimizer."""
+def loss(name: str, values: str) -> float:
+    """The mean loss of a new network on the first batch."""
+    X, y = map(torch.from_numpy, batches_in_memory(1)[0])
+    return nn.functional.cross_entropy(network(name, values)(X), y).item()
+
+
+def program(name: str, values: str) -> Callable[[int], None]:
+    """A function that trains LeNet with the normalization `name` for some steps."""
+    net = network(name, values)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    data = cycle([(torch.from_numpy(X), torch.from_numpy(y)) for X, y in batches_in_memory()])
+
+    def run(steps: int) -> None:
+        for X, y in islice(data, steps):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(X), y).backward()
+            optimizer.step()
+
+    return run
+
+
+def arrays(X: np.ndarray, dY: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """The arrays of a layer's input and of the gradient from above."""
+    return torch.from_numpy(X).requires_grad_(), torch.from_numpy(dY)
+
+
+def layer_pass(name: str, X: torch.Tensor, dY: torch.Tensor) -> Callable[[], None]:
+    """A function that runs the layer `name` forward and backward once."""
+    return partial(forward_and_backward, NORMS[name](X.shape[1], X.dim()), X, dY)
+
+
+def network(name: str, values: str) -> nn.Module:
+    """LeNet, layer by layer as `d2l_bn.lenet`, with the initial values of a file."""
     norm, layers, before = NORMS[name], [], 1
     for channels in (6, 16):
         layers += [nn.Conv2d(before, channels, 5), norm(channels, 4), nn.Sigmoid()]
@@ -103,30 +108,16 @@ def network(name: str):
     for features in (120, 84):
         layers += [nn.Linear(before, features), norm(features, 2), nn.Sigmoid()]
         before = features
-    net = nn.Sequential(*layers, nn.Linear(before, 10))
-    return net, torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    layers.append(nn.Linear(before, 10))
+    affine = [layer for layer in layers if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    parameters = [parameter for layer in affine for parameter in (layer.weight, layer.bias)]
+    with torch.no_grad():
+        for parameter, value in zip(parameters, np.load(values).values()):
+            parameter.copy_(torch.from_numpy(value))
+    return nn.Sequential(*layers)
 
 
-def train(net, optimizer, data, steps: int) -> float:
-    """Train for some steps; the examples a second."""
-    start = time.perf_counter()
-    for step in range(steps):
-        X, y = data[step % len(data)]
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(net(X), y).backward()
-        optimizer.step()
-    return BATCH * steps / (time.perf_counter() - start)
-
-
-def passes_of(layer: nn.Module, shape: tuple[int, ...]):
-    """A function that runs `layer` forward and backward once."""
-    X, G = torch.randn(shape).requires_grad_(), torch.randn(shape)
-
-    def run() -> None:
-        X.grad = None
-        layer(X).backward(G)
-
-    return run
-
-
-Side = TorchSide
+def forward_and_backward(layer: nn.Module, X: torch.Tensor, dY: torch.Tensor) -> None:
+    """Run a layer forward and backward."""
+    X.grad = None
+    layer(X).backward(dY)

@@ -6,15 +6,13 @@ LeNet on 50,000 training images of Fashion-MNIST, ten epochs, cosine schedule; j
 
 from __future__ import annotations
 
-import functools
-
-from d2l_bn.data import Dataset, split
+from d2l_bn.data import split
 from d2l_bn.training import Settings, build, fit
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
-HELD_OUT, SEEDS = 10_000, (100, 101, 102)  # other seeds than those of the results
-SETTINGS = (  # learning rate, momentum
+HELD_OUT, SEEDS = 10_000, (100, 101, 102)  # the results have other seeds
+SETTINGS = (  # pairs of learning rate and momentum
     (0.3, 0.9),
     (0.1, 0.9),
     (0.05, 0.9),
@@ -26,16 +24,10 @@ SETTINGS = (  # learning rate, momentum
 )
 
 
-@functools.cache
-def images(data: str) -> Dataset:
-    """A data set whose test images are training images held out."""
-    return split(parts.images(data), HELD_OUT)
-
-
 def run(lr: float, momentum: float, seed: int, epochs: int = 10, data: str = "fashion-mnist"):
-    """Train one network; a row each epoch."""
+    """Train one network, and yield a row after each epoch."""
     settings = Settings(lr=lr, momentum=momentum, schedule="cosine", seed=seed, epochs=epochs)
-    dataset = images(data)
+    dataset = split(shared.images(data), HELD_OUT)  # its test images are those held out
     for row in fit(build(settings, dataset), dataset, settings):
         yield {
             "epoch": row["epoch"],

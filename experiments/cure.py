@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from d2l_bn import recalibrate
 from d2l_bn.training import RECIPES, Settings, build, evaluate, fit
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 SEEDS = range(5)
@@ -20,29 +20,23 @@ SCHEDULES = {
 
 
 def run(recipe: str, seed: int, epochs: int = 10, data: str = "fashion-mnist"):
-    """Train one network; a row each epoch."""
-    dataset = parts.images(data)
+    """Train one network, and yield a row for each epoch."""
+    dataset = shared.images(data)
     settings = Settings(seed=seed, epochs=epochs, **SCHEDULES[recipe])
     net = build(settings, dataset)
     measured: list[float] = []
 
     def on_epoch(history: list) -> None:
-        kept = {p: p.data().copy() for p in net.collect_params().values()}
-        recalibrate(net, training_inputs(dataset))
-        test = parts.batches(dataset.test_images, dataset.test_labels, 1000)
-        measured.append(evaluate(net, test))
-        for parameter, value in kept.items():  # training goes on as if nothing had been measured
-            parameter.set_data(value)
+        with shared.restored(net):  # training goes on as if nothing had been measured
+            train = shared.batches(dataset.train_images, dataset.train_labels, 1000)
+            recalibrate(net, [X for X, _ in train])
+            test = shared.batches(dataset.test_images, dataset.test_labels, 1000)
+            measured.append(evaluate(net, test))
 
     history = fit(net, dataset, settings, on_epoch=on_epoch)
     for row, accuracy in zip(history, measured):
         names = ("epoch", "train_loss", "train_accuracy", "test_accuracy")
         yield {**{name: row[name] for name in names}, "recalibrated_accuracy": accuracy}
-
-
-def training_inputs(dataset):
-    """The training images in batches, which can be gone through again."""
-    return [X for X, _ in parts.batches(dataset.train_images, dataset.train_labels, 1000)]
 
 
 EXPERIMENT = Experiment(

@@ -10,7 +10,7 @@ import time
 
 import d2l_bn
 from d2l_bn.training import evaluate
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 from mxnet import gluon, nd
@@ -20,14 +20,14 @@ CALLS = {1: 200, 256: 8}  # predictions per repeat, by batch size
 
 
 def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int = REPEATS):
-    """Train, fold, and time both networks; a row each repeat."""
-    dataset = parts.images("sample")
-    net, plain = trained(norm, seed, steps), parts.lenet("none", dataset, seed)
+    """Train, fold, time both networks, and yield a row for each repeat."""
+    dataset = shared.images("sample")
+    net, plain = trained(norm, seed, steps), shared.lenet("none", dataset, seed)
     d2l_bn.fold(net, plain)
-    test = list(parts.batches(dataset.test_images, dataset.test_labels, 256))
+    test = list(shared.batches(dataset.test_images, dataset.test_labels, 256))
     difference = max(largest_difference(net, plain, X) for X, _ in test)
     accuracy = evaluate(plain, test)
-    X, _ = next(parts.batches(dataset.test_images, dataset.test_labels, 256))
+    X, _ = next(shared.batches(dataset.test_images, dataset.test_labels, 256))
     X = X[:batch_size]
     for repeat in range(repeats):
         normalized, folded = (seconds(which, X, CALLS[batch_size]) for which in (net, plain))
@@ -41,18 +41,18 @@ def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int 
 
 
 def trained(norm: str, seed: int, steps: int) -> gluon.Block:
-    """LeNet after some steps on the sample."""
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    optimizer = parts.trainer(net, lr=0.3, momentum=0.9)
-    batches = parts.endless(dataset, 64, seed)
+    """Return LeNet after some steps of training on the sample."""
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    optimizer = shared.trainer(net, lr=0.3, momentum=0.9)
+    batches = shared.endless(dataset, 64, seed)
     for _ in range(steps):
-        parts.step(net, optimizer, *next(batches))
+        shared.step(net, optimizer, *next(batches))
     return net
 
 
 def largest_difference(net: gluon.Block, plain: gluon.Block, X: nd.NDArray) -> float:
-    """Of the probabilities that two networks give."""
+    """The largest difference between the probabilities that two networks give."""
     return float((nd.softmax(net(X)) - nd.softmax(plain(X))).abs().max().asscalar())
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from d2l_bn.figures import COLOURS, MARKERS, new_figure
-from experiments.plots import LABELS, band
+from d2l_bn.figures import COLOURS, new_figure
+from experiments.plots import LABELS, line_and_band, mean_and_range
 from experiments.tables import by_seed, select
 
 
@@ -18,9 +18,8 @@ def bands(rows: list[dict], scale: float):
                 chosen = select(rows, norm=norm, seed=seed)
                 steps, (least,) = by_seed(chosen, "step", f"{name}_min")
                 _, (greatest,) = by_seed(chosen, "step", f"{name}_max")
-                look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, markevery=4)
-                axes.plot(steps, greatest, label=LABELS[norm], **look)
-                axes.fill_between(steps, least, greatest, **band(number))
+                span = least, greatest
+                line_and_band(axes, steps, greatest, span, number, LABELS[norm], markevery=4)
             axes.set(yscale="log")
     for seed, above, below in zip(seeds, *grid):
         above.set_title(f"seed {seed}", fontsize=10)
@@ -69,11 +68,8 @@ def ratios(rows: list[dict]):
     for axes, norm in zip(grid, ("scratch", "none")):
         for number, name in enumerate(names):
             chosen = select(rows, norm=norm, layer=number + 1)
-            steps, values = by_seed(chosen, "step", "log10_update_to_data")
-            look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, label=name)
-            axes.plot(steps, values.mean(axis=0), markevery=(number, 5), **look)
-            edges = values.min(axis=0), values.max(axis=0)
-            axes.fill_between(steps, *edges, color=COLOURS[number], alpha=0.15, lw=0)
+            look = dict(markevery=(number, 5), alpha=0.15, hatch=None)
+            mean_and_range(axes, chosen, "step", "log10_update_to_data", number, name, **look)
         axes.axhline(-3, color="black", ls="--", lw=1)
         axes.set(title=LABELS[norm], xlabel="step")
     grid[0].set(ylabel="log10 of update : weight")

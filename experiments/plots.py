@@ -5,23 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from d2l_bn.figures import COLOURS, MARKERS, new_figure
+from experiments.dropout_shift import variance_in_training
 from experiments.tables import by_seed, select
 
 LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}
-HATCHES = ("", "////", "....")  # bands are told apart in grey print too
+HATCHES = ("", "////", "....")  # so that bands can be told apart in grey print, too
 
 
-def mean_and_range(axes, rows: list[dict], x: str, y: str, number: int, label: str) -> None:
+def mean_and_range(axes, rows: list[dict], x: str, y: str, number: int, label: str, **look) -> None:
     """A line for the mean over the seeds, and a band from the least to the greatest."""
     places, values = by_seed(rows, x, y)
-    look = dict(color=COLOURS[number], label=label, marker=MARKERS[number], ms=4)
-    axes.plot(places, values.mean(axis=0), markevery=max(1, len(places) // 10), **look)
-    axes.fill_between(places, values.min(axis=0), values.max(axis=0), **band(number))
+    look = {"markevery": max(1, len(places) // 10), **look}
+    span = values.min(axis=0), values.max(axis=0)
+    line_and_band(axes, places, values.mean(axis=0), span, number, label, **look)
+
+
+def line_and_band(axes, places, line, span, number: int, label: str, *, markevery, **shade) -> None:
+    """A line with marks, and a band between the two lines of `span`."""
+    look = dict(color=COLOURS[number], marker=MARKERS[number], ms=4, label=label)
+    axes.plot(places, line, markevery=markevery, **look)
+    axes.fill_between(places, *span, **{**band(number), **shade})
 
 
 def band(number: int) -> dict:
-    """The look of a band."""
-    return dict(color=COLOURS[number], alpha=0.25, hatch=HATCHES[number], lw=0)
+    """Return what makes a band look different from the others."""
+    hatch = HATCHES[number % len(HATCHES)]
+    return dict(color=COLOURS[number], alpha=0.25, hatch=hatch, lw=0)
 
 
 def cure(rows: list[dict]):
@@ -134,12 +143,13 @@ def deep_linear(rows: list[dict]):
 def dropout_shift(rows: list[dict]):
     """Spread of the predictions' normalized values over the share that dropout keeps."""
     figure, axes = new_figure(size=(6.5, 4))
-    shares = np.linspace(0.5, 0.9, 50)
+    shares = np.linspace(0.5, 0.9, 50).tolist()
     for number, mu in enumerate(sorted({row["mu"] for row in rows})):
         look = dict(color=COLOURS[number], marker=MARKERS[number], ls="")
         keeps, values = by_seed(select(rows, order="dropout first", mu=mu), "keep", "predicted_sd")
         axes.plot(np.tile(keeps, len(values)), values.ravel(), label=f"mean {mu:g}", **look)
-        axes.plot(shares, ((1 + mu**2) / shares - mu**2) ** -0.5, color=COLOURS[number], lw=1)
+        expected = [variance_in_training(mu, share) ** -0.5 for share in shares]
+        axes.plot(shares, expected, color=COLOURS[number], lw=1)
     keeps, values = by_seed(select(rows, order="norm first", mu=0), "keep", "predicted_sd")
     axes.plot(keeps, values.mean(axis=0), "x--", color="black", label="norm first")
     axes.set(xlabel="share that dropout keeps", ylabel="standard deviation", ylim=(0, 1.1))
@@ -165,5 +175,5 @@ def folding(rows: list[dict]):
 
 
 def time_ratios(rows: list[dict]) -> np.ndarray:
-    """Of each pair of predictions, folded to normalized."""
+    """For each pair of predictions, the time of the folded network as a share of the other's."""
     return np.array([row["folded_ms"] / row["normalized_ms"] for row in rows])

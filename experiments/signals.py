@@ -6,32 +6,34 @@ from layer to layer, or an update that is a millionth of the weights, is no lear
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
 STEPS, EVERY, LR, BATCH = 600, 20, 0.3, 64
-EDGES = {  # of the bars of the histograms
-    "output": np.linspace(0, 1, 41),  # a sigmoid's
-    "log10 gradient": np.linspace(-9, -1, 41),  # its size, as a power of ten
+# Where the bars of the histograms begin and end: for what a sigmoid gives, and for the size of its
+# gradient as a power of ten.
+EDGES = {
+    "output": np.linspace(0, 1, 41),
+    "log10 gradient": np.linspace(-9, -1, 41),
 }
 
 
 def run_ratios(norm: str, seed: int, steps: int = STEPS):
-    """Train; each `EVERY` steps a row for each weight."""
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    optimizer = parts.trainer(net, LR)
+    """Train, and yield a row for each weight every `EVERY` steps."""
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    optimizer = shared.trainer(net, LR)
     layers = [layer for layer in net if hasattr(layer, "weight")]
-    for number, (X, y) in enumerate(parts.endless(dataset, BATCH, seed), 1):
-        if number > steps:
-            return
+    for number, (X, y) in enumerate(islice(shared.endless(dataset, BATCH, seed), steps), 1):
         before = [layer.weight.data().copy() for layer in layers]
-        parts.step(net, optimizer, X, y)
+        shared.step(net, optimizer, X, y)
         if number == 1 or number % EVERY == 0:
             for depth, (layer, old) in enumerate(zip(layers, before), 1):
                 update = (layer.weight.data() - old).asnumpy().std()
@@ -44,20 +46,20 @@ def run_ratios(norm: str, seed: int, steps: int = STEPS):
 
 def run_histograms(norm: str, seed: int, steps: int = STEPS):
     """Histograms of what each sigmoid gives, and of its gradient, before and after training."""
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    optimizer = parts.trainer(net, LR)
-    batches = parts.endless(dataset, BATCH, seed)
-    X, y = next(parts.batches(dataset.test_images, dataset.test_labels, 256))
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    optimizer = shared.trainer(net, LR)
+    batches = shared.endless(dataset, BATCH, seed)
+    X, y = next(shared.batches(dataset.test_images, dataset.test_labels, 256))
     yield from _histograms(net, X, y, 0)
     for _ in range(steps):
-        parts.step(net, optimizer, *next(batches))
+        shared.step(net, optimizer, *next(batches))
     yield from _histograms(net, X, y, steps)
 
 
 def _histograms(net, X: nd.NDArray, y: nd.NDArray, step: int):
     for layer, (output, gradient) in enumerate(_outputs_and_gradients(net, X, y), 1):
-        sizes = np.log10(np.abs(gradient[gradient != 0]))  # max pooling gives 3 of 4 none
+        sizes = np.log10(np.abs(gradient[gradient != 0]))  # max pooling leaves 3 of 4 without one
         signals = (
             ("output", output, output.std()),
             ("log10 gradient", sizes, np.log10(gradient.std())),
@@ -84,17 +86,12 @@ def _outputs_and_gradients(net, X: nd.NDArray, y: nd.NDArray) -> list[tuple]:
                 probes.append(nd.zeros(X.shape))  # added, so that its gradient is that of X
                 probes[-1].attach_grad()
                 X = X + probes[-1]
-        loss = parts.softmax_cross_entropy(X, y).mean()
+        loss = shared.softmax_cross_entropy(X, y).mean()
     loss.backward()
     return [(out.asnumpy(), probe.grad.asnumpy()) for out, probe in zip(outputs, probes)]
 
 
-def _cases(seeds: int) -> tuple[dict, ...]:
-    norms = ("none", "scratch")
-    return tuple({"norm": norm, "seed": seed} for seed in range(seeds) for norm in norms)
-
-
 EXPERIMENTS = (
-    Experiment("ratios", _cases(3), run_ratios),
-    Experiment("histograms", _cases(3), run_histograms),
+    Experiment("ratios", shared.cases(), run_ratios),
+    Experiment("histograms", shared.cases(), run_histograms),
 )

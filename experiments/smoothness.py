@@ -7,12 +7,14 @@ much they vary when one walks on in the direction of the gradient. A deep linear
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
 import d2l_bn
 from d2l_bn.data import batch_count
 from d2l_bn.training import NORMS, evaluate, softmax_cross_entropy
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
 import mxnet as mx
@@ -32,7 +34,7 @@ class NoisyBatchNorm(nn.Block):
         self.norm = d2l_bn.BatchNorm(num_features, num_dims)
 
     def forward(self, X: nd.NDArray) -> nd.NDArray:
-        """Normalize; in training mode, add the noise."""
+        """Normalize `X`, and add the noise in training mode."""
         Y = self.norm(X)
         if not autograd.is_training():
             return Y
@@ -43,51 +45,47 @@ class NoisyBatchNorm(nn.Block):
 
 
 def run_noisy(norm: str, seed: int, epochs: int = EPOCHS):
-    """Train LeNet on the sample; a row each epoch."""
-    dataset = parts.images("sample")
+    """Train LeNet on the sample, and yield a row after each epoch."""
+    dataset = shared.images("sample")
     kind = NoisyBatchNorm if norm == "noisy" else NORMS[norm]
-    net = parts.initialized(d2l_bn.lenet(kind), dataset, seed)
-    optimizer = parts.trainer(net, LR)
-    batches = parts.endless(dataset, BATCH, seed)
+    net = shared.initialized(d2l_bn.lenet(kind), dataset, seed)
+    optimizer = shared.trainer(net, LR)
+    batches = shared.endless(dataset, BATCH, seed)
     steps = batch_count(len(dataset.train_images), BATCH)
     for epoch in range(1, epochs + 1):
-        losses = [parts.step(net, optimizer, *next(batches)).mean() for _ in range(steps)]
-        test = parts.batches(dataset.test_images, dataset.test_labels, 1000)
+        losses = [shared.step(net, optimizer, *next(batches)).mean() for _ in range(steps)]
+        test = shared.batches(dataset.test_images, dataset.test_labels, 1000)
         loss = float(nd.stack(*losses).mean().asscalar())
         yield {"epoch": epoch, "train_loss": loss, "test_accuracy": evaluate(net, test)}
 
 
 def run_bands(norm: str, scale: float, seed: int, steps: int = 900, every: int = 30):
-    """Train LeNet on the sample; each `every` steps a row on what lies along the gradient.
+    """Train LeNet on the sample, and yield what lies along the gradient every `every` steps.
 
     With initial weights three times the usual, the network without normalization learns at once.
     """
-    dataset = parts.images("sample")
-    net = parts.lenet(norm, dataset, seed)
-    parts.scale_weights(net, scale)
-    optimizer = parts.trainer(net, LR)
-    for number, (X, y) in enumerate(parts.endless(dataset, BATCH, seed), 1):
-        if number > steps:
-            return
+    dataset = shared.images("sample")
+    net = shared.lenet(norm, dataset, seed)
+    shared.scale_weights(net, scale)
+    optimizer = shared.trainer(net, LR)
+    for number, (X, y) in enumerate(islice(shared.endless(dataset, BATCH, seed), steps), 1):
         if number % every == 0:
             yield {"step": number, **along_the_gradient(net, X, y)}
-        parts.step(net, optimizer, X, y)
+        shared.step(net, optimizer, X, y)
 
 
 def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray) -> dict:
     """Loss, length of the gradient, and the least and greatest loss and change along it."""
     trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
-    kept = {p: p.data().copy() for p in net.collect_params().values()}
-    loss_here, here = _loss_and_gradient(net, trained, X, y)
-    losses, changes = [], []
-    for distance in DISTANCES:
-        for parameter, gradient in zip(trained, here):
-            parameter.set_data(kept[parameter] - distance * gradient)
-        loss, there = _loss_and_gradient(net, trained, X, y)
-        losses.append(loss)
-        changes.append(_length([a - b for a, b in zip(here, there)]))
-    for parameter, value in kept.items():
-        parameter.set_data(value)
+    with shared.restored(net) as kept:
+        loss_here, here = _loss_and_gradient(net, trained, X, y)
+        losses, changes = [], []
+        for distance in DISTANCES:
+            for parameter, gradient in zip(trained, here):
+                parameter.set_data(kept[parameter] - distance * gradient)
+            loss, there = _loss_and_gradient(net, trained, X, y)
+            losses.append(loss)
+            changes.append(_length([a - b for a, b in zip(here, there)]))
     return {
         "loss": loss_here,
         "gradient": _length(here),
@@ -111,7 +109,7 @@ def _length(arrays: list[nd.NDArray]) -> float:
 
 
 def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250):
-    """Train a deep linear network on a linear map; a row each `every` steps."""
+    """Train a deep linear network on a linear map, and yield a row every `every` steps."""
     mx.random.seed(seed)
     X, truth = nd.random.normal(shape=(SAMPLES, WIDTH)), nd.random.normal(shape=(WIDTH, WIDTH))
     targets = nd.dot(X, truth)
@@ -122,7 +120,7 @@ def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250
             net.add(kind(WIDTH, 2))
     net.initialize(mx.init.Xavier())
     net(X)
-    optimizer = parts.trainer(net, LINEAR_LR)
+    optimizer = shared.trainer(net, LINEAR_LR)
     for number in range(1, steps + 1):
         with autograd.record():
             loss = (net(X) - targets).square().sum()
@@ -132,15 +130,9 @@ def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250
             yield {"step": number, "loss": float(loss.asscalar()) / SAMPLES}
 
 
-def _cases(*norms: str) -> tuple[dict, ...]:
-    return tuple({"norm": norm, "seed": seed} for seed in range(3) for norm in norms)
-
-
-BANDS = tuple(
-    {"scale": scale, **case} for scale in (1.0, 3.0) for case in _cases("none", "scratch")
-)
+BANDS = tuple({"scale": scale, **case} for scale in (1.0, 3.0) for case in shared.cases())
 EXPERIMENTS = (
-    Experiment("noisy", _cases("none", "scratch", "noisy"), run_noisy),
+    Experiment("noisy", shared.cases("none", "scratch", "noisy"), run_noisy),
     Experiment("bands", BANDS, run_bands),
-    Experiment("deep_linear", _cases("none", "scratch"), run_linear),
+    Experiment("deep_linear", shared.cases(), run_linear),
 )

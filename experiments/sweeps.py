@@ -9,10 +9,11 @@ import math
 
 from d2l_bn.system.errors import RunError
 from d2l_bn.training import Settings, build, fit
-from experiments import parts
+from experiments import shared
 from experiments.tables import Experiment
 
-FAILS_BELOW = 0.2  # test accuracy; guessing gives 0.1. A loss that isn't finite fails too.
+# A run fails if its test accuracy is lower, where guessing gives 0.1, or its loss isn't finite.
+FAILS_BELOW = 0.2
 BASE = {"lr": 0.3, "scale": 1.0, "batch_size": 64}
 SWEEPS = {
     "lr": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
@@ -22,8 +23,8 @@ SWEEPS = {
 
 
 def run(norm: str, seed: int, epochs: int = 10, **point):
-    """Train one network; one row."""
-    dataset = parts.images("sample")
+    """Train one network, and yield a row at the end."""
+    dataset = shared.images("sample")
     settings = Settings(
         norm=norm,
         seed=seed,
@@ -34,7 +35,7 @@ def run(norm: str, seed: int, epochs: int = 10, **point):
         schedule="constant",
     )
     net = build(settings, dataset)
-    parts.scale_weights(net, point["scale"])
+    shared.scale_weights(net, point["scale"])
     try:
         last = fit(net, dataset, settings)[-1]
     except RunError:  # the loss isn't finite
@@ -45,10 +46,7 @@ def run(norm: str, seed: int, epochs: int = 10, **point):
 def cases(swept: str):
     """The runs of one sweep."""
     return tuple(
-        {"norm": norm, "seed": seed, **BASE, swept: value}
-        for value in SWEEPS[swept]
-        for seed in range(3)
-        for norm in ("none", "scratch")
+        {**case, **BASE, swept: value} for value in SWEEPS[swept] for case in shared.cases()
     )
 
 

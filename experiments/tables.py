@@ -70,7 +70,7 @@ def read(name: str, folder: Path = RESULTS) -> list[Row]:
 
 
 def write(name: str, rows: list[Row], folder: Path = RESULTS) -> None:
-    """Write a table, numbers with six significant digits."""
+    """Write a table, with numbers to six significant digits."""
     with replacing(folder / f"{name}.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()

@@ -1,10 +1,8 @@
-"""Build the chapters and the reference as a web site that needs no network.
-
-book.py [FOLDER] leaves the pages in FOLDER/html, by default runs/book/html.
-"""
+"""Build the chapters and the reference as a web site that needs no network."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -17,11 +15,14 @@ CHAPTERS = ROOT / "chapters"
 TEACHER = ROOT / "classroom" / "teacher.md"
 
 
-def main(folder: Path = ROOT / "runs" / "book") -> int:
+def main() -> int:
     """Build; 1 on a failed cell or any warning, such as a broken link or an unreadable docstring.
 
     The outputs are the committed ones: what failed there fails here, and the tests run the cells.
     """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "runs" / "book")
+    folder = parser.parse_args().folder
     errors = [error for path in sorted(CHAPTERS.glob("*.ipynb")) for error in failed_cells(path)]
     if errors:
         print(*errors, "Mend them, then: make chapters-update", sep="\n", file=sys.stderr)
@@ -55,4 +56,4 @@ def failed_cells(path: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main())

@@ -1,11 +1,8 @@
-"""Make the sample that the package carries, from the full Fashion-MNIST.
-
-Use: python scripts/make_sample.py [FOLDER]
-"""
+"""Make the sample that the package carries, from the full Fashion-MNIST."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +21,11 @@ def choose(labels: np.ndarray, per_class: int, rng: np.random.Generator) -> np.n
     return rng.permutation(np.concatenate(of_each))
 
 
-def main(folder: Path = SAMPLE) -> None:
-    """Write the four files of the sample into `folder`."""
+def main(arguments: list[str] | None = None) -> None:
+    """Write the four files of the sample."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=SAMPLE)
+    folder = parser.parse_args(arguments).folder
     full = load("fashion-mnist")
     rng = np.random.default_rng(SEED)
     train = choose(full.train_labels, TRAIN_PER_CLASS, rng)
@@ -42,4 +42,4 @@ def main(folder: Path = SAMPLE) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main()

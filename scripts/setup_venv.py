@@ -1,10 +1,10 @@
 """Install d2l_bn, editable, and what it needs at the pinned versions, in a virtual environment.
 
-`setup_venv.py FOLDER [EXTRA ...]` does nothing where that has been done before, so it needs the
-network once. It uses the Python that runs it and nothing but that Python's standard library.
+This does nothing where it has been done before, so it needs the network once. It runs before
+anything is installed, with nothing but the standard library of the Python that runs it.
 """
 
-import contextlib
+import argparse
 import ctypes
 import fcntl
 import hashlib
@@ -15,29 +15,19 @@ import runpy
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 
-def main(folder, extras):
-    """Make or complete the environment ``folder``, unless it is ready for ``extras``."""
+def main(arguments=None):
+    """Make or complete the environment, unless it is ready for the extras."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of the environment, such as .venv")
+    parser.add_argument("extras", nargs="*", metavar="EXTRA", help="of pyproject.toml")
+    options = parser.parse_args(arguments)
     check_machine()
-    with open(f"{folder}.lock", "w") as lock:
+    with open(__file__) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # `make -j` may start two of us
-        note = os.path.join(folder, "ready.json")
-        made = read(note)
-        key = fingerprint()
-        if made.get("key") == key and set(extras) <= set(made["extras"]):
-            return
-        extras = sorted({*extras, *made.get("extras", [])})
-        if made.get("key") != key:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(note)  # first, so that nothing half-made is ever taken for ready
-            shutil.rmtree(folder, ignore_errors=True)
-            print(f"Setting up {folder} for Python {platform.python_version()}, once", flush=True)
-            run(sys.executable, "-m", "venv", folder)
-        print("Installing packages: half a minute to a few, 400 MB", flush=True)
-        install(os.path.join(folder, "bin", "python"), extras)
-        with open(note, "w") as file:
-            json.dump({"key": key, "extras": extras}, file)
+        complete(options.folder, set(options.extras))
 
 
 def check_machine():
@@ -66,28 +56,42 @@ def check_machine():
         )
 
 
-def read(note):
-    """Return what the environment's note says, or an empty dict where there is none."""
+def complete(folder, extras):
+    """Make the environment where it is missing or made for other pins, and add the extras.
+
+    Its note is written last and deleted first, so that nothing half-made is ever taken for ready.
+    """
+    note, key = folder / "ready.json", fingerprint()
     try:
-        with open(note) as file:
-            return json.load(file)
+        made = json.loads(note.read_text())
     except (OSError, ValueError):
-        return {}
+        made = {"key": None, "extras": []}
+    if made["key"] == key and extras <= set(made["extras"]):
+        return
+    if not os.access(".", os.W_OK):
+        sys.exit(f"{os.getcwd()} must be yours to write in. Clone the repository for yourself.")
+    extras = sorted(extras.union(made["extras"]))
+    if made["key"] != key:
+        note.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"Setting up {folder} for Python {platform.python_version()}, once", flush=True)
+        run(sys.executable, "-m", "venv", str(folder))
+    print("Installing packages: half a minute to a few, 400 MB", flush=True)
+    install(folder / "bin" / "python", extras)
+    note.write_text(json.dumps({"key": key, "extras": extras}))
 
 
 def fingerprint():
     """Return a text that changes when the environment has to be made anew."""
+    project = Path("pyproject.toml").read_text().split("\n[tool.")[0]  # the rest installs nothing
+    pins = Path("constraints.txt").read_text()
     parts = [os.getcwd(), os.path.realpath(sys.executable), platform.python_version()]
-    with open("constraints.txt") as file:
-        parts.append(file.read())
-    with open("pyproject.toml") as file:
-        parts.append(file.read().split("\n[tool.")[0])  # what follows installs nothing
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*parts, pins, project]).encode()).hexdigest()
 
 
 def install(python, extras):
     """Install with pip: pip's own pinned version first, MXNet last and without its dependencies."""
-    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     run(*pip, "-c", "constraints.txt", "pip", "setuptools")
     project = f".[{','.join(extras)}]" if extras else "."
     run(*pip, "-c", "constraints.txt", "--no-build-isolation", "-e", project)
@@ -102,6 +106,6 @@ def run(*command):
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], sys.argv[2:])
+        main()
     except KeyboardInterrupt:
         sys.exit("\nSetup was interrupted. Run it again.")

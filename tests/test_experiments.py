@@ -14,7 +14,7 @@ import d2l_bn  # noqa: F401  before mxnet
 from d2l_bn.system.errors import InputError
 from d2l_bn.system.files import locked
 from experiments import __main__ as main
-from experiments import parts, plots, tables
+from experiments import plots, shared, tables
 from experiments.__main__ import EXPERIMENTS
 from experiments.tables import Experiment
 
@@ -243,7 +243,7 @@ def place(row):
 
 def has_full_data():
     try:
-        parts.images("fashion-mnist")
+        shared.images("fashion-mnist")
     except InputError:
         return False
     return True

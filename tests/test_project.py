@@ -1,22 +1,163 @@
-"""The files around the package agree with each other and stay readable."""
+"""Which room may look into which, and what the files around the package have to agree on."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from d2l_bn import _compat
 
 CHECKOUT = Path(__file__).parent.parent
 PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+PROGRAMS = ("benchmarks", "chapters", "classroom", "experiments", "scripts")
+# For each room of d2l_bn, the others that it may import. What no line allows is an error.
+MAY_IMPORT = {
+    "": {"_compat", "nn", "program", "system", "training"},  # __init__.py and __main__.py
+    "_compat": set(),
+    "nn": set(),
+    "reference": {"nn"},
+    "system": set(),
+    "data": {"system"},
+    "figures": {"system"},
+    "training": {"data", "nn", "system"},
+    "checks": {"nn", "reference", "system"},
+    "program": {"", "_compat", "data", "figures", "nn", "system", "training"},
+}
 
 
 def read(name):
     return (CHECKOUT / name).read_text()
+
+
+def modules(root):
+    """Return each module of the package and of the programs around it, by its dotted name."""
+    found = {}
+    for top in ("d2l_bn", *PROGRAMS):
+        for path in sorted((root / top).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            start = {"chapters": 1, "scripts": 1}.get(top, 0)  # these folders are on Python's path
+            found[".".join(parts[start:]).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(name, known, path):
+    """Return what a module imports, in functions too: our modules, and names of other packages."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            wanted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level or None]
+            base = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            wanted = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for want in wanted:
+            parent = want.rpartition(".")[0]
+            yield want if want in known else parent if parent in known else want.split(".")[0]
+
+
+def graph(root):
+    known = modules(root)
+    return {name: set(imports(name, known, path)) - {name} for name, path in known.items()}
+
+
+def circle(arrows):
+    """Return modules that import each other in a circle, or an empty list."""
+    left = dict(arrows)
+    while True:
+        wanted = set().union(*left.values())
+        ends = [
+            name for name, targets in left.items() if name not in wanted or not targets & {*left}
+        ]
+        if not ends:
+            return sorted(left)
+        for name in ends:
+            del left[name]
+
+
+def room(name):
+    """Return the room of a module of d2l_bn, "" for its outermost ones, None outside of it."""
+    top, *inside = name.split(".")
+    if top != "d2l_bn":
+        return None
+    return inside[0] if inside and inside[0] in MAY_IMPORT else ""
+
+
+def wrong_arrows(arrows):
+    """Return the imports in d2l_bn that lead where they must not."""
+    allowed_in_nn = {"mxnet", "numpy", *sys.stdlib_module_names}
+    for name, targets in arrows.items():
+        here = room(name)
+        for target in sorted(targets) if here is not None else ():
+            there = room(target)
+            outside = there is None and (
+                target.split(".")[0] in {name.split(".")[0] for name in arrows}
+                or (here == "nn" and target not in allowed_in_nn)
+            )
+            if outside or there not in {None, here, *MAY_IMPORT[here]}:
+                yield f"{name} imports {target}"
+
+
+@pytest.fixture(scope="module")
+def arrows():
+    return graph(CHECKOUT)
+
+
+@pytest.mark.xfail(strict=False, reason="chapters/in_tensorflow has one, which is being mended")
+def test_no_circle_of_imports(arrows):
+    assert len(arrows) > 50
+    assert circle(arrows) == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names")
+def test_arrows_go_one_way_and_the_heart_imports_mxnet_and_itself_alone(arrows):
+    assert list(wrong_arrows(arrows)) == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names")
+@pytest.mark.parametrize(
+    "path, line, found",
+    [
+        ("d2l_bn/nn/layer.py", "import matplotlib", "d2l_bn.nn.layer imports matplotlib"),
+        (
+            "d2l_bn/nn/layer.py",
+            "from d2l_bn import system",
+            "d2l_bn.nn.layer imports d2l_bn.system",
+        ),
+        ("d2l_bn/data/idx.py", "import experiments.a", "d2l_bn.data.idx imports experiments.a"),
+        ("d2l_bn/data/idx.py", "from .. import nn", "d2l_bn.data.idx imports d2l_bn.nn"),
+        (
+            "d2l_bn/system/files.py",
+            "def f():\n    from d2l_bn.training.run import g",
+            "d2l_bn.system.files imports d2l_bn.training.run",
+        ),
+    ],
+)
+def test_a_wrong_arrow_is_found(tmp_path, path, line, found):
+    others = ("d2l_bn/nn/__init__.py", "d2l_bn/training/run.py", "d2l_bn/system/__init__.py")
+    for name in (path, *others, "experiments/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("import mxnet, math\n")
+    (tmp_path / path).write_text(line)
+    assert list(wrong_arrows(graph(tmp_path))) == [found]
+
+
+def test_a_circle_is_found(tmp_path):
+    for name, line in {
+        "a": "from . import b",
+        "b": "import d2l_bn.c",
+        "c": "from d2l_bn.a import x",
+    }.items():
+        (tmp_path / "d2l_bn").mkdir(exist_ok=True)
+        (tmp_path / "d2l_bn" / f"{name}.py").write_text(line)
+    assert circle(graph(tmp_path)) == ["d2l_bn.a", "d2l_bn.b", "d2l_bn.c"]
 
 
 def tracked():
@@ -30,55 +171,39 @@ def tracked():
 
 
 def constraints():
-    """Return (name, version, marker) of each line of constraints.txt."""
-    lines = [line for line in read("constraints.txt").splitlines() if not line.startswith("#")]
-    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][\w.]*)(?:; (.+))?", line) for line in lines]
-    assert None not in found, [line for line, match in zip(lines, found) if match is None]
-    return [match.groups() for match in found]
+    return [Requirement(line) for line in read("constraints.txt").splitlines()]
 
 
 def pinned(name, python):
-    """Return the versions of ``name`` that hold for a Python such as "3.9"."""
-
-    def number(version):
-        return tuple(int(part) for part in version.split("."))
-
-    compare = {"<": tuple.__lt__, ">=": tuple.__ge__, "==": tuple.__eq__}
-    found = []
-    for other, version, marker in constraints():
-        terms = re.findall(r'python_version (\S+) "([\d.]+)"', marker or "")
-        assert len(terms) == (marker or "").count("python_version")
-        if other == name and all(compare[op](number(python), number(v)) for op, v in terms):
-            found.append(version)
-    return found
-
-
-def section(name):
-    """Return the lines of one table of pyproject.toml (a Python before 3.11 can't parse it)."""
-    return read("pyproject.toml").split(f"\n[{name}]\n")[1].split("\n[")[0]
+    """Return the versions of a package that hold on Linux for a Python such as "3.9"."""
+    here = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "platform_machine": "x86_64",
+        "sys_platform": "linux",
+    }
+    return [
+        str(line.specifier)
+        for line in constraints()
+        if line.name == name and (line.marker is None or line.marker.evaluate(here))
+    ]
 
 
-def requirements():
-    """Return the names of all packages that pyproject.toml asks for, extras included."""
-    tables = section("project").split("dependencies = ")[1] + section(
-        "project.optional-dependencies"
-    )
-    texts = re.findall(r"""'([^'\n]+)'|"([^"\n]+)\"""", re.sub("#.*", "", tables))
-    texts = [one or other for one, other in texts if not one.startswith("3.")]
-    return {re.match(r"[\w-]+", text).group().lower() for text in texts}
-
-
-def test_requirements_are_found():
-    some = {"mxnet", "numpy", "tqdm", "hypothesis", "pytest", "ruff", "nbgrader", "torch"}
-    assert some <= requirements() <= {name for name, _, _ in constraints()}
+def requirements(python):
+    """Return what pyproject.toml asks for on a Python, extras included, exact versions excepted."""
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.11 or newer")
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    lines = [Requirement(line) for group in groups for line in group]
+    return {line.name for line in lines if "==" not in str(line.specifier)}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_each_requirement_is_pinned_once(python):
-    names = requirements() | {name for name, _, _ in constraints()}
-    several = {name: pinned(name, python) for name in names if len(pinned(name, python)) > 1}
-    assert not several
-    assert [name for name in requirements() if len(pinned(name, python)) != 1] == []
+    assert {"numpy", "tqdm", "hypothesis", "pytest", "ruff"} <= requirements(python)
+    several = {line.name for line in constraints() if len(pinned(line.name, python)) > 1}
+    assert several == set()
+    assert [name for name in requirements(python) if len(pinned(name, python)) != 1] == []
 
 
 def test_mxnet_is_the_same_version_everywhere():
@@ -89,16 +214,14 @@ def test_mxnet_is_the_same_version_everywhere():
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_numpy_is_one_that_mxnet_takes_from_pip(python):
-    major = pinned("numpy", python)[0].split(".")[0]
+    major = pinned("numpy", python)[0].removeprefix("==").split(".")[0]
     assert major == ("2" if python == "3.13" else "1")  # pyproject.toml's marker relies on it
 
 
 def test_conda_gets_what_make_gets():
     lines = [line.split("#")[0].strip() for line in read("environment.yml").splitlines()]
-    python = next(line for line in lines if line.startswith("- python="))
-    assert python == "- python=3.11"  # Binder reads this literally
+    assert "- python=3.11" in lines  # Binder reads this literally
     assert {"- -c constraints.txt", "- -e .[notebooks]"} <= set(lines)
-    assert "FROM --platform=linux/amd64 python:3.11-slim\n" in read("Dockerfile")
     assert {f"- {name}" for name in ("libgcc", "libgomp")} <= set(lines)
 
 
@@ -107,16 +230,8 @@ def test_system_libraries_are_installed_wherever_the_machine_is_ours():
         assert package in read("Dockerfile") and package in read(".ci/run")
 
 
-def test_version_is_the_same_everywhere():
-    version = re.search(r'^version = "(.+)"', read("pyproject.toml"), re.MULTILINE).group(1)
-    assert f'__version__ = "{version}"' in read("d2l_bn/__init__.py")
-    assert f"\nversion: {version}\n" in read("CITATION.cff")
-
-
 def test_supported_pythons_are_the_same_everywhere():
-    assert f"SUPPORTED = ({', '.join(repr(v) for v in PYTHONS)})".replace("'", '"') in read(
-        "scripts/pythons.py"
-    )
+    assert str(tuple(PYTHONS)).replace("'", '"') in read("scripts/test_all.py")
     assert f'requires-python = ">={PYTHONS[0]}"' in read("pyproject.toml")
 
 
@@ -152,14 +267,8 @@ def test_d2l_bn_is_sorted_before_mxnet(tmp_path):
 
 
 def test_files_are_small():
-    files = tracked()
-    limits = [(path, 1e6 if path.suffix == ".ipynb" else 4e6) for path in files]
+    limits = [(path, 1e6 if path.suffix == ".ipynb" else 4e6) for path in tracked()]
     assert [path.name for path, limit in limits if path.stat().st_size > limit] == []
-    places = [CHECKOUT / name for name in ("d2l_bn", "d2l_bn/checks", "classroom", "experiments")]
-    places.append(CHECKOUT / "chapters" / "in_tensorflow")
-    modules = [path for path in files if path.parent in places and path.suffix == ".py"]
-    assert [path.name for path in modules if len(path.read_text().splitlines()) > 200] == []
-    assert {path.parent for path in modules} == set(places)
 
 
 def test_no_package_address_is_written_down():

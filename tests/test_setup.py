@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -29,7 +30,11 @@ def setup(tmp_path, monkeypatch):
         Path("env").mkdir(exist_ok=True)
 
     names["main"].__globals__["run"] = run
-    return SimpleNamespace(main=names["main"], names=names["main"].__globals__, commands=commands)
+
+    def main(folder, extras):
+        names["main"]([folder, *extras])
+
+    return SimpleNamespace(main=main, names=names["main"].__globals__, commands=commands)
 
 
 def test_installs_once(setup):
@@ -98,6 +103,17 @@ def test_interrupted_setup_starts_afresh(setup, words):
     assert json.loads(Path("env/ready.json").read_text())["extras"] == []
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_the_checkout_of_another_user_is_only_used(setup):
+    os.chmod(".", 0o500)
+    try:
+        with pytest.raises(SystemExit, match="must be yours to write in"):
+            setup.main("env", [])
+        assert setup.commands == []
+    finally:
+        os.chmod(".", 0o700)
+
+
 def test_failing_command_ends_the_setup(capfd):
     names = runpy.run_path(str(CHECKOUT / "scripts/setup_venv.py"))
     with pytest.raises(SystemExit, match=r"needs the network"):
@@ -135,8 +151,8 @@ def test_missing_venv_names_the_package(setup, monkeypatch):
 
 def test_finds_this_python_and_no_other():
     code = (
-        "import sys, pythons; v = '%d.%d' % sys.version_info[:2]; "
-        "assert pythons.find('3.1') is None; print(v, pythons.find(v))"
+        "import sys, test_all; v = '%d.%d' % sys.version_info[:2]; "
+        "assert test_all.find('3.1') is None; print(v, test_all.find(v))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT / "scripts", capture_output=True, text=True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from in_tensorflow.layers import Layer, all_layers, missing
+from in_tensorflow.frameworks import LAYERS, missing
+from in_tensorflow.one_step import Layer
 from in_tensorflow.probes import probe
 
 COLUMNS = (
@@ -22,7 +23,7 @@ def table(layers: Optional[list[Layer]] = None) -> list[dict[str, str]]:
     The estimator is that of the *moving* variance: every layer normalizes a training batch with
     the biased one. Where a framework isn't installed, every cell of its row says so.
     """
-    return [row(layer) for layer in (all_layers() if layers is None else layers)]
+    return [row(layer) for layer in (LAYERS if layers is None else layers)]
 
 
 def markdown(rows: Optional[list[dict]] = None, columns: Optional[Sequence[str]] = None) -> str:
@@ -46,7 +47,7 @@ def in_a_cell(value: str | float | None) -> str:
 
 def row(layer: Layer) -> dict[str, str]:
     """Measure the conventions of one layer, and put them into words."""
-    reason = missing(layer)
+    reason = missing(layer.framework)
     if reason:
         return {"layer": layer.name, **dict.fromkeys(COLUMNS[1:], reason)}
     found = probe(layer)

@@ -1,20 +1,17 @@
-"""Dropout in MXNet and TensorFlow: who drops unless told, and what batch norm makes of it."""
+"""Dropout in MXNet and TensorFlow: who drops without being told to."""
 
 from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional
 
 import numpy as np
-from in_tensorflow.layers import missing
-from in_tensorflow.run_tensorflow import deprecation_unsaid, quiet_tensorflow
-from in_tensorflow.variance_shift import ORDERS, variance_shift
+from in_tensorflow.frameworks import missing
+from in_tensorflow.quiet import deprecation_unsaid, quiet_tensorflow
 
 import d2l_bn
 
 import mxnet as mx
 from mxnet import autograd, nd
-
-__all__ = ["DROPPERS", "ORDERS", "Dropper", "defaults", "describe", "variance_shift"]
 
 
 class Dropper(NamedTuple):
@@ -43,7 +40,7 @@ def defaults(rate: float = 0.25) -> list[dict[str, str]]:
 def describe(dropper: Dropper, rate: float = 0.25) -> dict[str, str]:
     """One row of `defaults`."""
     columns = ("number", "dropped", "the rest becomes", "mean", "mode, if not named", "rate 1")
-    reason = missing(dropper)
+    reason = missing(dropper.framework)
     if reason:
         return {"dropout": dropper.name, **dict.fromkeys(columns, reason)}
     mx.random.seed(0)

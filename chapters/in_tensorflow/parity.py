@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from in_tensorflow.layers import Case, Layer, Run, all_layers, make_case, missing
+from in_tensorflow.frameworks import LAYERS, missing
+from in_tensorflow.one_step import Case, Layer, Run, make_case
 from in_tensorflow.probes import Conventions, batch_statistics, probe
+
+from d2l_bn.reference.mathematics import gradients, moments, moving, output, per_channel
 
 SHAPES = {"dense": (16, 3), "images": (4, 3, 3, 4)}
 FIELDS = ("Y", "dX", "dgamma", "dbeta", "mean", "var", "Y_predict")
@@ -14,18 +15,6 @@ OURS = Conventions(
     unbiased={2: False, 4: False}, start_mean=0, start_var=0, side="old", keep=0.9, eps=1e-5,
     gamma="trained", updates="forward", modes={},
 )  # fmt: skip
-
-
-class Expected(NamedTuple):
-    """What a layer with given conventions must make of a case, in float64; fields as in `Run`."""
-
-    Y: np.ndarray
-    dX: np.ndarray
-    dgamma: np.ndarray
-    dbeta: np.ndarray
-    mean: np.ndarray
-    var: np.ndarray
-    Y_predict: np.ndarray
 
 
 def differences(aligned: bool = False) -> list[dict]:
@@ -48,16 +37,17 @@ def differences(aligned: bool = False) -> list[dict]:
     """
     return [
         compare(layer, kind, aligned)
-        for layer in all_layers()
-        for kind in (SHAPES if not missing(layer) else ["dense, images"])
+        for layer in LAYERS
+        for kind in (SHAPES if not missing(layer.framework) else ["dense, images"])
     ]
 
 
 def compare(layer: Layer, kind: str, aligned: bool = False) -> dict:
     """One row of `differences`."""
     head = {"layer": layer.name, "input": kind}
-    if missing(layer):
-        return {**head, **dict.fromkeys(FIELDS), "why": missing(layer), "unexplained": None}
+    reason = missing(layer.framework)
+    if reason:
+        return {**head, **dict.fromkeys(FIELDS), "why": reason, "unexplained": None}
     case = make_case(SHAPES[kind], mean=1, std=1)
     theirs = probe(layer)
     options: dict = {}
@@ -78,8 +68,9 @@ def compare(layer: Layer, kind: str, aligned: bool = False) -> dict:
 def aligned_options(theirs: Conventions, channels: int) -> dict:
     """Return the options that make a layer's conventions ours."""
     momentum = 1 - OURS.keep if theirs.side == "new" else OURS.keep
-    start = np.full(channels, OURS.start_mean), np.full(channels, OURS.start_var)
-    return dict(eps=OURS.eps, momentum=momentum, scale=True, start=np.float32(start))
+    start = [np.full(channels, v, np.float32) for v in (OURS.start_mean, OURS.start_var)]
+    scale = {} if theirs.gamma == OURS.gamma else {"scale": True}
+    return dict(eps=OURS.eps, momentum=momentum, start=start, **scale)
 
 
 def reasons(theirs: Conventions, X: np.ndarray) -> list[str]:
@@ -95,43 +86,37 @@ def reasons(theirs: Conventions, X: np.ndarray) -> list[str]:
     return [reason for reason, differs in found.items() if differs]
 
 
-def by_hand(case: Case, rules: Conventions) -> Expected:
-    """Batch normalization and its gradients in NumPy, float64, under the given conventions.
-
-    Equations from Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167, section 3.
-    """
-    axes = tuple(axis for axis in range(case.X.ndim) if axis != 1)
-    along = (1, -1) + (1,) * (case.X.ndim - 2)
-    X, dY, gamma, beta = (array.astype(np.float64) for array in case)
-    gamma = gamma if rules.gamma == "trained" else np.ones_like(gamma)
-    mu, var, n = batch_statistics(X)
-    scale = (1 / np.sqrt(var + rules.eps)).reshape(along)
-    X_hat = (X - mu.reshape(along)) * scale
-    dX_hat = dY * gamma.reshape(along)
-    # The two sums are what flows back through the batch's mean and variance.
-    along_X_hat = (dX_hat * X_hat).mean(axes, keepdims=True)
-    dX = scale * (dX_hat - dX_hat.mean(axes, keepdims=True) - X_hat * along_X_hat)
-
-    moving_mean = rules.keep * rules.start_mean + (1 - rules.keep) * mu
+def by_hand(case: Case, rules: Conventions) -> dict[str, np.ndarray]:
+    """What a layer with these conventions must make of a case, in float64; keys as `FIELDS`."""
+    X, dY, gamma, beta = case
+    if rules.gamma != "trained":
+        gamma = np.ones_like(gamma)
+    gamma, beta = per_channel(gamma, X.ndim), per_channel(beta, X.ndim)
+    mean, var = moments(X)
+    n = X.size // X.shape[1]
     averaged = var * n / (n - 1) if rules.unbiased[X.ndim] else var
-    moving_var = rules.keep * rules.start_var + (1 - rules.keep) * averaged
-    predicted = (X - moving_mean.reshape(along)) / np.sqrt(moving_var + rules.eps).reshape(along)
-    dgamma = (dY * X_hat).sum(axes)
-    return Expected(
-        gamma.reshape(along) * X_hat + beta.reshape(along),
-        dX,
-        np.zeros_like(dgamma) if rules.gamma == "fixed at 1" else dgamma,
-        dY.sum(axes),
-        moving_mean,
-        moving_var,
-        gamma.reshape(along) * predicted + beta.reshape(along),
-    )
-
-
-def distances(run: Run, expected: Expected) -> dict:
-    """Take the largest difference of each field; None for the gradient of a gamma there isn't."""
-    pairs = {field: (getattr(run, field), getattr(expected, field)) for field in FIELDS}
+    moving_mean = moving(rules.start_mean, mean, rules.keep)
+    moving_var = moving(rules.start_var, averaged, rules.keep)
+    dX, dgamma, dbeta = gradients(X, gamma, dY, rules.eps)
+    if rules.gamma == "fixed at 1":
+        dgamma = np.zeros_like(dgamma)
     return {
-        field: None if received is None else float(np.abs(received - wanted).max())
-        for field, (received, wanted) in pairs.items()
+        "Y": output(X, gamma, beta, mean, var, rules.eps),
+        "dX": dX,
+        "dgamma": dgamma,
+        "dbeta": dbeta,
+        "mean": moving_mean,
+        "var": moving_var,
+        "Y_predict": output(X, gamma, beta, moving_mean, moving_var, rules.eps),
+    }
+
+
+def distances(run: Run, expected: dict[str, np.ndarray]) -> dict:
+    """Take the largest difference of each field; None for the gradient of a gamma there isn't."""
+    received = {field: getattr(run, field) for field in FIELDS}
+    return {
+        field: None
+        if value is None
+        else float(abs(value - expected[field].reshape(value.shape)).max())
+        for field, value in received.items()
     }

@@ -6,7 +6,9 @@ import functools
 from typing import NamedTuple, Optional
 
 import numpy as np
-from in_tensorflow.layers import Layer, Run, make_case
+from in_tensorflow.one_step import Layer, Run, make_case
+
+from d2l_bn.reference.mathematics import moments
 
 DENSE, IMAGES = (6, 3), (3, 3, 2, 2)  # few values a channel, so that n / (n - 1) is far from 1
 
@@ -66,9 +68,8 @@ def probe(layer: Layer) -> Conventions:
 
 def batch_statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and biased variance of each channel, in float64, and the number of its values."""
-    axes = tuple(axis for axis in range(X.ndim) if axis != 1)
-    X = X.astype(np.float64)
-    return X.mean(axes), X.var(axes), X.size // X.shape[1]
+    mean, var = (values.reshape(-1) for values in moments(X))
+    return mean, var, X.size // X.shape[1]
 
 
 def find_keep(X: np.ndarray, run: Run) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from in_tensorflow.layers import Case, Layer, Run
+from in_tensorflow.one_step import Case, Layer, Run
 
 import d2l_bn
+from d2l_bn.reference.source import SourceBatchNorm, source_batch_norm
 
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -15,28 +16,20 @@ from mxnet.gluon import nn
 RECORDED = "inside autograd.record()"
 
 
-class SourceBatchNorm(nn.Block):
-    """The source's layer, where `eps` and `momentum` are fixed in the call of its function."""
+class Source(SourceBatchNorm):
+    """The source's layer with `eps` and `momentum` as options, which the source fixes in a call."""
 
     def __init__(self, num_features: int, num_dims: int, *, eps=1e-5, momentum=0.9) -> None:
-        super().__init__()
+        super().__init__(num_features, num_dims)
         self.eps, self.momentum = eps, momentum
-        self.shape = (1, num_features, 1, 1)[:num_dims]
-        self.gamma = self.params.get("gamma", shape=self.shape, init="ones")
-        self.beta = self.params.get("beta", shape=self.shape, init="zeros")
-        self.moving_mean = nd.zeros(self.shape)
-        self.moving_var = nd.zeros(self.shape)
 
     def forward(self, X: nd.NDArray) -> nd.NDArray:
-        """Normalize `X`; update the averages in training mode."""
-        mean, var = self.moving_mean, self.moving_var
-        if autograd.is_training():
-            axes = (0, 2, 3)[: X.ndim - 1]
-            mean = X.mean(axis=axes, keepdims=True)
-            var = ((X - mean) ** 2).mean(axis=axes, keepdims=True)
-            self.moving_mean = self.momentum * self.moving_mean + (1 - self.momentum) * mean
-            self.moving_var = self.momentum * self.moving_var + (1 - self.momentum) * var
-        return self.gamma.data() * ((X - mean) / nd.sqrt(var + self.eps)) + self.beta.data()
+        """Normalize `X`, and update the averages in training mode."""
+        Y, self.moving_mean, self.moving_var = source_batch_norm(
+            X, self.gamma.data(), self.beta.data(), self.moving_mean, self.moving_var,
+            self.eps, self.momentum,
+        )  # fmt: skip
+        return Y
 
 
 def run_block(make, statistics, case: Case, *, start=None, **options) -> Run:
@@ -58,10 +51,10 @@ def run_block(make, statistics, case: Case, *, start=None, **options) -> Run:
     return _step(layer, lambda: statistics(layer), gradients, case)
 
 
-def run_operator(case: Case, *, eps=None, momentum=None, scale=False, start=None) -> Run:
+def run_operator(case: Case, *, scale=False, start=None, **options) -> Run:
     """Take a step with the raw operator, which keeps nothing: its arrays are the caller's."""
-    given = {"eps": eps, "momentum": momentum, "fix_gamma": False if scale else None}
-    given = {name: value for name, value in given.items() if value is not None}
+    if scale:
+        options["fix_gamma"] = False
     zeros = np.zeros_like(case.beta)
     gamma, beta = nd.array(case.gamma), nd.array(case.beta)
     mean, var = (nd.array(array) for array in ((zeros, zeros) if start is None else start))
@@ -69,7 +62,7 @@ def run_operator(case: Case, *, eps=None, momentum=None, scale=False, start=None
     beta.attach_grad()
 
     def layer(X):
-        return nd.BatchNorm(X, gamma, beta, mean, var, **given)
+        return nd.BatchNorm(X, gamma, beta, mean, var, **options)
 
     return _step(layer, lambda: (mean, var), lambda: (gamma.grad, beta.grad), case)
 
@@ -92,19 +85,16 @@ def _step(layer, statistics, gradients, case: Case) -> Run:
     assert unmoved or np.array_equal(forward, after), "the averages must move once"
     alone = layer(X).asnumpy()
     return Run(
-        Y.asnumpy(), X.grad.asnumpy(), dgamma, dbeta, *before, *after, alone,
+        Y.asnumpy(), X.grad.asnumpy(), dgamma, dbeta,
+        before[0], before[1], after[0], after[1], alone,
         {"": alone, RECORDED: Y.asnumpy()}, "backward" if unmoved else "forward",
     )  # fmt: skip
 
 
-def _gluon(channels: int, rank: int, *, eps=None, scale=None, **options):
-    if eps is not None:
-        options["epsilon"] = eps
+def _gluon(channels: int, rank: int, **options):
+    if "eps" in options:
+        options["epsilon"] = options.pop("eps")
     return nn.BatchNorm(in_channels=channels, **options)
-
-
-def _ours(channels: int, rank: int, *, scale=None, **options):
-    return d2l_bn.BatchNorm(channels, rank, **options)
 
 
 def _moving(layer):
@@ -115,13 +105,9 @@ def _running(layer):
     return layer.running_mean.data(), layer.running_var.data()
 
 
-def _source(channels: int, rank: int, *, scale=None, **options):
-    return SourceBatchNorm(channels, rank, **options)
-
-
 LAYERS = [
-    Layer("the source", "MXNet", partial(run_block, _source, _moving)),
-    Layer("d2l_bn.BatchNorm", "MXNet", partial(run_block, _ours, _moving)),
+    Layer("the source", "MXNet", partial(run_block, Source, _moving)),
+    Layer("d2l_bn.BatchNorm", "MXNet", partial(run_block, d2l_bn.BatchNorm, _moving)),
     Layer("Gluon nn.BatchNorm", "MXNet", partial(run_block, _gluon, _running)),
     Layer("nd.BatchNorm", "MXNet", run_operator, yours=("start",)),
 ]

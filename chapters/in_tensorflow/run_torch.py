@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from in_tensorflow.layers import Case, Layer, Run
+import torch
+from in_tensorflow.one_step import Case, Run
 
 
-def run(case: Case, *, start=None, scale=None, **options) -> Run:
+def run(case: Case, *, start=None, **options) -> Run:
     """Take a step with `torch.nn.BatchNorm1d` or `BatchNorm2d`."""
-    import torch
-
     make = torch.nn.BatchNorm1d if case.X.ndim == 2 else torch.nn.BatchNorm2d
     layer = make(case.X.shape[1], **options)
     X, dY, gamma, beta = (torch.from_numpy(array.copy()) for array in case)
@@ -33,8 +32,5 @@ def run(case: Case, *, start=None, scale=None, **options) -> Run:
     Y_default = {"": fresh(X).detach().numpy()}
     return Run(
         Y.detach().numpy(), X.grad.numpy(), layer.weight.grad.numpy(), layer.bias.grad.numpy(),
-        *before, *after, Y_predict, Y_default, updates,
+        before[0], before[1], after[0], after[1], Y_predict, Y_default, updates,
     )  # fmt: skip
-
-
-LAYERS = [Layer("torch.nn.BatchNorm1d / 2d", "PyTorch", run)]

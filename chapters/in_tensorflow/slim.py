@@ -5,17 +5,14 @@ are put back here and nowhere else. TensorFlow 2.12 itself would run tf-slim as 
 beside MXNet where it is imported first.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is first imported
-
-import tensorflow as tf
+from in_tensorflow import quiet  # noqa: F401  before TensorFlow
 from keras.src.legacy_tf_layers import normalization as keras_normalization
+from tensorflow import Tensor
 from tensorflow.python.framework import ops
 from tensorflow.python.layers import normalization
 from tensorflow.python.ops import cond, control_flow_ops
 
-ops.Tensor = tf.Tensor  # moved to tensorflow.python.framework.tensor
+ops.Tensor = Tensor  # moved to tensorflow.python.framework.tensor
 control_flow_ops.cond = cond.cond  # moved to a module of its own
 normalization.normalization = keras_normalization  # looked up in tf_keras, which isn't installed
 

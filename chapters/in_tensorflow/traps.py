@@ -12,12 +12,8 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from in_tensorflow.run_tensorflow import deprecation_unsaid, quiet_tensorflow
-from in_tensorflow.slim import slim
+from in_tensorflow.ways import UPDATE_OPS, slim_batch_norm, tf, v1, v1_layers
 
-tf = quiet_tensorflow()
-v1 = tf.compat.v1
-UPDATE_OPS = v1.GraphKeys.UPDATE_OPS
 CLASSES, FEATURES, UNITS, LAYERS = 10, 20, 64, 3
 STEPS, BATCH, RATE = 300, 100, 0.1
 
@@ -33,25 +29,22 @@ class Net(NamedTuple):
 
 
 def layers_norm(X, training, momentum: float = 0.9):
-    """The second of the three ways."""
-    with deprecation_unsaid():
-        return v1.layers.batch_normalization(X, momentum=momentum, training=training)
+    """The second of the three ways, with a momentum of 0.9 or another."""
+    return v1_layers(X, training, momentum=momentum)
 
 
 def slim_norm(X, training):
-    """The third, with slim's own defaults."""
-    with deprecation_unsaid():
-        return slim.batch_norm(X, is_training=training)
+    """The third way, with slim's own defaults."""
+    return slim_batch_norm(X, training)
 
 
 def left_on_norm(X, training):
-    """The third, without a word on the mode; it never hears of `training`."""
-    with deprecation_unsaid():
-        return slim.batch_norm(X, decay=0.9)
+    """The third way, without a word on the mode: it never hears of `training`."""
+    return slim_batch_norm(X, momentum=0.9)
 
 
 def keras_norm(X, training):
-    """Keras's layer, used like the other three."""
+    """Keras's layer, used like the other three: nobody tells the collection of its updates."""
     return tf.keras.layers.BatchNormalization(momentum=0.9)(X, training=training)
 
 
@@ -94,7 +87,7 @@ def wired(norm=layers_norm, steps: int = STEPS) -> dict[str, float]:
 
 
 def forgotten() -> dict[str, float]:
-    """Nothing runs the updates."""
+    """The updates exist, and nothing runs them."""
     with graph() as session:
         net = make_net()
         return train_and_test(session, net, minimize(net.loss))
@@ -186,7 +179,7 @@ def train_and_test(session, net: Net, step, steps: int = STEPS) -> dict[str, flo
 
 
 def accuracies(session, net: Net) -> dict[str, float]:
-    """Test in either mode."""
+    """Measure the accuracy in either mode."""
     X, y = make_data(1000, seed=STEPS)
     found = [session.run(net.classes, {net.X: X, net.training: mode}) for mode in (True, False)]
     batch, prediction = (float(np.mean(classes == y)) for classes in found)

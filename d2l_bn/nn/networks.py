@@ -83,8 +83,8 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
     Notes
     -----
     This is also the way to deploy a network: `BatchNorm` reads its mode at each call, which a
-    hybrid network can't, so Gluon refuses it there. With its values in Gluon's own layer the network
-    can be exported, and `mxnet.gluon.SymbolBlock.imports` loads it without this package:
+    hybrid network can't, so Gluon refuses it there. With its values in Gluon's own layer, the
+    network can be exported, and `mxnet.gluon.SymbolBlock.imports` loads it without this package:
 
     >>> target = lenet(gluon_norm)  # doctest: +SKIP
     >>> target.initialize(), target(X)  # doctest: +SKIP

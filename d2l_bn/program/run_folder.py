@@ -16,7 +16,9 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 PREDICTIONS = "predictions.png"
 SUMMARY = "summary.json"  # written last: where it is, the run is finished
-FILES = {CHECKPOINT, PARAMETERS, HISTORY, CURVES, PREDICTIONS, SUMMARY}
+TRAINED = (CHECKPOINT, PARAMETERS, HISTORY, CURVES, SUMMARY)  # what every finished run has
+FILES = {*TRAINED, PREDICTIONS}
+SUCCESSOR = ".new"  # a folder inside: the run that is to replace this one
 
 
 def is_finished(folder: Path) -> bool:
@@ -33,9 +35,10 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
     out : Path
         The folder of the run. It is made where it is missing.
     resume : bool
-        Go on with the run that is there.
+        Go on with the run that is there; if another was about to replace it, with that one.
     overwrite : bool
-        Work in a folder beside `out`, which takes the place of `out` if it is finished at the end.
+        Work in a folder inside `out`, whose files take the place of those in `out` once the run
+        there is finished.
 
     Yields
     ------
@@ -49,9 +52,10 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
         anything else.
     """
     _refuse_strangers(out)
-    with _made(out.parent), _locked(out.parent, wait=True):
-        _mend(out)
-    with _made(out), _locked(out):
+    with _made(out), _only_here(out):
+        _replace(out)  # a kill may have come between two of its steps
+        _sweep(out)
+        successor = out / SUCCESSOR
         occupied = any((out / name).exists() for name in (CHECKPOINT, SUMMARY))
         if occupied and not resume and not overwrite:
             state = "a finished run" if is_finished(out) else "an interrupted run"
@@ -59,12 +63,32 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
                 f"{out} holds {state}: --resume goes on with it, --overwrite replaces it, "
                 "another --out leaves it alone"
             )
-        if occupied and overwrite:
-            with _beside(out) as work:
-                yield work
+        interrupted = (successor / CHECKPOINT).exists()
+        if not (resume and interrupted):
+            shutil.rmtree(successor, ignore_errors=True)
+        if (resume and interrupted) or (overwrite and occupied):
+            with _made(successor):
+                _sweep(successor)
+                yield successor
+            _replace(out)
         else:
-            _sweep(out)
             yield out
+
+
+def _replace(out: Path) -> None:
+    """Let a finished successor take the place of the run in `out`.
+
+    Each step can be repeated. `out` counts as unfinished until the last one, so that nobody takes
+    old and new files for one run.
+    """
+    successor = out / SUCCESSOR
+    if is_finished(successor):
+        for name in (SUMMARY, *FILES.difference(TRAINED)):
+            (out / name).unlink(missing_ok=True)
+        for name in TRAINED:
+            if (successor / name).exists():
+                (successor / name).replace(out / name)
+        shutil.rmtree(successor)
 
 
 @contextlib.contextmanager
@@ -80,43 +104,14 @@ def _made(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A fresh folder that takes the place of `out` if its run is finished at the end."""
-    work, old = _names(out)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    yield work
-    if is_finished(work):
-        with _locked(out.parent, wait=True):
-            out.rename(old)
-            work.rename(out)
-            shutil.rmtree(old)
-
-
-def _mend(out: Path) -> None:
-    """Finish what a kill between the renames of `_beside` left half done."""
-    work, old = _names(out)
-    if old.exists() and not out.exists():
-        (work if is_finished(work) else old).rename(out)
-    if old.exists() and is_finished(out):
-        shutil.rmtree(old)
-
-
-def _names(out: Path) -> tuple[Path, Path]:
-    return out.parent / f".{out.name}.new", out.parent / f".{out.name}.old"
-
-
 def _refuse_strangers(out: Path) -> None:
-    """A folder with other files in it isn't ours to replace, nor to fill."""
+    """Refuse a folder with files of somebody else: it isn't ours to replace, nor to fill."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder, and {out} is a file")
-    strangers = [p.name for p in out.iterdir()] if out.exists() else []
-    strangers = sorted(name for name in strangers if name not in FILES and not _temporary(name))
-    if strangers:
-        raise InputError(
-            f"--out must be a new folder or that of a run, and {out} holds {strangers[0]}"
-        )
+    names = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    for name in names:
+        if name not in {*FILES, SUCCESSOR} and not _temporary(name):
+            raise InputError(f"--out must be a new folder or that of a run, and {out} holds {name}")
 
 
 def _temporary(name: str) -> bool:
@@ -131,10 +126,10 @@ def _sweep(out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, wait: bool = False) -> Iterator[None]:
+def _only_here(folder: Path) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked(folder, wait=wait))
+            held.enter_context(locked(folder))
         except BlockingIOError:
             raise InputError(
                 f"{folder} is in use by another run; wait for it, or choose another --out"

@@ -57,10 +57,8 @@ def functions(source):
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef):
             body = node.body[ast.get_docstring(node) is not None :]
-            found[node.name] = [
-                lines[node.lineno - 1],
-                *lines[body[0].lineno - 1 : node.end_lineno],
-            ]
+            head, rest = lines[node.lineno - 1], lines[body[0].lineno - 1 : node.end_lineno]
+            found[node.name] = [head, *rest]
     return found
 
 

@@ -14,7 +14,8 @@ from d2l_bn.reference.source import SourceBatchNorm
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "chapters"))
 from in_tensorflow import conventions, parity, probes, run_mxnet
-from in_tensorflow.layers import Layer, all_layers, make_case, missing
+from in_tensorflow.frameworks import LAYERS, missing
+from in_tensorflow.one_step import Layer, make_case
 
 from mxnet import nd
 
@@ -44,12 +45,12 @@ EXPECTED = {
         U, U, "1", "0", NEW, "0.1", "1e-5", "trained", "forward", "on",
     ),
 }  # fmt: skip
-each_layer = pytest.mark.parametrize("layer", all_layers(), ids=lambda layer: layer.name)
+each_layer = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 
 
 def skip_if_missing(layer: Layer) -> None:
-    if missing(layer):
-        pytest.skip(missing(layer))
+    if missing(layer.framework):
+        pytest.skip(missing(layer.framework))
 
 
 @each_layer
@@ -59,7 +60,7 @@ def test_every_cell(layer):
 
 
 def test_the_table_is_whole():
-    assert [layer.name for layer in all_layers()] == list(EXPECTED)
+    assert [layer.name for layer in LAYERS] == list(EXPECTED)
 
 
 def test_markdown_has_every_row_and_cell():
@@ -80,8 +81,8 @@ def test_markdown_of_some_columns_and_of_numbers():
 def test_differences_has_a_row_for_each_layer_and_input():
     expected = [
         (layer.name, kind)
-        for layer in all_layers()
-        for kind in (["dense, images"] if missing(layer) else ["dense", "images"])
+        for layer in LAYERS
+        for kind in (["dense, images"] if missing(layer.framework) else ["dense", "images"])
     ]
     rows = parity.differences()
     assert [(row["layer"], row["input"]) for row in rows] == expected
@@ -90,13 +91,13 @@ def test_differences_has_a_row_for_each_layer_and_input():
 
 def test_without_the_framework_the_row_says_so(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    layer = all_layers()[-1]
+    layer = LAYERS[-1]
     assert set(list(conventions.row(layer).values())[1:]) == {"PyTorch is not installed"}
     row = parity.compare(layer, "dense")
     assert row["why"] == "PyTorch is not installed" and row["Y"] is None
 
 
-class Odd(run_mxnet.SourceBatchNorm):
+class Odd(run_mxnet.Source):
     """Wrong on purpose, in one thing at a time."""
 
     def __init__(self, *shape, unbiased=False, start=(0, 0), new=False, fixed=False, **options):
@@ -111,7 +112,7 @@ class Odd(run_mxnet.SourceBatchNorm):
         if self.fixed:
             self.gamma.grad_req = "null"
             self.gamma.set_data(nd.ones_like(self.gamma.data()))
-            self.gamma.grad = lambda: nd.zeros(self.shape)
+            self.gamma.grad = lambda: nd.zeros(self.gamma.shape)
         old = self.moving_var
         Y = super().forward(X)
         n = X.size // X.shape[1]
@@ -136,7 +137,7 @@ class Odd(run_mxnet.SourceBatchNorm):
     ids=str,
 )
 def test_a_layer_that_decides_otherwise_changes_its_cell_alone(fault, changed):
-    def make(channels, rank, *, scale=None, **options):
+    def make(channels, rank, **options):
         return Odd(channels, rank, **{**fault, **options})
 
     layer = Layer("odd", "MXNet", partial(run_mxnet.run_block, make, run_mxnet._moving))
@@ -213,7 +214,7 @@ def test_every_difference_is_explained(layer, kind, aligned):
     ],
 )  # fmt: skip
 def test_reasons(name, why):
-    (layer,) = (layer for layer in all_layers() if layer.name == name)
+    (layer,) = (layer for layer in LAYERS if layer.name == name)
     skip_if_missing(layer)
     assert parity.compare(layer, "images")["why"] == why
 
@@ -224,7 +225,7 @@ def test_an_unexplained_difference_shows(shape):
     run = run_mxnet.LAYERS[1].run(case)
     for field in parity.FIELDS:
         expected = parity.by_hand(case, parity.OURS)
-        off = expected._replace(**{field: getattr(expected, field) + 1e-3})
+        off = {**expected, field: expected[field] + 1e-3}
         found = parity.distances(run, off)
         assert {name for name, value in found.items() if value > 1e-5} == {field}
 

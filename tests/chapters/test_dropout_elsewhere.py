@@ -12,7 +12,9 @@ import d2l_bn  # noqa: F401  before mxnet
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "chapters"))
 from in_tensorflow import dropout
-from in_tensorflow.layers import missing
+from in_tensorflow.frameworks import missing
+
+from experiments.dropout_shift import ORDERS, variance_shift
 
 RECORDED = "off, on inside autograd.record()"
 DROPPING, KEEPING = "the chance of dropping", "the chance of keeping"
@@ -30,8 +32,8 @@ each_dropper = pytest.mark.parametrize(
 
 
 def skip_if_missing(dropper) -> None:
-    if missing(dropper):
-        pytest.skip(missing(dropper))
+    if missing(dropper.framework):
+        pytest.skip(missing(dropper.framework))
 
 
 @each_dropper
@@ -74,29 +76,29 @@ def test_what_is_measured_is_seen():
 
 @pytest.mark.parametrize("mu, keep", [(0, 0.5), (1, 0.5), (2, 0.8), (0, 1)])
 def test_dropout_first_shifts_the_variance(mu, keep):
-    found = dropout.variance_shift(mu, keep)
+    found = variance_shift(mu, keep)
     expected = (1 + mu**2) / keep - mu**2
-    assert found["expected"] == pytest.approx(expected)
-    assert found["moving variance"] == pytest.approx(expected, rel=0.02)
-    assert found["std, training"] == pytest.approx(1, abs=0.01)
-    assert found["std, prediction"] == pytest.approx(expected**-0.5, rel=0.02)
+    assert found["expected_var"] == pytest.approx(expected)
+    assert found["moving_var"] == pytest.approx(expected, rel=0.02)
+    assert found["training_sd"] == pytest.approx(1, abs=0.01)
+    assert found["predicted_sd"] == pytest.approx(expected**-0.5, rel=0.02)
 
 
 def test_the_numbers_of_the_text():
-    first, behind = (dropout.variance_shift(order=order) for order in dropout.ORDERS)
-    assert round(first["moving variance"], 1) == 2.0
-    assert round(first["std, prediction"], 2) == 0.71
-    assert round(behind["std, prediction"], 2) == 1.00
+    first, behind = (variance_shift(order=order) for order in ORDERS)
+    assert round(first["moving_var"], 1) == 2.0
+    assert round(first["predicted_sd"], 2) == 0.71
+    assert round(behind["predicted_sd"], 2) == 1.00
 
 
 @pytest.mark.parametrize("mu, keep", [(0, 0.5), (2, 0.8)])
 def test_batch_norm_first_keeps_the_variance(mu, keep):
-    found = dropout.variance_shift(mu, keep, "batch norm, dropout")
-    assert found["moving variance"] == pytest.approx(1, abs=0.02) == found["expected"]
-    assert found["std, training"] == pytest.approx(keep**-0.5, rel=0.02)
-    assert found["std, prediction"] == pytest.approx(1, abs=0.02)
+    found = variance_shift(mu, keep, "norm first")
+    assert found["moving_var"] == pytest.approx(1, abs=0.02) == found["expected_var"]
+    assert found["training_sd"] == pytest.approx(keep**-0.5, rel=0.02)
+    assert found["predicted_sd"] == pytest.approx(1, abs=0.02)
 
 
 def test_an_order_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r"order must be one of .*, got 'both'"):
-        dropout.variance_shift(order="both")
+        variance_shift(order="both")

@@ -24,16 +24,17 @@ for name in ("tensorflow", "tf_slim"):
 
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 sys.path.insert(0, str(CHAPTERS))
-from in_tensorflow import lenet, traps, ways  # noqa: E402
+from in_tensorflow import lenet_graph, traps, ways  # noqa: E402
+from in_tensorflow.run_tensorflow import one_step  # noqa: E402
 
 WAYS = pytest.mark.parametrize("way", ways.WAYS.values(), ids=list(ways.WAYS))
 SHAPES = [(16, 3), (4, 3, 5, 6)]
 # Where the moving variance starts, and whether it is the unbiased one: dense, images.
 CONVENTIONS = {
-    ways.by_hand: (0, (False, False)),
-    ways.v1_layers: (1, (False, True)),
-    ways.slim_batch_norm: (1, (True, True)),
-    ways.keras: (1, (False, True)),
+    ways.WAYS["tf.nn, averages by hand"]: (0, (False, False)),
+    ways.WAYS["tf.compat.v1.layers"]: (1, (False, True)),
+    ways.WAYS["slim"]: (1, (True, True)),
+    ways.WAYS["tf.keras in a graph"]: (1, (False, True)),
 }
 PLAIN = Settings(lr=1.0, momentum=0.0, batch_size=100)
 
@@ -65,7 +66,7 @@ def test_training_output_is_ours(way, shape):
     layer.initialize()
     with autograd.train_mode():
         expected = layer(nd.array(X)).asnumpy()
-    np.testing.assert_allclose(ways.one_step(way, X)["training"], expected, atol=1e-5)
+    np.testing.assert_allclose(one_step(way, X)["training"], expected, atol=1e-5)
 
 
 @WAYS
@@ -76,7 +77,7 @@ def test_averages_and_prediction(way, shape):
     start, unbiased = CONVENTIONS[way]
     mean = 0.1 * X.mean(axes)
     var = 0.9 * start + 0.1 * X.var(axes, ddof=int(unbiased[X.ndim == 4]))
-    found = ways.one_step(way, X)
+    found = one_step(way, X)
     np.testing.assert_allclose(found["mean"], mean, rtol=1e-5)
     np.testing.assert_allclose(found["var"], var, rtol=1e-5)
     along = (1, -1) + (1,) * (X.ndim - 2)
@@ -89,7 +90,7 @@ def test_first_steps_are_ours(way, images):
     """Weights, flattening, batches and rates: a slip in any of them changes the loss."""
     settings = replace(PLAIN, epochs=1)
     ours = fit(build(settings, images["part"]), images["part"], settings)[0]
-    theirs = lenet.fit(way, images["part"], settings)[0]
+    theirs = lenet_graph.fit(way, images["part"], settings)[0]
     assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=2e-4)
 
 
@@ -103,7 +104,7 @@ def ours(images):
 @pytest.mark.slow
 @WAYS
 def test_trains_like_ours(way, images, ours):
-    theirs = lenet.fit(way, images["sample"], replace(PLAIN, epochs=3))[-1]
+    theirs = lenet_graph.fit(way, images["sample"], replace(PLAIN, epochs=3))[-1]
     assert ours["test_accuracy"] > 0.78
     assert theirs["test_accuracy"] == pytest.approx(ours["test_accuracy"], abs=0.03)
     assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=0.02)
@@ -111,14 +112,14 @@ def test_trains_like_ours(way, images, ours):
 
 def test_momentum_is_refused(images):
     with pytest.raises(ValueError, match=r"momentum must be 0, got 0\.9"):
-        lenet.fit(ways.by_hand, images["part"], Settings(epochs=1))
+        lenet_graph.fit(ways.by_hand, images["part"], Settings(epochs=1))
 
 
 def test_flattening_keeps_each_pixel():
     rng = np.random.default_rng(0)
     image, weight = rng.normal(size=(16, 4, 4)), rng.normal(size=(7, 256))
     expected = weight @ image.reshape(-1)
-    found = image.transpose(1, 2, 0).reshape(-1) @ lenet.channels_last(weight, 16)
+    found = image.transpose(1, 2, 0).reshape(-1) @ lenet_graph.channels_last(weight, 16)
     np.testing.assert_allclose(found, expected)
 
 

@@ -18,7 +18,7 @@ from d2l_bn.__main__ import main
 from d2l_bn.data.dataset import FILES
 from d2l_bn.data.idx import write_idx
 from d2l_bn.program import run_folder
-from d2l_bn.program.report import read_history
+from d2l_bn.program.outcome import read_history
 from d2l_bn.training import checkpoint
 
 TIMES = ("seconds", "examples_per_second")

@@ -79,25 +79,49 @@ def test_the_old_run_stays_if_the_new_one_fails(finished):
         assert not any(folder.iterdir())
 
 
-@pytest.mark.parametrize("renames", [1, 2])
-def test_a_kill_while_replacing_loses_nothing(finished, monkeypatch, renames):
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_kill_while_replacing_loses_nothing(finished, monkeypatch, step):
+    """The steps: drop the old summary and its pictures, move two files, delete what is left."""
+    (finished / run_folder.PREDICTIONS).write_text("of the old run")
     done = []
 
-    def rename(path, target):
-        done.append(os.rename(path, target))
-        if len(done) == renames:
-            os._exit(9)
+    def counted(change):
+        def call(*arguments, **options):
+            done.append(change(*arguments, **options))
+            if len(done) == step:
+                os._exit(9)
+
+        return call
 
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(run_folder.Path, "rename", rename)
         with run_folder.open_run(finished, overwrite=True) as folder:
             finish(folder, "new")
+            for name in ("unlink", "replace"):
+                monkeypatch.setattr(run_folder.Path, name, counted(getattr(run_folder.Path, name)))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert not run_folder.is_finished(finished) or step == 4  # never old and new as one run
     with run_folder.open_run(finished, resume=True) as folder:
         assert (folder / run_folder.SUMMARY).read_text() == "new"
-    assert [path.name for path in finished.parent.iterdir()] == [finished.name]
+    names = {run_folder.CHECKPOINT, run_folder.SUMMARY}
+    assert {path.name for path in finished.iterdir()} == names
+
+
+def test_a_replacement_that_was_interrupted_goes_on(finished):
+    with run_folder.open_run(finished, overwrite=True) as folder:
+        (folder / run_folder.CHECKPOINT).write_text("half")
+    with run_folder.open_run(finished, resume=True) as folder:
+        assert folder != finished and (folder / run_folder.CHECKPOINT).read_text() == "half"
+        finish(folder, "new")
+    assert (finished / run_folder.SUMMARY).read_text() == "new"
+
+
+def test_a_replacement_without_a_checkpoint_is_forgotten(finished):
+    (finished / run_folder.SUCCESSOR).mkdir()
+    with run_folder.open_run(finished, resume=True) as folder:
+        assert folder == finished
+    assert not (finished / run_folder.SUCCESSOR).exists()
 
 
 def test_a_folder_in_use_is_refused(finished):

@@ -1,4 +1,4 @@
-"""What each command of the command line does."""
+"""The command `train`: train LeNet, and leave a folder with all that came of it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,45 @@ from tqdm import tqdm
 
 from d2l_bn.data.batching import batch_count
 from d2l_bn.data.dataset import Dataset
-from d2l_bn.data.places import load, survey
-from d2l_bn.program import report, run_folder
-from d2l_bn.system.errors import InputError, RunError
+from d2l_bn.data.places import load
+from d2l_bn.nn.networks import POOLING
+from d2l_bn.program import outcome, run_folder
+from d2l_bn.system.errors import RunError
 from d2l_bn.system.files import replacing
 from d2l_bn.system.interrupts import deferred
 from d2l_bn.system.memory import keep_memory
 from d2l_bn.training import checkpoint
 from d2l_bn.training.run import build, fit, make_trainer
-from d2l_bn.training.settings import RECIPES, Settings
+from d2l_bn.training.settings import NORMS, RECIPES, SCHEDULES, Settings
 
 from mxnet import MXNetError, gluon, nd
 
 
-def train(options: argparse.Namespace) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    add, default = parser.add_argument, Settings()
+    add("--norm", choices=NORMS, default=default.norm, help="batch normalization: ours (scratch)")
+    add("--data", default="auto", help="auto, fashion-mnist, sample, or a folder of IDX files")
+    recipes = "a set of the next four (default: default)"
+    add("--recipe", choices=RECIPES, default="default", help=recipes)
+    add("--batch-size", type=int, help="images in a batch")
+    add("--lr", type=float, help="learning rate at the start")
+    add("--momentum", type=float, help="momentum of gradient descent")
+    add("--schedule", choices=SCHEDULES, help="of the learning rate")
+    add("--epochs", type=int, default=default.epochs, help="passes over the training images")
+    add("--pooling", choices=POOLING, default=default.pooling, help="how LeNet shrinks images")
+    add("--seed", type=int, default=default.seed, help="of parameters and order of images")
+    add("--context", default=default.context, help="where to train: cpu(0), or cpu(0),cpu(1)")
+    folder = "folder of the run (default: runs/lenet)"
+    add("--out", type=Path, default=Path("runs/lenet"), help=folder)
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    again.add_argument(
+        "--overwrite", action="store_true", help="replace a run, once the new one ends"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
     """Train LeNet, and leave history, summary, curves and network in the folder of the run."""
     settings = _settings(options)
     keep_memory()
@@ -42,7 +67,7 @@ def train(options: argparse.Namespace) -> None:
         except (KeyboardInterrupt, OSError, RunError):
             print(_what_is_left(folder, options.out), file=sys.stderr)
             raise
-    print(report.final_table(settings, dataset, history))
+    print(outcome.final_table(settings, dataset, history))
     print(f"curves in {options.out / run_folder.CURVES}")
 
 
@@ -69,9 +94,9 @@ def _train_in(
 
     def on_epoch(history: list[dict]) -> None:
         checkpoint.save(path, net, trainer, identity, history)
-        report.write_history(folder / run_folder.HISTORY, history)
+        outcome.write_history(folder / run_folder.HISTORY, history)
         bar.reset()
-        tqdm.write(report.epoch_line(history[-1], settings.epochs))
+        tqdm.write(outcome.epoch_line(history[-1], settings.epochs))
 
     def on_batch(epoch: int, batch: int, loss: float, accuracy: float) -> None:
         bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
@@ -101,13 +126,13 @@ def _finish(
 ) -> None:
     from d2l_bn import figures  # here, since importing matplotlib takes longer than all the rest
 
-    report.write_history(folder / run_folder.HISTORY, history)
+    outcome.write_history(folder / run_folder.HISTORY, history)
     _save_network(net, folder / run_folder.PARAMETERS)
     title = f"LeNet on {dataset.name}, batch normalization: {settings.norm}"
     figures.save(figures.curves({"": history}, title), folder / run_folder.CURVES)
     trained = (p for p in net.collect_params().values() if p.grad_req != "null")
     parameters = sum(int(np.prod(p.shape)) for p in trained)
-    report.write_summary(folder / run_folder.SUMMARY, settings, dataset, history, parameters)
+    outcome.write_summary(folder / run_folder.SUMMARY, settings, dataset, history, parameters)
 
 
 def _save_network(net: gluon.Block, path: Path) -> None:
@@ -125,62 +150,3 @@ def _what_is_left(folder: Path, out: Path) -> str:
     if (folder / run_folder.CHECKPOINT).exists():
         return "\nthe last checkpoint is whole: the same command with --resume goes on from it"
     return "\nno epoch was finished"
-
-
-def plot(options: argparse.Namespace) -> None:
-    """Draw the histories of one or several runs in one figure."""
-    histories = {str(run): report.read_history(run / run_folder.HISTORY) for run in options.runs}
-    from d2l_bn import figures
-
-    labels = {name: Path(name).name if len(histories) > 1 else "" for name in histories}
-    if len(set(labels.values())) < len(labels):
-        labels = {name: name for name in histories}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    figures.save(figures.curves({labels[name]: h for name, h in histories.items()}), options.out)
-    print(f"curves in {options.out}")
-
-
-def predict(options: argparse.Namespace) -> None:
-    """Draw test images with predictions and probabilities, or label a picture."""
-    from d2l_bn.program.prediction import load_network, probabilities, read_picture
-
-    if options.count < 1:
-        raise InputError(f"count must be 1 or more, got {options.count}")
-    net, summary = load_network(options.folder)
-    names, shape = summary["data"]["classes"], tuple(summary["data"]["image_shape"])
-    if options.image is not None:
-        chances = probabilities(net, read_picture(options.image, shape)[None])[0]
-        for index in np.argsort(-chances)[:3]:
-            print(f"{chances[index]:6.1%}  {names[index]}")
-        return
-    from d2l_bn import figures
-
-    dataset = load(options.data)
-    if (dataset.class_names, dataset.image_shape) != (tuple(names), shape):
-        raise InputError(
-            f"{options.folder} was trained on {summary['data']['name']}, with other classes or "
-            f"another image size than {dataset.name}; name its data with --data"
-        )
-    count = min(options.count, len(dataset.test_images))
-    chosen = np.sort(np.random.default_rng(0).permutation(len(dataset.test_images))[:count])
-    images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]
-    chances = probabilities(net, images)
-    title = f"{count} test images of {dataset.name}, predicted by {options.folder}"
-    figure = figures.prediction_grid(images, chances, names, labels, title)
-    out = options.out or options.folder / run_folder.PREDICTIONS
-    figures.save(figure, out)
-    right = int((chances.argmax(axis=1) == labels).sum())
-    print(f"{right} of {count} right; the images are in {out}")
-
-
-def data(options: argparse.Namespace) -> None:
-    """Say which data are there, where, and whether they check out, and which would be used."""
-    for line in survey():
-        print(line)
-    used = load(options.data, download=False)
-    height, width = used.image_shape
-    print(
-        f"--data {options.data} means {used.name} in {used.source}: "
-        f"{len(used.train_images):,} + {len(used.test_images):,} images of {height} by {width}, "
-        f"{used.classes} classes"
-    )

@@ -1,8 +1,7 @@
-"""One training step of any framework's batch normalization, seen from outside, and who has one."""
+"""One training step of any framework's batch normalization, seen from outside."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Callable, NamedTuple, Optional
 
 import numpy as np
@@ -54,27 +53,16 @@ class Run(NamedTuple):
 class Layer(NamedTuple):
     """A layer to look at.
 
-    `run(case, **options)` takes one step. Its options are `eps`, `momentum`, `scale` (train gamma)
-    and `start` (the moving mean and variance of the new layer); what isn't given is the default.
-    `yours` names what the layer has no default for, so that its user decides.
+    `run(case, **options)` takes one step. Its options are `eps`, `momentum` and `start` (the moving
+    mean and variance of the new layer), and `scale` (train gamma) where gamma isn't trained unless
+    told. What isn't given is the layer's default. `yours` names what the layer has no default for,
+    so that its user decides.
     """
 
     name: str
     framework: str
     run: Callable[..., Run]
-    ranks: tuple[int, ...] = (2, 4)
     yours: tuple[str, ...] = ()
-
-
-MODULES = {"MXNet": "mxnet", "TensorFlow": "tensorflow", "slim": "tf_slim", "PyTorch": "torch"}
-
-
-def missing(layer: Layer) -> str:
-    """Why the layer can't be run here, or an empty string."""
-    needed = [layer.framework] if layer.framework != "slim" else ["TensorFlow", "slim"]
-    absent = [name for name in needed if importlib.util.find_spec(MODULES[name]) is None]
-    verb = "is" if len(absent) == 1 else "are"
-    return f"{' and '.join(absent)} {verb} not installed" if absent else ""
 
 
 def make_case(shape: tuple[int, ...], seed: int = 0, mean: float = 3.0, std: float = 2.0) -> Case:
@@ -86,11 +74,5 @@ def make_case(shape: tuple[int, ...], seed: int = 0, mean: float = 3.0, std: flo
     X = (rng.normal(size=shape) * std + mean) * factor
     dY = rng.normal(size=shape)
     gamma, beta = rng.uniform(0.5, 2, channels), rng.normal(size=channels)
-    return Case(*(np.float32(array) for array in (X, dY, gamma, beta)))
-
-
-def all_layers() -> list[Layer]:
-    """Every layer of the comparison, in the order of the table."""
-    from in_tensorflow import run_mxnet, run_tensorflow, run_torch  # they make Layers
-
-    return [*run_mxnet.LAYERS, *run_tensorflow.LAYERS, *run_torch.LAYERS]
+    single = [array.astype(np.float32) for array in (X, dY, gamma, beta)]
+    return Case._make(single)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from in_tensorflow.run_tensorflow import quiet_tensorflow
+from in_tensorflow.ways import UPDATE_OPS, tf, v1
 
 from d2l_bn.data import batch_count, batches
 from d2l_bn.training import Settings, build
 from d2l_bn.training.run import EVALUATION_BATCH
 
 from mxnet.gluon import nn
-
-tf = quiet_tensorflow()
-v1 = tf.compat.v1
 
 
 class Graph(NamedTuple):
@@ -100,8 +97,8 @@ def make_graph(norm, weights, image_shape=(28, 28)) -> Graph:
     loss = tf.reduce_mean(losses)
     right = tf.equal(tf.argmax(outputs, 1, output_type=tf.int32), y)
     hits = tf.reduce_sum(tf.cast(right, tf.int32))
-    updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)  # now that all layers are there
-    with tf.control_dependencies(updates):  # a step runs them first
+    updates = v1.get_collection(UPDATE_OPS)  # all layers are there now
+    with tf.control_dependencies(updates):  # so that a step runs them first
         step = v1.train.GradientDescentOptimizer(rate).minimize(loss)
     return Graph(X, y, training, rate, loss, hits, step)
 

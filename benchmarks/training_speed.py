@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from typing import Callable
 
-from benchmarks.worker import SETTINGS, Setting, Worker
+from benchmarks.mxnet_side import save_initial_values
+from benchmarks.processes import Setting, Worker
 
 NAMES = {
     "mxnet": ("none", "Gluon", "Gluon, hybridized", "ours", "source"),
     "torch": ("PyTorch, from scratch", "PyTorch, built in"),
 }
-STEPS = {"source": 2}  # of 256 examples in each round; it is slow
-DISTURBED = 0.2  # cores: when others took this much of what a measurement needs, it is repeated
-Key = tuple[str, str]  # the setting's name and the normalization's
-
-
-def available() -> list[Setting]:
-    """The settings that can be measured here: PyTorch is an extra."""
-    torch = importlib.util.find_spec("torch") is not None
-    return [setting for setting in SETTINGS if torch or setting.side == "mxnet"]
+STEPS = {"source": 2}  # in each round; it is too slow for as many as the others take
+DISTURBED = 0.2  # cores that others took of those that a measurement needs: it is repeated
+Key = tuple[str, str]  # the names of the setting and of the normalization
 
 
 def measure(
@@ -43,6 +38,7 @@ def measure(
     """
     end = time.monotonic() + patience
     with contextlib.ExitStack() as stack:
+        values = initial_values(stack)
         workers = [stack.enter_context(Worker(setting)) for setting in settings]
         cases = [
             (worker, name)
@@ -51,17 +47,24 @@ def measure(
             if not names or name in names
         ]
         speeds: dict[Key, list[float]] = {(w.setting.name, name): [] for w, name in cases}
-        for number in range(rounds + 1):  # the first one warms up
+        for number in range(rounds + 1):  # the first round warms up
             for worker, name in cases:
-                count = STEPS.get(name, steps)
-                found = worker.ask("train", name=name, steps=count)
+                task = dict(name=name, steps=STEPS.get(name, steps), values=values)
+                found = worker.ask("train", **task)
                 while number and disturbed(worker.setting, found) and time.monotonic() < end:
                     time.sleep(0.2)
-                    found = worker.ask("train", name=name, steps=count)
+                    found = worker.ask("train", **task)
                 if number:
                     speeds[worker.setting.name, name].append(found["speed"])
             log(f"LeNet: round {number} of {rounds}, load {os.getloadavg()[0]:.1f}")
     return speeds
+
+
+def initial_values(stack: contextlib.ExitStack) -> str:
+    """A file with the values that every network starts from, as long as `stack` is open."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    save_initial_values(f"{folder}/values.npz")
+    return f"{folder}/values.npz"
 
 
 def disturbed(setting: Setting, found: dict[str, float]) -> bool:

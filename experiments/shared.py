@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 
@@ -13,25 +14,27 @@ from d2l_bn.training import NORMS, softmax_cross_entropy
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd
-from mxnet.gluon import nn
 
 
 @functools.cache
 def images(name: str) -> Dataset:
-    """A data set, read once."""
+    """A data set, which is read only once."""
     return load(name, download=False, log=lambda _: None)
 
 
-def dense_sigmoid_net(norm: str, hidden: int, layers: int, weights: float) -> nn.Sequential:
-    """Dense layers with sigmoids and Gaussian initial weights, normalized before each sigmoid."""
-    net, kind = nn.Sequential(), NORMS[norm]
-    for _ in range(layers):
-        net.add(nn.Dense(hidden, weight_initializer=mx.init.Normal(weights)))
-        if kind is not None:
-            net.add(kind(hidden, 2))
-        net.add(nn.Activation("sigmoid"))
-    net.add(nn.Dense(10, weight_initializer=mx.init.Normal(weights)))
-    return net
+def cases(*norms: str) -> tuple[dict, ...]:
+    """Three seeds of each normalization; by default, of a plain network and of ours."""
+    norms = norms or ("none", "scratch")
+    return tuple({"norm": norm, "seed": seed} for seed in range(3) for norm in norms)
+
+
+@contextlib.contextmanager
+def restored(net: gluon.Block) -> Iterator[dict[gluon.Parameter, nd.NDArray]]:
+    """Yield the values of `net`, and put them back at the end."""
+    kept = {parameter: parameter.data().copy() for parameter in net.collect_params().values()}
+    yield kept
+    for parameter, value in kept.items():
+        parameter.set_data(value)
 
 
 def trainer(net: gluon.Block, lr: float, momentum: float = 0.0) -> gluon.Trainer:
@@ -40,7 +43,7 @@ def trainer(net: gluon.Block, lr: float, momentum: float = 0.0) -> gluon.Trainer
 
 
 def step(net: gluon.Block, optimizer: gluon.Trainer, X: nd.NDArray, y: nd.NDArray) -> nd.NDArray:
-    """One step of gradient descent; the losses before it."""
+    """Take one step of gradient descent; return the losses before it."""
     with autograd.record():
         loss = softmax_cross_entropy(net(X), y)
     loss.backward()
