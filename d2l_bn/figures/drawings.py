@@ -417,6 +417,6 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
         for x, y in points:
             drawing.box(x, y, 7, 7, fill=colour, line=colour)
         (first, y), (last, end) = points[0], points[-1]
-        drawing.text(first + 12, y - 2 if side > 0 else y + 14, f"{values[0]:.2f}", colour, "start")
+        drawing.text(first + 8, y + min(side, 0), f"{values[0]:.2f}", colour, "start")
         drawing.text(last + 14, end + side, f"{name}: {values[-1]:.2f}", colour, "start")
     return drawing
