@@ -85,11 +85,6 @@ def _join(given: list[tuple[str, str]]) -> list[str]:
     return [*lines, line]
 
 
-def kind(value) -> str:
-    """Return what a value is, in words."""
-    return "None" if value is None else f"of type {type(value).__name__}"
-
-
 def _indent(text: str, spaces: int) -> str:
     return text.replace("\n", "\n" + " " * spaces)
 

@@ -1,145 +1,178 @@
-"""Runs a student's function `batch_norm` and compares what it returns."""
+"""Checks a student's function: `batch_norm`, and its siblings that chapters leave to the reader."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Callable, NamedTuple
 
 import numpy as np
 
-from d2l_bn.checks import formula, mistakes
-from d2l_bn.checks.calls import check_finite, check_shape, guarded, three_values, to_numpy
+from d2l_bn.checks import mistakes
+from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.cases import Case, close, make, per_channel
 from d2l_bn.checks.failure import CheckFailed
-from d2l_bn.checks.formula import Case
-
-from mxnet import autograd, nd
 
 NAMES = ("Y", "moving_mean", "moving_var")
-VISIBLE = {
-    2: (
-        formula.make([[1, 2], [3, 6], [1, 6], [3, 2]]),
-        formula.make([[1, 2], [3, 6], [5, 1]], gamma=[2, -1], beta=[0.5, 3]),
-        formula.make([[0.01, 0.02], [0.03, 0.06]], eps=0.001),
-    ),
-    4: (
-        formula.make(
-            [
-                [[[1, 2, 3], [0, 4, 2]], [[4, 8, 0], [1, 2, 9]]],
-                [[[3, 6, 3], [5, 2, 5]], [[0, 4, 2], [7, 7, 4]]],
-            ]
-        ),
-        formula.make(
-            [[[[1, 2]], [[4, 8]]], [[[3, 6]], [[0, 4]]], [[[5, 1]], [[2, 2]]]],
-            gamma=[2, -1],
-            beta=[0.5, 3],
-        ),
-        formula.make([[[[0.01, 0.02]], [[0.04, 0.08]]], [[[0.03, 0.06]], [[0, 0.04]]]], eps=0.001),
-    ),
-}
-HIDDEN: dict[int, list[tuple[int, ...]]] = {
-    2: [(4, 2), (5, 3), (4, 4), (8, 1)],
-    4: [(2, 2, 2, 3), (3, 2, 4, 5), (3, 3, 3, 3), (1, 2, 3, 3)],
-}
-TRAINING = ("X", "gamma", "beta", "eps")
-STATISTICS = ("X", "mean", "var", "momentum")
-PREDICTION = ("X", "gamma", "beta", "mean", "var", "eps")
-INPUT = {2: "dense input", 4: "images"}
+TRAINING = ("X", "mask", "gamma", "beta", "eps", "axis")
+STATISTICS = ("X", "mask", "mean", "var", "momentum", "axis")
+PREDICTION = ("X", "mask", "gamma", "beta", "mean", "var", "eps", "axis")
 
 
-class Result(NamedTuple):
-    """What a call returned, as NDArrays and in float64, and what it was given."""
-
-    arrays: tuple
-    values: tuple
-    given: tuple
+Part = Callable[["Question"], str]
 
 
-class Subject(NamedTuple):
-    """A candidate function, whether it may call ready-made normalizations, and what it takes."""
+class Form(NamedTuple):
+    """How a function wants its arguments, which a `Case` holds with the channels at axis 1."""
 
-    candidate: Callable
-    allow_library: bool
-    dimensions: tuple[int, ...] = (2, 4)
+    axis: int = 1  # the axis of the channels in the student's X
+    flat: bool = False  # whether what is given for each channel has the shape (channels,)
+    says_axis: bool = False  # whether the axis is an argument
+    label: str = ""
 
-    def run(
-        self,
-        case: Case,
-        part: str,
-        mode: Callable[[], AbstractContextManager],
-        *,
-        dtype="float32",
-        explain=None,
-    ) -> Result:
-        """Call the candidate and check the form of what it returns, but not the numbers."""
-        given = tuple(nd.array(value, dtype=dtype) for value in case[:5])
+    def array(self, ours: np.ndarray) -> np.ndarray:
+        """An array in the shape of X, as the student has it."""
+        return np.moveaxis(ours, 1, self.axis)
 
-        def call():
-            with mode():
-                return self.candidate(*given, case.eps, case.momentum)
+    def value(self, ours: np.ndarray) -> np.ndarray:
+        """What there is for each channel, as the student has it."""
+        return ours.reshape(-1) if self.flat else ours
 
-        shown = inputs(case, *case._fields)
-        result = guarded(call, part, allow_library=self.allow_library, given=shown, explain=explain)
-        arrays = three_values(result, part, NAMES)
-        check_untouched(case, given, mode in (train, autograd.record), part, dtype)
-        check_shape("Y", arrays[0], case.X.shape, part, shown)
-        return Result(arrays, tuple(to_numpy(array) for array in arrays), given)
+    def arguments(self, case: Case) -> dict:
+        """The arguments, by name and in order."""
+        given: dict = {"X": self.array(case.X)}
+        if case.mask is not None:
+            given["mask"] = case.mask[:, 0]
+        for name in ("gamma", "beta", "mean", "var"):
+            given[name] = self.value(getattr(case, name))
+        given.update(eps=case.eps, momentum=case.momentum)
+        if self.says_axis:
+            given["axis"] = self.axis
+        return given
+
+    def shown(self, case: Case, names: Iterable[str]) -> dict:
+        """Those of the arguments that matter, under the names that the student gives them."""
+        renamed = {"mean": "moving_mean", "var": "moving_var"}
+        given = self.arguments(case)
+        return {renamed.get(name, name): given[name] for name in names if name in given}
+
+    def mistakes(self, case: Case) -> mistakes.Mistakes:
+        """The mistakes in what is averaged."""
+        if case.mask is not None:
+            return mistakes.of_mask(case)
+        if not self.flat:
+            return mistakes.of_axes(case)
+        rest = tuple(place for place in range(case.X.ndim) if place != self.axis % case.X.ndim)
+        axes = f"axis {rest[0]}" if len(rest) == 1 else f"axes {rest}"
+        where = f"Here the channels are axis {self.axis}: average over {axes}."
+        return mistakes.of_any_axes(case, self.axis, where)
+
+
+@dataclass(frozen=True)
+class Question(Check):
+    """A check of a function, with the case that it stands at."""
+
+    case: Case = field(default_factory=lambda: make([[0.0]]))
+    form: Form = field(default_factory=Form)
+
+    def on(self, form: Form, case: Case, part: str) -> Question:
+        """The same check at another case; an exception shows the whole of it."""
+        shown = form.shown(case, form.arguments(case))
+        return replace(self, form=form, case=case, part=part, given=shown)
+
+    def result(self, mode: str, dtype: str = "float32", explain=lambda: "") -> list[np.ndarray]:
+        """Call the function and check the form of what it returns, but not the numbers."""
+        given = self.form.arguments(self.case)
+        answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
+        values = self.three_values(answer["result"], NAMES)
+        self._untouched(given, answer["after"], mode, dtype)
+        self._shape("Y", values[0], self.case.X)
+        if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
+            replace(self, given={"X": f"an array of {dtype}"}).fail(
+                "the output has another type than X.",
+                expected=dtype,
+                received=answer["result"]["values"][0]["dtype"],
+                cause="the result keeps the type of X. It is cast with astype, or an array of your "
+                "own is made in float32: make that with dtype=X.dtype.",
+            )
+        return values
+
+    def _shape(self, name: str, value: np.ndarray, ours: np.ndarray) -> None:
+        if name in ("Y", "the output"):
+            self.shape(name, value, self.form.array(ours).shape)
+        else:
+            self.shape(name, value, self.form.value(ours).shape, KEEP_SHAPE)
+
+    def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
+        """Say so if the call changed its arguments; the averages may change while training."""
+        for (name, value), now in zip(given.items(), after):
+            if not isinstance(value, np.ndarray):
+                continue
+            average = name in ("mean", "var")
+            if average and mode in ("train", "record"):
+                continue
+            before = np.asarray(value, dtype).astype(np.float64)
+            if not np.array_equal(before, np.asarray(now, np.float64)):
+                name = f"moving_{name}" if average else name
+                replace(self, given={f"{name} before the call": before}).fail(
+                    f"your function changes its argument {name} in place.",
+                    expected="the same after the call",
+                    received=np.asarray(now, np.float64),
+                    cause="the moving averages are updated when predicting. Leave them alone "
+                    "unless autograd.is_training() is True."
+                    if average
+                    else "+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
+                    "X_hat = X - mean.",
+                )
+
+    def compare(self, name: str, received, expected, causes: Iterable, shown) -> None:
+        """Say so if the numbers are wrong, with the mistake that gives the same numbers."""
+        here = replace(self, given=self.form.shown(self.case, shown))
+        output = name == "the output"
+        here._shape(name, received, expected)
+        here.finite(name, received, _NAN)
+        right = self.form.array(expected) if output else self.form.value(expected)
+        if close(received, right):
+            return
+        ours = np.moveaxis(received, self.form.axis, 1) if output else received
+        ours = ours.reshape(expected.shape)
+        here.fail(
+            f"{name} is wrong.",
+            expected=right,
+            received=received,
+            cause=find(self._masked(causes), ours, expected) or here._by_property(name, ours),
+        )
+
+    def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the mistakes, and what they give where the output is masked."""
+        for cause, numbers in causes:
+            yield cause, numbers
+            if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
+                yield cause, self.case.shown(numbers)
+
+    def _by_property(self, name: str, received: np.ndarray) -> str:
+        """Return what the received output has in place of mean beta and standard deviation gamma.
+
+        Padded places are left out.
+        """
+        if name != "the output" or "prediction" in self.part:
+            return ""
+        mean = self.case.average(received)
+        std = np.sqrt(self.case.average((received - mean) ** 2))
+        return (
+            "not one of the known mistakes. In training mode each channel of the output has mean "
+            f"beta and standard deviation |gamma|; yours have means "
+            f"{np.round(mean.reshape(-1), 3).tolist()} and "
+            f"standard deviations {np.round(std.reshape(-1), 3).tolist()}."
+        )
 
 
 KEEP_SHAPE = (
     "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
     "reshape the mean and the variance to it."
 )
-train = autograd.train_mode
-predict = autograd.predict_mode
-
-
-def inputs(case: Case, *names: str) -> dict:
-    """Return what to show of a case, under the names of the arguments."""
-    renamed = {"mean": "moving_mean", "var": "moving_var"}
-    return {renamed.get(name, name): getattr(case, name) for name in names}
-
-
-def check_untouched(case: Case, given: tuple, training: bool, part: str, dtype) -> None:
-    """Say so if the call changed its arguments; the averages may change while training."""
-    for name, before, after in zip(case._fields, case[: 3 if training else 5], given):
-        before = np.asarray(before, dtype).astype(np.float64)
-        if not np.array_equal(before, to_numpy(after)):
-            (name,) = inputs(case, name)
-            raise CheckFailed(
-                part,
-                f"your function changes its argument {name} in place.",
-                input={f"{name} before the call": before},
-                expected="the same after the call",
-                received=to_numpy(after),
-                cause="+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
-                "X_hat = X - mean."
-                if name in ("X", "gamma", "beta")
-                else "the moving averages are updated when predicting. Leave them alone unless "
-                "autograd.is_training() is True.",
-            )
-
-
-def compare(part: str, name: str, case: Case, received, expected, causes, shown) -> None:
-    """Say so if the numbers are wrong, with the mistake that gives the same numbers."""
-    given = inputs(case, *shown)
-    if name != "the output":
-        check_shape(name, received, case.mean.shape, part, given, KEEP_SHAPE)
-    check_finite(name, received, part, given, _NAN)
-    if formula.close(received, expected):
-        return
-    examples = [(_HARD_CODED, formula.training(example)) for example in VISIBLE[case.X.ndim]]
-    cause = mistakes.find(chain(causes, examples), received, expected)
-    raise CheckFailed(
-        part,
-        f"{name} is wrong.",
-        input=given,
-        expected=expected,
-        received=received,
-        cause=cause or _by_property(part, name, case, received),
-    )
-
-
 _HARD_CODED = (
     "these are the numbers of an example that the check shows. Compute everything from the "
     "arguments."
@@ -150,13 +183,478 @@ _NAN = (
 )
 
 
-def _by_property(part: str, name: str, case: Case, received: np.ndarray) -> str:
-    """Return what the received output has in place of mean beta and standard deviation gamma."""
-    if name != "the output" or "prediction" in part:
-        return ""
-    mean, std = received.mean(case.axes), received.std(case.axes)
-    return (
-        "not one of the known mistakes. In training mode each channel of the output has mean beta "
-        f"and standard deviation |gamma|; yours have means {np.round(mean, 3).tolist()} and "
-        f"standard deviations {np.round(std, 3).tolist()}."
+class Kind(NamedTuple):
+    """A kind of input: its name, what a check shows of it, and the shapes that it draws."""
+
+    label: str
+    visible: tuple[tuple[Form, Case], ...]
+    hidden: tuple[tuple[Form, tuple[int, ...]], ...]
+
+    def cases(self, check: Check, first: int, **options) -> Iterator[tuple[Form, Case]]:
+        """Draw the cases that a check doesn't show, numbered from `first` on."""
+        for number, (form, shape) in enumerate(self.hidden, first):
+            case = check.draw(shape, number, **options)
+            yield form, _padded(case, check, number) if form.label == MASKED.label else case
+
+
+def _padded(case: Case, check: Check, number: int) -> Case:
+    """The same case with a mask: each example is followed by padding, which holds anything."""
+    batch, _, length = case.X.shape
+    rng = np.random.RandomState((*check.respondent.seed, 7, number))
+    lengths = np.r_[length, rng.randint(1, length, batch - 1)]
+    mask = (np.arange(length) < lengths[:, None])[:, None, :].astype(float)
+    return case._replace(mask=mask, X=case.X + 4 * (1 - mask))
+
+
+PLAIN = Form()
+LAST = Form(-1, flat=True)
+MASKED = Form(-1, flat=True, label="mask")
+DENSE = Kind(
+    "dense input",
+    (
+        (PLAIN, make([[1, 2], [3, 6], [1, 6], [3, 2]], mean=[7, -3], var=[4, 9])),
+        (PLAIN, make([[1, 2], [3, 6], [5, 1]], gamma=[2, -1], beta=[0.5, 3])),
+        (PLAIN, make([[0.01, 0.02], [0.03, 0.06]], eps=0.001)),
+    ),
+    tuple((PLAIN, shape) for shape in [(4, 2), (5, 3), (4, 4), (8, 1)]),
+)
+_PICTURES = (
+    make(
+        [
+            [[[1, 2, 3], [0, 4, 2]], [[4, 8, 0], [1, 2, 9]]],
+            [[[3, 6, 3], [5, 2, 5]], [[0, 4, 2], [7, 7, 4]]],
+        ],
+        mean=[7, -3],
+        var=[4, 9],
+    ),
+    make(
+        [[[[1, 2]], [[4, 8]]], [[[3, 6]], [[0, 4]]], [[[5, 1]], [[2, 2]]]],
+        gamma=[2, -1],
+        beta=[0.5, 3],
+    ),
+    make([[[[0.01, 0.02]], [[0.04, 0.08]]], [[[0.03, 0.06]], [[0, 0.04]]]], eps=0.001),
+)
+IMAGES = Kind(
+    "images",
+    tuple((PLAIN, case) for case in _PICTURES),
+    tuple((PLAIN, shape) for shape in [(2, 2, 2, 3), (3, 2, 4, 5), (3, 3, 3, 3), (1, 2, 3, 3)]),
+)
+# A sequence is (batch, length, channels): three channels, so that no axis is as long as another.
+_SEQUENCE = make(
+    [[[1, 2], [0, 4], [5, 3]], [[3, 6], [4, 8], [1, 7]]], gamma=[2, -1, 1], beta=[0.5, 3, 0]
+)
+CHANNELS_LAST = Kind(
+    "channels last",
+    ((LAST, _PICTURES[0]), (LAST, _SEQUENCE), (LAST, _PICTURES[2])),
+    tuple((LAST, shape) for shape in [(3, 2, 4, 5), (2, 5, 3), (3, 3, 3, 3), (6, 4), (1, 2, 3, 3)]),
+)
+ANY_AXIS = Kind(
+    "any axis",
+    tuple(
+        (Form(axis, flat=True, says_axis=True), case)
+        for axis, case in ((0, _SEQUENCE), (-1, _PICTURES[0]), (1, _PICTURES[1]), (2, _PICTURES[2]))
+    ),
+    tuple(
+        (Form(axis, flat=True, says_axis=True), shape)
+        for axis, shape in (
+            (0, (5, 3)),
+            (-2, (3, 2, 4, 5)),
+            (1, (3, 3, 3, 3)),
+            (2, (2, 5, 3)),
+            (3, (4, 2, 3, 5)),
+            (-1, (6, 4)),
+        )
+    ),
+)
+_MASK = np.array([[[1.0, 1]], [[1, 0]], [[1, 1]]])
+PADDED = Kind(
+    "padded sequences",
+    (
+        (
+            MASKED,
+            make(
+                [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]],
+                mean=[7, -3],
+                var=[4, 9],
+                mask=_MASK,
+            ),
+        ),
+        (
+            MASKED,
+            make(
+                [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]],
+                gamma=[2, -1],
+                beta=[0.5, 3],
+                eps=0.1,
+                mask=_MASK,
+            ),
+        ),
+    ),
+    tuple((MASKED, shape) for shape in [(3, 2, 4), (5, 3, 2), (4, 4, 4), (2, 1, 6)]),
+)
+
+
+def batch_norm(
+    candidate: Callable, *parts: str, allow_library: bool = False, dense_only: bool = False
+) -> None:
+    """Check a function with the arguments and results of `d2l_bn.batch_norm`.
+
+    Parameters
+    ----------
+    candidate : callable
+        Called with (X, gamma, beta, moving_mean, moving_var, eps, momentum), in any mode.
+    *parts : {"dense", "images", "statistics", "prediction", "gradient", "precision", "shapes"}
+        What to check; without any, everything.
+    allow_library : bool, default False
+        Accept that `candidate` calls a ready-made normalization.
+    dense_only : bool, default False
+        Check dense inputs alone, of a function that does not know images.
+
+    Raises
+    ------
+    CheckFailed
+        At the first property that does not hold.
+    ValueError
+        If a part is unknown.
+    """
+    kinds = (DENSE,) if dense_only else (DENSE, IMAGES)
+    known: dict[str, Part] = {
+        "dense": partial(_training, kind=DENSE),
+        "images": partial(_training, kind=IMAGES),
+    }
+    known.update(_common(kinds), shapes=partial(_shapes, dense_only=dense_only))
+    if dense_only:
+        del known["images"]
+    _run(candidate, known, parts, allow_library)
+
+
+def channels_last(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+    """Check a `batch_norm` whose channels are the last axis of X, however many axes that has.
+
+    It is called like `batch_norm`, with gamma, beta and the averages in shape (channels,).
+
+    Parameters
+    ----------
+    candidate, allow_library
+        As in `batch_norm`.
+    *parts : {"training", "statistics", "prediction", "gradient", "precision"}
+        What to check; without any, everything.
+    """
+    _sibling(CHANNELS_LAST, candidate, parts, allow_library)
+
+
+def any_axis(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+    """Check a `batch_norm` that gets the axis of the channels as its last argument.
+
+    Parameters
+    ----------
+    candidate, allow_library, *parts
+        As in `channels_last`.
+    """
+    _sibling(ANY_AXIS, candidate, parts, allow_library)
+
+
+def masked(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+    """Check a `batch_norm` of padded sequences, (batch, length, channels).
+
+    It is called with (X, mask, gamma, beta, moving_mean, moving_var, eps, momentum); the mask, of
+    shape (batch, length), is 1 where X counts and 0 where it is padding.
+
+    Parameters
+    ----------
+    candidate, allow_library, *parts
+        As in `channels_last`.
+    """
+    _sibling(PADDED, candidate, parts, allow_library)
+
+
+def _run(candidate, known: dict[str, Part], parts: tuple[str, ...], allow_library: bool) -> None:
+    check = Check.of(candidate, allow_library)
+    Question(check.respondent, ready_made=allow_library).run(known, parts)  # type: ignore[arg-type]
+
+
+def _sibling(kind: Kind, candidate, parts: tuple[str, ...], allow_library: bool) -> None:
+    known: dict[str, Part] = {"training": partial(_training, kind=kind)}
+    _run(candidate, {**known, **_common((kind,))}, parts, allow_library)
+
+
+def _common(kinds: tuple[Kind, ...]) -> dict[str, Part]:
+    """The parts that all of these functions have."""
+    return {
+        "statistics": partial(_statistics, kinds=kinds),
+        "prediction": partial(_prediction, kinds=kinds),
+        "gradient": partial(_gradient, kinds=kinds),
+        "precision": partial(_precision, kinds=kinds),
+    }
+
+
+def _training(check: Question, kind: Kind) -> str:
+    part = f"{kind.label}, training mode"
+    for form, case in kind.visible:
+        _output(check.on(form, case, part))
+    form, constant = kind.visible[0]
+    _output(check.on(form, constant._replace(X=np.full_like(constant.X, 3)), part))
+    for form, case in kind.cases(check, 0, eps=0.01):
+        _output(check.on(form, case, part))
+    return part
+
+
+def _output(check: Question) -> None:
+    case, form = check.case, check.form
+    received = check.result("train", explain=lambda: _explain(check))[0]
+    expected = case.training()
+    causes: Iterable[tuple] = chain(
+        _unmasked(case), form.mistakes(case), mistakes.of_training(case), _examples(check)
     )
+    if close(received, form.array(case.prediction())):
+        recorded = check.result("record")[0]
+        if close(recorded, form.array(expected)):
+            causes = [(_RECORDING, case.prediction())]
+        elif len(case.X) == 1:
+            causes = [(_ONE_IMAGE, case.prediction())]
+    check.compare("the output", received, expected, causes, TRAINING)
+
+
+def _unmasked(case: Case) -> Iterator[tuple[str, np.ndarray]]:
+    if case.mask is not None:
+        yield (
+            "the output is not 0 where the mask is. Multiply it by the mask.",
+            case._replace(mask=None).output(*case.moments()),
+        )
+
+
+def _examples(check: Question) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the numbers of the examples that are shown: they may have been written down."""
+    for kind in (DENSE, IMAGES, CHANNELS_LAST, ANY_AXIS, PADDED):
+        for _, example in kind.visible:
+            yield _HARD_CODED, example.training()
+
+
+def _explain(check: Question) -> str:
+    """Find the cause of an exception on an input where all axes are equally long.
+
+    There the shapes fit by accident, so that numbers come out and can be recognized.
+    """
+    square = check.draw((3,) * check.case.X.ndim, 7, eps=0.01)
+    if check.case.X.shape == square.X.shape or check.case.mask is not None:
+        return ""
+    try:
+        received = check.on(check.form, square, check.part).result("train")[0]
+    except CheckFailed:
+        return ""
+    ours = np.moveaxis(received, check.form.axis, 1)
+    causes = chain(check.form.mistakes(square), mistakes.of_training(square))
+    return find(causes, ours, square.training())
+
+
+def _statistics(check: Question, kinds: tuple[Kind, ...]) -> str:
+    part = "moving averages"
+    for kind in kinds:
+        form, visible = kind.visible[0]
+        channels = np.arange(visible.X.shape[1])
+        visible = visible._replace(
+            mean=per_channel(10 + 10 * channels, visible.X.ndim),
+            var=per_channel(4 + 5 * channels, visible.X.ndim),
+        )
+        cases = [(form, visible), (form, visible._replace(momentum=0.6, eps=0.5))]
+        for form, case in chain(cases, kind.cases(check, 20, momentum=0.7)):
+            here = check.on(form, case, f"{part}, {kind.label}")
+            _, *received = here.result("train")
+            mean, var = case.moments()
+            padded = _padding_counted(case)
+            for name, value, old, new, causes in (
+                ("moving_mean", received[0], case.mean, mean, mistakes.of_moving_mean(case)),
+                ("moving_var", received[1], case.var, var, mistakes.of_moving_var(case)),
+            ):
+                known = chain(causes, padded[name])
+                here.compare(name, value, case.moving(old, new), known, STATISTICS)
+    return part
+
+
+def _padding_counted(case: Case) -> dict[str, list]:
+    """The averages where padded places count in them."""
+    if case.mask is None:
+        return {"moving_mean": [], "moving_var": []}
+    every = case._replace(mask=None)
+    counted = every.moments(), every._replace(X=case.shown(case.X)).moments()
+    words = "padded places count in it. Take it over the places where the mask is 1."
+    return {
+        name: [(words, case.moving(old, new[place])) for new in counted]
+        for place, (name, old) in enumerate((("moving_mean", case.mean), ("moving_var", case.var)))
+    }
+
+
+_ONE_IMAGE = (
+    "a batch of one image is taken for prediction. autograd.is_training() alone tells the mode; "
+    "one image has a mean and a variance over its pixels."
+)
+_RECORDING = (
+    "you ask autograd.is_recording(), which tells whether operations are recorded. "
+    "autograd.is_training() tells the mode."
+)
+_UPDATED = (
+    "the moving averages are updated when predicting. Return them as they came unless "
+    "autograd.is_training() is True."
+)
+_RECORDED = (
+    "the batch's statistics are used whenever autograd records. Recording is not training: ask "
+    "autograd.is_training() alone."
+)
+
+
+def _prediction(check: Question, kinds: tuple[Kind, ...]) -> str:
+    """Check prediction mode, and that nothing else decides for it."""
+    part = "prediction mode"
+    for kind in kinds:
+        visible = [
+            (
+                form,
+                case._replace(
+                    mean=per_channel(1 + np.arange(case.X.shape[1]), case.X.ndim),
+                    var=per_channel((2 + np.arange(case.X.shape[1])) ** 2, case.X.ndim),
+                ),
+            )
+            for form, case in kind.visible[:2]
+        ]
+        for form, case in chain(visible, kind.cases(check, 40, eps=0.05)):
+            here = check.on(form, case, f"{part}, {kind.label}")
+            Y, *averages = here.result("predict")
+            causes = chain(_unmasked_prediction(case), mistakes.of_prediction(case))
+            here.compare("the output", Y, case.prediction(), causes, PREDICTION)
+            swapped = f"the two averages are swapped: {mistakes.ORDER}."
+            for name, old, other, received in zip(
+                NAMES[1:], (case.mean, case.var), (case.var, case.mean), averages
+            ):
+                known = [(swapped, other), (_UPDATED, received)]
+                here.compare(name, received, old, known, STATISTICS)
+    _modes(check, kinds[0])
+    return part
+
+
+def _unmasked_prediction(case: Case) -> Iterator[tuple[str, np.ndarray]]:
+    if case.mask is not None:
+        yield (
+            "the output is not 0 where the mask is. Multiply it by the mask.",
+            case._replace(mask=None).prediction(),
+        )
+
+
+def _modes(check: Question, kind: Kind) -> None:
+    """Check that training mode decides, not whether autograd records."""
+    form, case = list(kind.cases(check, 60))[1]
+
+    here = check.on(form, case, "training mode without recording")
+    recorded = here.result("record")[0]  # like with it; a wrong formula is told elsewhere
+    received = here.result("train")[0]
+    ours = np.moveaxis(recorded, form.axis, 1)
+    here.compare("the output", received, ours, [(_RECORDED, case.prediction())], PREDICTION)
+
+    here = check.on(form, case, "recording without training mode")
+    received = here.result("record without training")[0]
+    causes = [(_RECORDED, case.training())]
+    here.compare("the output", received, case.prediction(), causes, PREDICTION)
+
+
+def _gradient(check: Question, kinds: tuple[Kind, ...]) -> str:
+    """Check the gradients of X, gamma and beta in both modes."""
+    part = "gradient"
+    for kind in kinds:
+        drawn = list(kind.cases(check, 80, eps=0.1))[1:3]
+        for number, (form, case) in enumerate([kind.visible[1], *drawn]):
+            dY = check.draw(case.X.shape, 90 + number).X
+            dY = np.round(dY, 1) if number == 0 else dY
+            for mode, words in (("record", "training"), ("record without training", "prediction")):
+                here = check.on(form, case, f"{part}, {kind.label}, {words} mode")
+                _gradient_of(here, dY, mode)
+    return part
+
+
+def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
+    case, form, training = check.case, check.form, mode == "record"
+    names = [name for name in ("X", "mask", "gamma", "beta") if name in form.arguments(case)]
+    given = form.shown(case, TRAINING)
+    check = replace(check, given={**given, "dY": form.array(dY)})
+    answer = check.ask(
+        "call",
+        arguments=list(form.arguments(case).values()),
+        mode=mode,
+        variables=len(names),
+        dY=form.array(dY),
+    )
+    Y = check.three_values(answer["result"], NAMES)[0]
+    gradients = dict(zip(names, answer["gradients"]))
+    output = form.array(case.training() if training else case.prediction())
+    for name, ours in zip(("X", "gamma", "beta"), case.gradients(dY, training)):
+        expected = form.array(ours) if name == "X" else form.value(ours)
+        received = np.asarray(gradients[name], np.float64)
+        check.finite(f"the gradient of {name}", received, "a division by zero.")
+        if close(received, expected, 1e-3):
+            continue
+        if not close(Y, output, 1e-3):
+            replace(check, given=given).fail(
+                f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
+                expected=output,
+                received=Y,
+                cause=find(
+                    chain(form.mistakes(case), mistakes.of_training(case)),
+                    np.moveaxis(Y, form.axis, 1),
+                    case.training(),
+                )
+                if training
+                else "",
+            )
+        causes = mistakes.of_cut(case, dY) if name == "X" and training else ()
+        none = f"the output does not depend on {name} by operations that autograd records."
+        theirs = np.moveaxis(received, form.axis, 1) if name == "X" else received
+        check.fail(
+            f"the gradient of {name} is wrong, though the output is right.",
+            expected=expected,
+            received=received,
+            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours),
+        )
+
+
+def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
+    """Check inputs that are far from zero, where E[x^2] - E[x]^2 has no digits left."""
+    part = "precision"
+    for kind in kinds:
+        form, shape = kind.hidden[-1]
+        large = (64, 2, *((3,) * (len(shape) - 2)))
+        drawn = check.draw(large, 95)
+        drawn = _padded(drawn, check, 95) if form.label == MASKED.label else drawn
+        for where, case in (kind.visible[0], (form, drawn)):
+            _far_from_zero(check, where, case, kind)
+    return part
+
+
+def _far_from_zero(check: Question, form: Form, case: Case, kind: Kind) -> None:
+    far = case._replace(X=(case.X + 10000).astype(np.float32).astype(np.float64))
+    here = check.on(form, far, f"precision, {kind.label} with mean 10,000")
+    expected = form.array(far.training())
+    received = here.result("train")[0]
+    if np.abs(received - expected).max() <= 0.05:  # not true of NaN
+        return
+    near = check.on(form, case, here.part).result("train")[0]
+    right = close(near, form.array(case.training()), 1e-3)
+    replace(here, given=form.shown(far, TRAINING)).fail(
+        "the output is wrong in float32.",
+        expected=expected,
+        received=received,
+        cause=_OFFSET if right else "the output is wrong without the offset, too.",
+    )
+
+
+_OFFSET = (
+    "the variance is taken as E[x^2] - E[x]^2, the difference of two large numbers, of which "
+    "float32 keeps seven digits. Subtract the mean first: ((X - mean) ** 2).mean(...)."
+)
+
+
+def _shapes(check: Question, dense_only: bool) -> str:
+    part = "shapes"
+    images = (3, 3, 3, 3), (2, 4, 1, 4), (4, 2, 4, 4), (2, 1, 3, 2)
+    for shape in ((3, 3), (4, 4), (2, 5), *(() if dense_only else images)):
+        case = check.draw(shape, 100, eps=0.1)
+        _output(check.on(PLAIN, case, f"{part}, X is {shape}"))
+    check.on(PLAIN, check.draw((5, 3), 101), f"{part}, float64").result("train", dtype="float64")
+    return part

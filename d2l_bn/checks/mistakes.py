@@ -1,59 +1,67 @@
-"""Known mistakes in the output, to find the one that gives what was received."""
+"""Known mistakes in a student's function: what each of them gives, with its cause.
+
+Whoever compares tries them all, and tells the cause whose numbers are those received.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from d2l_bn.checks.axes import of_axes
-from d2l_bn.checks.formula import Case, moments, moving, output
+from d2l_bn.checks.cases import Case
+
+Mistakes = Iterator[tuple[str, np.ndarray]]
 
 
-def find(
-    candidates: Iterable, received: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4
-) -> str:
-    """Return the cause whose numbers are those received, or "" if none's are."""
-    if received.shape != expected.shape:
-        return ""
-    distance = np.abs(received - expected).max()
-    with np.errstate(all="ignore"):
-        for cause, numbers in candidates:
-            numbers = np.asarray(numbers)
-            if numbers.shape != expected.shape and numbers.size == expected.size:
-                numbers = numbers.reshape(expected.shape)
-            if numbers.shape != expected.shape or not np.isfinite(numbers).all():
-                continue
-            error = np.abs(received - numbers).max()
-            if error <= tolerance * max(1, np.abs(numbers).max()) and error < 0.1 * distance:
-                return cause
-    return ""
-
-
-def of_training(case: Case) -> Iterator[tuple[str, np.ndarray]]:
+def of_training(case: Case) -> Mistakes:
     """Yield what mistaken code would return in training mode, each with its cause."""
     X, gamma, beta, eps, n = case.X, case.gamma, case.beta, case.eps, case.size
-    mean, var = moments(case)
+    mean, var = case.moments()
     D = X - mean
-    yield from of_axes(case)
     yield (
         "your variance divides by n - 1. Batch normalization divides by n, the number of values "
         "of a channel: ((X - mean) ** 2).mean(...).",
-        output(case, mean, var * n / max(1, n - 1)),
+        case.output(mean, var * n / max(1, n - 1)),
     )
     yield (
         "your variance is the mean of X ** 2. Subtract the mean before you square: "
         "((X - mean) ** 2).mean(...).",
-        output(case, mean, (X**2).mean(case.axes, keepdims=True)),
+        case.output(mean, case.average(X**2)),
     )
     yield (
         "your variance is a sum. Divide it by n, the number of values of a channel.",
-        output(case, mean, var * n),
+        case.output(mean, var * n),
     )
     yield (
         "the mean is not subtracted. Normalize X - mean, not X.",
         gamma * X / np.sqrt(var + eps) + beta,
     )
+    yield (
+        "mean / std is subtracted from X. Put parentheses around the difference, which is what is "
+        "divided: (X - mean) / nd.sqrt(var + eps).",
+        gamma * (X - mean / np.sqrt(var + eps)) + beta,
+    )
+    yield (
+        "gamma multiplies X before the mean is subtracted. Put parentheses around the difference: "
+        "gamma * (X - mean) / nd.sqrt(var + eps) + beta.",
+        (gamma * X - mean) / np.sqrt(var + eps) + beta,
+    )
+    yield (
+        "gamma * X - mean is another thing than gamma * (X - mean): put parentheses around the "
+        "difference, and divide it by nd.sqrt(var + eps).",
+        gamma * X - mean / np.sqrt(var + eps) + beta,
+    )
+    yield (
+        "gamma * X - mean is another thing than gamma * (X - mean), and nothing divides it: Y = "
+        "gamma * (X - mean) / nd.sqrt(var + eps) + beta.",
+        gamma * X - mean + beta,
+    )
+    yield (
+        "nothing divides by the standard deviation: (X - mean) / nd.sqrt(var + eps).",
+        gamma * D + beta,
+    )
+    yield "X comes back as it was. Normalize it with the mean and the variance of the batch.", X
     yield (
         "you divide by the variance. Divide by its square root: nd.sqrt(var + eps).",
         gamma * D / (var + eps) + beta,
@@ -68,11 +76,11 @@ def of_training(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     )
     yield (
         "your variance is the mean of |X - mean|. Square the differences: ((X - mean) ** 2).",
-        output(case, mean, np.abs(D).mean(case.axes, keepdims=True)),
+        case.output(mean, case.average(np.abs(D))),
     )
     yield (
         "your variance is divided by n twice: mean() has done it already.",
-        output(case, mean, var / n),
+        case.output(mean, var / n),
     )
     low, high = X.min(case.axes, keepdims=True), X.max(case.axes, keepdims=True)
     yield (
@@ -82,17 +90,17 @@ def of_training(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     yield (
         "you normalize with the moving averages in training mode. Use the mean and the variance "
         "of the batch while autograd.is_training() is True.",
-        output(case, case.mean, case.var),
+        case.output(case.mean, case.var),
     )
     yield (
         "you normalize with the new moving averages in training mode. Use the mean and the "
         "variance of the batch; the averages are for prediction.",
-        output(case, moving(case, case.mean, mean), moving(case, case.var, var)),
+        case.output(case.moving(case.mean, mean), case.moving(case.var, var)),
     )
     yield from of_scale(case, mean, var)
 
 
-def of_scale(case: Case, mean, var) -> Iterator[tuple[str, np.ndarray]]:
+def of_scale(case: Case, mean, var) -> Mistakes:
     """Yield the mistakes with eps, gamma and beta, for given statistics."""
     X, gamma, beta, eps = case.X, case.gamma, case.beta, case.eps
     D, std = X - mean, np.sqrt(var + eps)
@@ -133,3 +141,274 @@ def of_scale(case: Case, mean, var) -> Iterator[tuple[str, np.ndarray]]:
     )
     yield "beta is subtracted. It is added: gamma * X_hat + beta.", gamma * X_hat - beta
     yield "you divide by gamma. It multiplies: gamma * X_hat + beta.", X_hat / gamma + beta
+
+
+def of_axes(case: Case) -> Mistakes:
+    """Yield the mistakes in what is averaged, for dense inputs and for images."""
+    X = case.X
+    rows, columns = X.shape[0], X.shape[-1]
+    if X.ndim == 2:
+        right = "Average over the batch, axis 0: one mean for each feature."
+        yield f"you average over axis 1, the features of each example. {right}", _over(case, (1,))
+        yield f"you average over all values at once. {right}", _over(case, (0, 1))
+        var = ((X - X.mean()) ** 2).mean(0)
+        yield f"your mean is one number, that of all values. {right}", case.output(X.mean(), var)
+        if rows == columns:
+            mean = X.mean(1)
+            for var in (X.var(1), ((X - mean) ** 2).mean(1)):
+                yield (
+                    "you average over axis 1, and without keepdims the result is then spread over "
+                    f"the wrong axis. {right}",
+                    case.output(mean, var),
+                )
+            turned = case._replace(gamma=case.gamma.T, beta=case.beta.T)
+            yield _TURNED, turned.output(*case.moments())
+            mean, var = case.moments()
+            yield _TURNED_STATISTICS, case.output(mean.T, var.T)
+        return
+    right = "Average over axes (0, 2, 3): one mean for each channel."
+    for axes, words in (
+        ((0,), "axis 0 alone, so that each pixel has a mean of its own"),
+        ((2, 3), "axes (2, 3) alone, so that each image has a mean of its own"),
+        ((1, 2, 3), "axes (1, 2, 3), which is layer normalization"),
+        ((1,), "axis 1, the channels"),
+        ((0, 1), "axes (0, 1)"),
+        ((0, 1, 2), "axes (0, 1, 2), as if the channels were last (they are axis 1 in MXNet)"),
+        ((0, 1, 2, 3), "all values at once"),
+        ((0, 2), "axes (0, 2) and forget axis 3"),
+        ((0, 3), "axes (0, 3) and forget axis 2"),
+    ):
+        yield f"you average over {words}. {right}", _over(case, axes)
+    if X.shape[1] == columns:
+        mean = X.mean(case.axes)
+        for var in (X.var(case.axes), ((X - mean) ** 2).mean(case.axes)):
+            yield KEEPDIMS, case.output(mean, var)
+    flat = X.reshape(-1, X.shape[1])
+    flat = (flat - flat.mean(0)) / np.sqrt(flat.var(0) + case.eps)
+    yield FLATTENED, case.gamma * flat.reshape(X.shape) + case.beta
+    yield FLATTENED, (case.gamma.reshape(-1) * flat + case.beta.reshape(-1)).reshape(X.shape)
+
+
+KEEPDIMS = (
+    "your mean and variance have shape (channels,), so they are lined up with the last axis of X, "
+    "the width. Keep the averaged axes: X.mean(axis=(0, 2, 3), keepdims=True)."
+)
+FLATTENED = (
+    "X.reshape((-1, channels)) mixes the channels, since they are axis 1, not the last. Move them "
+    "last before you flatten, X.transpose((0, 2, 3, 1)), and back afterwards."
+)
+_TURNED = (
+    "gamma and beta are spread over the examples, not over the features. They belong to axis 1: "
+    "leave their shape (1, features) as it is."
+)
+_TURNED_STATISTICS = (
+    "your mean and variance are spread over the examples, not over the features. It shows because "
+    "here are as many examples as features. Keep them in shape (1, features)."
+)
+
+
+def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
+    """Yield what averages over other axes give, where the student's channels are at `axis`."""
+    ndim = case.X.ndim
+    order = [number for number in range(ndim) if number != 1]
+    order.insert(axis % ndim, 1)  # the axis of ours that stands at each place of theirs
+    for chosen in range(1, 2**ndim):
+        places = tuple(place for place in range(ndim) if chosen >> place & 1)
+        ours = tuple(order[place] for place in places)
+        if set(ours) == set(case.axes):
+            continue
+        words = f"axis {places[0]}" if len(places) == 1 else f"axes {places}"
+        if len(places) == ndim:
+            words = "all values at once"
+        elif set(places) == set(range(ndim)) - {1}:
+            words += ", as if axis 1 had the channels"
+        yield f"you average over {words}. {right}", _over(case, ours)
+
+
+def of_mask(case: Case) -> Mistakes:
+    """Yield what becomes of padded places that count somewhere, each with its cause."""
+    every = case._replace(mask=None)
+    mean, var = case.moments()
+    filled = every._replace(X=case.shown(case.X))
+    yield (
+        "padded places count in the mean and in the variance. Take both over the places where the "
+        "mask is 1.",
+        every.training(),
+    )
+    yield (
+        "padded places count as zeros in the mean and in the variance. Divide the sums by the sum "
+        "of the mask, not by the number of places.",
+        every.output(*filled.moments()),
+    )
+    yield (
+        "padded places count in the variance: multiply the squared differences by the mask before "
+        "you sum them.",
+        every.output(mean, ((case.X - mean) ** 2).sum(case.axes, keepdims=True) / case.size),
+    )
+    yield (
+        "padded places count in the variance: X * mask - mean is not 0 there. Subtract first, "
+        "square, then multiply by the mask.",
+        every.output(mean, ((filled.X - mean) ** 2).sum(case.axes, keepdims=True) / case.size),
+    )
+    share = case.size / every.size
+    yield (
+        "the sums are divided by the number of all places. Divide them by the sum of the mask.",
+        every.output(mean * share, case.average((case.X - mean * share) ** 2) * share),
+    )
+    yield (
+        "the variance is divided by the number of all places. Divide it by the sum of the mask.",
+        every.output(mean, var * share),
+    )
+
+
+def _over(case: Case, axes: tuple[int, ...]) -> np.ndarray:
+    """Return the output when the averages are taken over these axes."""
+    return case.output(case.X.mean(axes, keepdims=True), case.X.var(axes, keepdims=True))
+
+
+ORDER = "return Y, moving_mean, moving_var"
+RULE = "momentum * old + (1 - momentum) * batch"
+
+
+def of_moving_mean(case: Case) -> Mistakes:
+    """Yield what mistaken code would return as the moving mean, each with its cause."""
+    mean, var = case.moments()
+    yield from _of_average(case, "mean", case.mean, mean)
+    yield (
+        "the moving mean follows the variance. Average the mean of X.",
+        case.moving(case.mean, var),
+    )
+    yield (
+        "the moving mean follows the output, not the input. Average the mean of X: "
+        f"{RULE}, before X is normalized.",
+        case.moving(case.mean, case.average(case.training())),
+    )
+    yield (
+        "the moving mean follows the normalized values, whose mean is 0. Average the mean of X.",
+        case.moving(case.mean, np.zeros_like(mean)),
+    )
+
+
+def of_moving_var(case: Case) -> Mistakes:
+    """Yield what mistaken code would return as the moving variance, each with its cause."""
+    mean, var = case.moments()
+    unbiased = var * case.size / max(1, case.size - 1)
+    around = case.average((case.X - case.moving(case.mean, mean)) ** 2)
+    yield from _of_average(case, "variance", case.var, var)
+    for new, cause in (
+        (mean, "the moving variance follows the mean. Average the variance of X."),
+        (
+            np.sqrt(var),
+            "the moving variance follows the standard deviation. Average the variance itself.",
+        ),
+        (
+            unbiased,
+            "your moving variance divides by n - 1, as some frameworks do. Here it follows the "
+            "same variance that normalizes, which divides by n.",
+        ),
+        (
+            var + case.eps,
+            "the moving variance has eps in it. Add eps when you divide, not when you average.",
+        ),
+        (
+            around,
+            "the variance for the moving average is taken around the moving mean. Take it around "
+            "the mean of the batch.",
+        ),
+        (
+            case.average((case.training() - case.average(case.training())) ** 2),
+            "the moving variance follows the output, not the input. Average the variance of X.",
+        ),
+        (
+            var / (var + case.eps),
+            "the moving variance follows the normalized values, whose variance is 1. Average the "
+            "variance of X.",
+        ),
+        (np.sqrt(var + case.eps), "the moving variance follows sqrt(var + eps). Average var."),
+    ):
+        yield cause, case.moving(case.var, new)
+
+
+def _of_average(case: Case, name: str, old, new) -> Mistakes:
+    """Yield the mistakes that either moving average can have."""
+    p = case.momentum
+    yield (
+        f"the moving {name} came back as it was. Assign {RULE} to it in training mode and return "
+        f"the new value: {ORDER}.",
+        old,
+    )
+    yield (
+        f"momentum is reversed. It weighs the old value: {RULE}.",
+        (1 - p) * old + p * new,
+    )
+    yield (
+        f"you return the {name} of the batch. Return the moving average: {RULE}.",
+        new,
+    )
+    yield f"(1 - momentum) is missing before the {name} of the batch: {RULE}.", p * old + new
+    yield f"momentum is missing before the old {name}: {RULE}.", old + (1 - p) * new
+    yield f"the old moving {name} is forgotten: {RULE}.", (1 - p) * new
+    yield f"momentum is fixed at 0.9 in your code. Use the argument: {RULE}.", 0.9 * old + 0.1 * new
+    yield (
+        f"the moving {name} is updated twice in one call. Update it once.",
+        p * (p * old + (1 - p) * new) + (1 - p) * new,
+    )
+    mean, var = case.moments()
+    other = case.moving(case.var, var) if name == "mean" else case.moving(case.mean, mean)
+    yield f"the moving mean and the moving variance are swapped: {ORDER}.", other
+
+
+def of_prediction(case: Case) -> Mistakes:
+    """Yield what mistaken code would return in prediction mode, each with its cause."""
+    mean, var = case.moments()
+    X, gamma, beta = case.X, case.gamma, case.beta
+    yield (
+        "you normalize with the mean and the variance of the batch. When predicting, use "
+        "moving_mean and moving_var; autograd.is_training(), with its parentheses, tells the mode.",
+        case.training(),
+    )
+    yield (
+        "the moving averages are updated before you normalize with them. Leave them alone when "
+        "predicting.",
+        case.output(case.moving(case.mean, mean), case.moving(case.var, var)),
+    )
+    yield (
+        "you use moving_mean, but the variance of the batch. Use moving_var when predicting.",
+        case.output(case.mean, var),
+    )
+    yield (
+        "you use moving_var, but the mean of the batch. Use moving_mean when predicting.",
+        case.output(mean, case.var),
+    )
+    yield (
+        "you divide by moving_var. Divide by its root: nd.sqrt(moving_var + eps).",
+        gamma * (X - case.mean) / (case.var + case.eps) + beta,
+    )
+    yield (
+        "moving_mean is not subtracted. Normalize X - moving_mean.",
+        gamma * X / np.sqrt(case.var + case.eps) + beta,
+    )
+    yield "X comes back as it was. Normalize it with moving_mean and moving_var.", X
+    yield (
+        "moving_mean and moving_var are in each other's place. Subtract the mean and divide by the "
+        "root of the variance, and hand them over in the order that the function has.",
+        case.output(case.var, case.mean),
+    )
+    yield from of_scale(case, case.mean, case.var)
+
+
+def of_cut(case: Case, dY: np.ndarray) -> Mistakes:
+    """Yield the gradient of X when a statistic counts as a constant, each with its cause."""
+    mean, var = case.moments()
+    dY = case.shown(dY)
+    scale = case.gamma / np.sqrt(var + case.eps)
+    X_hat = (case.X - mean) / np.sqrt(var + case.eps)
+    through_var = X_hat * case.average(dY * X_hat)
+    through_mean = case.average(dY)
+    rule = "Leave detach(), asnumpy() and autograd.pause() out: the gradient goes through both."
+    for words, gradient in (
+        ("the mean and the variance are cut from the graph.", scale * dY),
+        ("the mean is cut from the graph.", scale * (dY - through_var)),
+        ("the variance is cut from the graph.", scale * (dY - through_mean)),
+    ):
+        yield f"{words} {rule}", case.shown(gradient)

@@ -12,8 +12,17 @@ from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.watch import OPERATORS
 
 LIBRARY = {"batch_norm", "BatchNorm", "gluon_norm"}
-ANSWERS = ("d2l_bn.nn.normalization", "d2l_bn.nn.layer")
-PUBLIC = ("CheckFailed", "backward", "batch_norm", "layer", "own_work")
+ANSWERS = ("d2l_bn.nn.normalization", "d2l_bn.nn.layer", "d2l_bn.reference.mathematics")
+PUBLIC = (
+    "CheckFailed",
+    "any_axis",
+    "backward",
+    "batch_norm",
+    "channels_last",
+    "layer",
+    "masked",
+    "own_work",
+)
 
 
 def own_work(namespace_or_source: Mapping | str) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping
+from pathlib import Path
 from types import CodeType
 
-from d2l_bn.checks import formula
-from d2l_bn.nn import layer, normalization
-
 import mxnet as mx
-from mxnet import gluon
+from mxnet import autograd, gluon, nd
 
 OPERATORS = (
     "BatchNorm",
@@ -29,22 +26,34 @@ OPERATORS = (
     "layer_norm",
 )
 
+LIBRARY = Path(__file__).parents[1]
 ANSWERS = {
-    normalization.__file__: "d2l_bn.batch_norm",
-    layer.__file__: "d2l_bn.BatchNorm",
-    formula.__file__: "d2l_bn.checks.formula",
+    str(LIBRARY / place): name
+    for place, name in {
+        "nn/normalization.py": "d2l_bn.batch_norm",
+        "nn/whole_array.py": "d2l_bn.batch_norm",
+        "nn/operator.py": "d2l_bn.batch_norm",
+        "nn/layer.py": "d2l_bn.BatchNorm",
+        "reference/mathematics.py": "d2l_bn.reference.mathematics",
+    }.items()
+}
+AUTOGRAD = {
+    autograd.record.__code__: "autograd.record",
+    autograd.backward.__code__: "autograd.backward",
+    autograd.grad.__code__: "autograd.grad",
+    nd.NDArray.backward.__code__: "NDArray.backward",
 }
 
 
 class Watch:
     """Context manager that collects the ready-made normalizations called inside it in `calls`.
 
-    It does so, too, with the functions in `forbidden`, which maps their code to their names. It
-    looks at the code that runs, not at names, so that no alias hides anything.
+    It looks at the code that runs, not at names, so an alias hides nothing. Where a gradient is
+    asked for by hand, it collects the calls of autograd as well.
     """
 
-    def __init__(self, forbidden: Mapping[CodeType, str]) -> None:
-        self.forbidden = forbidden
+    def __init__(self, by_hand: bool = False) -> None:
+        self.autograd = AUTOGRAD if by_hand else {}
 
     def __enter__(self) -> Watch:
         self.calls: list[str] = []
@@ -59,7 +68,7 @@ class Watch:
         if event != "call":
             return
         code = frame.f_code
-        name = self.forbidden.get(code) or _operators().get(code) or ANSWERS.get(code.co_filename)
+        name = self.autograd.get(code) or _operators().get(code) or ANSWERS.get(code.co_filename)
         if code is gluon.Block.__call__.__code__:
             name = _layer_name(frame.f_locals.get("self"))
         if name and name not in self.calls:

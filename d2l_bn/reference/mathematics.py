@@ -2,7 +2,9 @@
 
 Equations from Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167, Algorithm 1 for the
 forward pass and section 3 for the gradients. `X` is (batch, features) or (batch, channels, height,
-width); all values per channel have the shape (1, C) or (1, C, 1, 1).
+width), or has any other number of axes after the channels'; all values per channel have the shape
+(1, C) or (1, C, 1, 1). A `mask` of ones and zeros, where there is one, says which values count; it
+has the shape of `X` with one channel.
 """
 
 from __future__ import annotations
@@ -33,11 +35,17 @@ def per_channel(values, ndim: int) -> np.ndarray:
     return np.asarray(values, np.float64).reshape((1, -1) + (1,) * (ndim - 2))
 
 
-def moments(X) -> tuple[np.ndarray, np.ndarray]:
+def mean_of(X, mask=None) -> np.ndarray:
+    """The mean of each channel, over the values that count."""
+    weights = np.broadcast_to(1.0 if mask is None else mask, X.shape)
+    return np.average(X, axes_of(X), weights, keepdims=True)
+
+
+def moments(X, mask=None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and biased variance of each channel."""
     X = np.asarray(X, np.float64)
-    mean = X.mean(axes_of(X), keepdims=True)
-    return mean, ((X - mean) ** 2).mean(axes_of(X), keepdims=True)
+    mean = mean_of(X, mask)
+    return mean, mean_of((X - mean) ** 2, mask)
 
 
 def output(X, gamma, beta, mean, var, eps=1e-5) -> np.ndarray:
@@ -50,21 +58,27 @@ def moving(old, new, momentum=0.9) -> np.ndarray:
     return momentum * old + (1 - momentum) * new
 
 
-def gradients(X, gamma, dY, eps=1e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def count(X, mask=None) -> int:
+    """How many values of each channel count."""
+    return X.size // X.shape[1] if mask is None else int(np.sum(mask))
+
+
+def gradients(X, gamma, dY, eps=1e-5, mask=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return dX, dgamma and dbeta of sum(Y * dY) in training mode.
 
     The gradient flows through X_hat, through the variance and through the mean, in this order.
     """
     X, dY = np.asarray(X, np.float64), np.asarray(dY, np.float64)
-    axes, m = axes_of(X), X.size // X.shape[1]
-    mean, var = moments(X)
+    counts = 1.0 if mask is None else mask
+    axes, m, dY = axes_of(X), count(X, mask), dY * counts
+    mean, var = moments(X, mask)
     std = np.sqrt(var + eps)
 
     dX_hat = dY * gamma
     dvar = (dX_hat * (X - mean)).sum(axes, keepdims=True) * -0.5 * std**-3
     dmean = -dX_hat.sum(axes, keepdims=True) / std
-    dmean += dvar * (-2 * (X - mean)).sum(axes, keepdims=True) / m
-    dX = dX_hat / std + dvar * 2 * (X - mean) / m + dmean / m
+    dmean += dvar * (-2 * (X - mean) * counts).sum(axes, keepdims=True) / m
+    dX = dX_hat / std + (dvar * 2 * (X - mean) + dmean) * counts / m
 
     dgamma = (dY * (X - mean) / std).sum(axes, keepdims=True)
     return dX, dgamma, dY.sum(axes, keepdims=True)

@@ -145,7 +145,7 @@ class KeptAsParameters(nn.Block):
         shape = (1, num_features) + (1, 1) * (num_dims == 4)
         for name in ("gamma", "moving_var", "beta", "moving_mean"):
             kept = name.startswith("moving")
-            start = init.One() if name in ("gamma", "moving_var") else init.Zero()
+            start = init.One() if name == "gamma" else init.Zero()
             grad_req = "null" if kept else "write"
             setattr(self, name, self.params.get(name, shape=shape, init=start, grad_req=grad_req))
 
@@ -176,7 +176,13 @@ class SavedByHand(nn.Block):
             self.moving_mean = self.moving_mean.as_in_context(X.context)
             self.moving_var = self.moving_var.as_in_context(X.context)
         Y, self.moving_mean, self.moving_var = averages_in_place(
-            X, self.gamma.data(), self.beta.data(), self.moving_mean, self.moving_var, 1e-5, 0.9
+            X,
+            self.gamma.data(X.context),
+            self.beta.data(X.context),
+            self.moving_mean,
+            self.moving_var,
+            1e-5,
+            0.9,
         )
         return Y
 
@@ -214,12 +220,16 @@ def in_one_line(dY, X, gamma, eps):
     return [gamma / len(X) / std * (len(X) * dY - dbeta - X_hat * dgamma), dgamma, dbeta]
 
 
-def with_ndarrays(dY, X, gamma, eps):
-    mean, var = nd.moments(X, axes=(0,), keepdims=True)
-    X_hat = (X - mean) / nd.sqrt(var + eps)
-    through = dY.mean(axis=0, keepdims=True) + X_hat * (dY * X_hat).mean(axis=0, keepdims=True)
-    dX = gamma.reshape((1, -1)) / nd.sqrt(var + eps) * (dY - through)
-    return dX, (dY * X_hat).sum(axis=0), dY.sum(axis=0)
+def feature_by_feature(dY, X, gamma, eps):
+    dX, dgamma, dbeta = np.zeros_like(X), [], []
+    for j in range(X.shape[1]):
+        x, g = X[:, j], gamma[j] * dY[:, j]
+        std = np.sqrt(np.mean((x - x.mean()) ** 2) + eps)
+        x_hat = (x - x.mean()) / std
+        dX[:, j] = (g - g.mean() - x_hat * (g @ x_hat) / len(x)) / std
+        dgamma.append(dY[:, j] @ x_hat)
+        dbeta.append(sum(dY[:, j]))
+    return dX, np.array(dgamma), np.array(dbeta)
 
 
-BACKWARD = [step_by_step, in_one_line, with_ndarrays]
+BACKWARD = [step_by_step, in_one_line, feature_by_feature]

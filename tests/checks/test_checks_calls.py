@@ -181,20 +181,18 @@ def test_the_library_is_noticed_in_a_layer_and_in_a_gradient():
         with autograd.record():
             Y, _, _ = d2l_bn.batch_norm(X, gamma, beta, zeros, zeros, eps, 0.9)
         Y.backward(nd.array(dY))
-        return X.grad, gamma.grad, beta.grad
+        return [variable.grad.asnumpy().astype(float) for variable in (X, gamma, beta)]
 
     assert "d2l_bn.batch_norm" in fails(borrowed, check=checks.backward).property
-    checks.backward(borrowed, allow_library=True)
 
 
 def test_the_checks_own_reference_is_noticed():
     def borrowed(dY, X, gamma, eps):
-        from d2l_bn.checks import formula
+        from d2l_bn.reference import mathematics
 
-        case = formula.make(X, gamma=gamma, eps=eps)
-        return formula.gradients(case, dY)
+        return mathematics.gradients(X, gamma, dY, eps)
 
-    assert "d2l_bn.checks.formula" in fails(borrowed, check=checks.backward).property
+    assert "d2l_bn.reference.mathematics" in fails(borrowed, check=checks.backward).property
 
 
 def test_a_profiler_is_given_back():

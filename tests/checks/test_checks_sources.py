@@ -33,8 +33,11 @@ IMPORTS = "import mxnet as mx\nfrom mxnet import nd, autograd\nfrom mxnet.gluon 
         ("from d2l_bn.nn import normalization", "d2l_bn.nn.normalization"),
         ("from d2l_bn.nn.normalization import predict", "d2l_bn.nn.normalization.predict"),
         ("from d2l_bn.nn.normalization import *", "d2l_bn.nn.normalization.*"),
-        ("from d2l_bn.checks import formula", "d2l_bn.checks.formula"),
-        ("from d2l_bn.checks.formula import gradients", "d2l_bn.checks.formula.gradients"),
+        ("from d2l_bn.checks import cases", "d2l_bn.checks.cases"),
+        (
+            "from d2l_bn.reference.mathematics import gradients",
+            "d2l_bn.reference.mathematics.gradients",
+        ),
         ("Y = getattr(nd, 'BatchNorm')(X)", "mxnet.nd.BatchNorm"),
         ("Y = getattr(nd, 'Batch' + 'Norm')(X)", "mxnet.nd.BatchNorm"),
         ("name = 'L2Normalization'\nY = getattr(nd, name)(X)", "mxnet.nd.L2Normalization"),

@@ -64,8 +64,9 @@ class BatchNorm(nn.Block):
         if self.moving_mean.context != X.context:
             self.moving_mean = self.moving_mean.copyto(X.context)
             self.moving_var = self.moving_var.copyto(X.context)
+        gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
         Y, self.moving_mean, self.moving_var = batch_norm(
-            X, self.gamma.data(), self.beta.data(), self.moving_mean, self.moving_var, 1e-5, 0.9)
+            X, gamma, beta, self.moving_mean, self.moving_var, 1e-5, 0.9)
         return Y
 """
 BACKWARD = """\

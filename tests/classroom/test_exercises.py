@@ -102,8 +102,8 @@ LOST = [
     (
         "2-the-layer",
         "layer-solution",
-        '"moving_var", init="ones"',
         '"moving_var", init="zeros"',
+        '"moving_var", init="ones"',
         {"layer-parameters"},
     ),
     (
@@ -133,9 +133,9 @@ BUGS = {
     "bug-shared": [
         ("class BatchNorm(nn.Block):", "class BatchNorm(nn.Block):\n    averages = {}\n"),
         (
-            'self.averages = {"mean": nd.zeros(shape), "var": nd.ones(shape)}',
+            'self.averages = {"mean": nd.zeros(shape), "var": nd.zeros(shape)}',
             'self.averages.setdefault("mean", nd.zeros(shape))\n'
-            '        self.averages.setdefault("var", nd.ones(shape))',
+            '        self.averages.setdefault("var", nd.zeros(shape))',
         ),
     ],
 }

@@ -369,3 +369,10 @@ def test_repr_tells_the_arguments():
     layer = BatchNorm(6, 4, eps=1e-3, momentum=0.5, use_global_stats=True)
     assert repr(layer) == "BatchNorm(6, 4, eps=0.001, momentum=0.5, use_global_stats=True)"
     assert repr(BatchNorm(3, 2)).startswith("BatchNorm(3, 2, eps=1e-05, momentum=0.9")
+
+
+@pytest.mark.parametrize("name", ["fastest", "", None])
+def test_an_unknown_implementation_is_refused(name):
+    names = "auto, operator, whole_array, definition"
+    with pytest.raises(ValueError, match=f"implementation must be one of {names}, got {name!r}"):
+        BatchNorm(3, 2, implementation=name)

@@ -1,0 +1,251 @@
+"""The student's side of a check: it calls their code as it is asked to, and answers with data.
+
+In a notebook it stands in the same process as the check. When work is marked it stands beside the
+student's code in the sandbox, and the check asks from outside; so nothing here knows a right
+answer, and whatever is said here is judged by its numbers alone. The module needs NumPy, and MXNet
+where it is asked for NDArrays, but nothing else of d2l_bn.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LONGEST = 500  # characters of a text
+STATE = ("gamma", "beta", "moving_mean", "moving_var")
+LIBRARIES = ("mxnet", "numpy", "d2l_bn")
+
+
+def answering(question):
+    """Let a method answer with what went wrong, where the student's code raises something."""
+
+    @wraps(question)
+    def answer(self, *arguments, **options) -> dict:
+        with self.watch() as watch:
+            try:
+                result = question(self, *arguments, **options)
+                if "mxnet" in sys.modules:
+                    sys.modules["mxnet"].nd.waitall()  # or errors of its engine would come later
+            except (Exception, SystemExit) as error:
+                result = {"error": described(error)}
+        return {**result, "ready_made": list(watch.calls) if watch else []}
+
+    return answer
+
+
+class Answers:
+    """Answers questions about the objects in `names`.
+
+    Parameters
+    ----------
+    names : mapping of str to object
+        What the student has defined.
+    watch : callable () -> context manager, optional
+        Collects the ready-made answers that are called, as `watch.Watch` does.
+    """
+
+    def __init__(self, names: Mapping, watch=nullcontext) -> None:
+        self.names, self.watch = names, watch
+        self.layers: dict[str, Any] = {}
+
+    @answering
+    def call(self, name, arguments, *, dtype="float32", mode="", variables=0, dY=None) -> dict:
+        """Call a function with arrays and numbers, in a mode of autograd's, or with NumPy's arrays.
+
+        With `dY`, the gradients of the first `variables` arguments are computed as well.
+        """
+        plain = not mode
+        given: list[Any] = [
+            argument
+            if not isinstance(argument, np.ndarray)
+            else argument.copy()
+            if plain
+            else _mxnet().nd.array(argument, dtype=dtype)
+            for argument in arguments
+        ]
+        for variable in given[:variables]:
+            variable.attach_grad()
+        with _mode(mode):
+            result = self.names[name](*given)
+        gradients = []
+        first: Any = result[0] if isinstance(result, (tuple, list)) and result else None
+        if dY is not None and hasattr(first, "backward"):
+            first.backward(_mxnet().nd.array(dY, dtype=dtype))
+            gradients = [variable.grad.asnumpy() for variable in given[:variables]]
+        return {
+            "result": _result(result),
+            "gradients": gradients,
+            "after": [_array(value) for value in given],
+        }
+
+    @answering
+    def make(self, name, key, arguments, contexts=(0,)) -> dict:
+        """Make a layer, initialize it, and keep it as `key`."""
+        layer = self.names[name](*arguments)
+        self.layers[key] = layer
+        block = isinstance(layer, _mxnet().gluon.Block)
+        if block:
+            layer.initialize(ctx=[_mxnet().cpu(number) for number in contexts])
+        return {"block": block, "kind": kind(layer)}
+
+    @answering
+    def forward(self, name, key, X, *, mode, context=0, dY=None) -> dict:
+        """Call a layer in a mode, and differentiate if there is a gradient of the output."""
+        mxnet = _mxnet()
+        given = mxnet.nd.array(X, ctx=mxnet.cpu(context))
+        with _mode(mode):
+            Y = self.layers[key](given)
+        if dY is not None:
+            Y.backward(mxnet.nd.array(dY, ctx=mxnet.cpu(context)))
+        return {
+            "result": _result([Y]),
+            "context": _context(Y),
+        }
+
+    @answering
+    def state(self, name, key, *, context=None, other=None) -> dict:
+        """What a layer holds, as it is on a context, and what it has in common with another."""
+        mxnet, layer = _mxnet(), self.layers[key]
+        here = mxnet.cpu(context) if context is not None else None
+        registered = list(layer.collect_params().values())
+        held = {}
+        for each in STATE:
+            value: Any = getattr(layer, each, None)
+            if value is None and each.startswith("moving"):
+                value = getattr(layer, each.replace("moving", "running"), None)
+            parameter = isinstance(value, mxnet.gluon.Parameter)
+            array: Any = value.data(here) if parameter else value
+            trained = parameter and value.grad_req != "null"
+            held[each] = {
+                "kind": kind(value),
+                "parameter": parameter,
+                "registered": any(value is one for one in registered),
+                "trained": trained,
+                "array": _array(array),
+                "context": _context(array),
+                "gradient": _array(value.grad(here)) if trained else None,
+                "shared": other is not None and value is getattr(self.layers[other], each, ()),
+            }
+        return held
+
+    @answering
+    def move(self, name, key, context) -> dict:
+        """Move a layer's parameters to another context."""
+        self.layers[key].collect_params().reset_ctx(_mxnet().cpu(context))
+        return {}
+
+    @answering
+    def reload(self, name, key, new, arguments) -> dict:
+        """Save a layer, and load it into a new one."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "layer.params")
+            self.layers[key].save_parameters(path)
+            self.layers[new] = self.names[name](*arguments)
+            self.layers[new].load_parameters(path, ctx=_mxnet().cpu())
+        return {}
+
+
+def _mxnet():
+    import mxnet
+
+    return mxnet
+
+
+def _mode(name: str):
+    """A mode of autograd's, or nothing where there is no MXNet."""
+    if not name:
+        return nullcontext()
+    autograd = _mxnet().autograd
+    if name == "record":
+        return autograd.record()
+    if name == "record without training":
+        return autograd.record(train_mode=False)
+    return autograd.train_mode() if name == "train" else autograd.predict_mode()
+
+
+def kind(value) -> str:
+    """Return what a value is, in words."""
+    return "None" if value is None else f"of type {type(value).__name__}"[:LONGEST]
+
+
+def _result(result) -> dict:
+    """Describe what a function returned: how many values, and each of the first few."""
+    many = len(result) if isinstance(result, (tuple, list)) else None
+    values = result[:4] if many is not None else []
+    return {
+        "kind": kind(result),
+        "many": many,
+        "values": [
+            {
+                "kind": kind(value),
+                "type": "NDArray"
+                if type(value).__module__.startswith("mxnet") and hasattr(value, "asnumpy")
+                else "NumPy"
+                if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub"
+                else "",
+                "array": _array(value),
+                "dtype": _dtype(value),
+            }
+            for value in values
+        ],
+    }
+
+
+def _context(array) -> int:
+    return getattr(getattr(array, "context", None), "device_id", 0)
+
+
+def _dtype(value) -> str:
+    dtype = getattr(value, "dtype", None)
+    return str(getattr(dtype, "__name__", dtype))[:LONGEST]
+
+
+def _array(value):
+    """Return the numbers of an array of MXNet's or NumPy's; None of anything else."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.asarray(value) if value.dtype.kind in "fiub" else None
+    return value.asnumpy() if hasattr(value, "asnumpy") else None
+
+
+def described(error: BaseException) -> dict:
+    """Return what an exception says, and the student's own line that it went through."""
+    return {
+        "kind": type(error).__name__[:LONGEST],
+        "words": _words(error)[:LONGEST],
+        "where": _where(error)[:LONGEST],
+    }
+
+
+def _words(error: BaseException) -> str:
+    """Return the one line that says what happened; MXNet's messages have many."""
+    try:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+    except Exception:
+        return "an exception that can't be shown"
+    text = next((line for line in lines if "Error: " in line), lines[0] if lines else "")
+    return re.sub(r"Check failed: .*?: ", "", text.split("Error: ", 1)[-1]).strip()
+
+
+def _where(error: BaseException) -> str:
+    """Return the last line of the student's own code that the error went through."""
+    modules = [sys.modules[name] for name in LIBRARIES if name in sys.modules]
+    folders = [Path(module.__file__).parent for module in modules if module.__file__]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        parents = Path(frame.filename).parents
+        if any(folder in parents for folder in folders) or frame.filename in ("<string>", __file__):
+            continue
+        code = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+        if code:
+            code = code if len(code) < 60 else f"{code[:60]}..."
+            return f"\n  in {frame.name}, line {frame.lineno}: {code}"
+    return ""

@@ -1,0 +1,258 @@
+"""The judge's side of a check: it asks, compares, and says in words what does not hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, NoReturn
+
+import numpy as np
+
+from d2l_bn.checks import cases
+from d2l_bn.checks.answers import Answers
+from d2l_bn.checks.cases import Case
+from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.watch import AUTOGRAD, Watch
+
+
+class Respondent:
+    """Whoever answers a check's questions about one function or class of a student's.
+
+    Attributes
+    ----------
+    seed : tuple of int
+        What the inputs are drawn from that a check does not show. Empty in a notebook, so that a
+        check says the same each time; secret when work is marked.
+    """
+
+    seed: tuple[int, ...] = ()
+
+    def ask(self, what: str, **request) -> dict:
+        """Return the answer to a question; `what` is the name of a method of `Answers`."""
+        raise NotImplementedError
+
+
+class Here(Respondent):
+    """Asks in this process, as a notebook does."""
+
+    def __init__(self, candidate, watch) -> None:
+        self.answers = Answers({"candidate": candidate}, watch)
+
+    def ask(self, what: str, **request) -> dict:
+        """Return the answer to a question."""
+        return getattr(self.answers, what)("candidate", **request)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One place of a check: who is asked, what is checked, and on which input.
+
+    Parameters
+    ----------
+    respondent : Respondent
+        Whoever answers.
+    part : str
+        What is checked, such as "dense input, training mode".
+    given : mapping of str to array or number
+        The input to show.
+    ready_made : bool
+        Whether ready-made answers may be called.
+    """
+
+    respondent: Respondent
+    part: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    ready_made: bool = False
+
+    @staticmethod
+    def of(candidate, ready_made: bool, *, by_hand: bool = False) -> Check:
+        """The check of a student's object, or of one that answers from elsewhere.
+
+        Where a gradient is asked for by hand, autograd is ready-made, too.
+        """
+        if not isinstance(candidate, Respondent):
+            candidate = Here(candidate, lambda: Watch(by_hand))
+        return Check(candidate, ready_made=ready_made)
+
+    def at(self, part: str, **given) -> Check:
+        """The same check at another place."""
+        return replace(self, part=part, given=given)
+
+    def run(self, known: Mapping[str, Callable[[Check], str]], parts: tuple[str, ...]) -> None:
+        """Run these parts, or all. A part returns its title or raises CheckFailed."""
+        for part in parts:
+            if part not in known:
+                raise ValueError(f"A part is one of {', '.join(known)}; got {part!r}.")
+        for part in parts or known:
+            print(f"{known[part](self)}: right")
+
+    def draw(self, shape: tuple[int, ...], number: int, **options) -> Case:
+        """Draw the input with this number."""
+        return cases.draw(shape, (*self.respondent.seed, number), **options)
+
+    def fail(self, property: str, *, expected=None, received=None, cause: str = "") -> NoReturn:
+        """Say that a property does not hold here."""
+        raise CheckFailed(
+            self.part,
+            property,
+            input=self.given,
+            expected=expected,
+            received=received,
+            cause=cause,
+        )
+
+    def ask(self, what: str, explain: Callable[[], str] = lambda: "", **request) -> dict:
+        """Return an answer; an exception or a ready-made answer is a failed check.
+
+        `explain` finds a cause when there is an exception, or returns "".
+        """
+        answer = self.respondent.ask(what, **request)
+        if answer["ready_made"] and not self.ready_made:
+            called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD.values())
+            replace(self, given={}).fail(
+                f"your code calls {called}, which does what this exercise asks you to write.",
+                cause="a ready-made answer did the work. Write it with sums, means or moments.",
+            )
+        if "error" in answer:
+            error = answer["error"]
+            self.fail(
+                f"your code raised {error['kind']}: {error['words']}{error['where']}",
+                cause=explain() or hint(error["words"], error["where"]),
+            )
+        return answer
+
+    def three_values(self, result: dict, names: tuple[str, str, str], type="NDArray") -> list:
+        """Return the three arrays of a result, or say what it is in their place."""
+        values = ", ".join(names)
+        if result["kind"] == "None":
+            self.fail(
+                "your function returns nothing (None).",
+                cause=f"the return statement is missing. End with: return {values}.",
+            )
+        if result["many"] != 3:
+            count = "one value" if result["many"] is None else f"{result['many']} values"
+            self.fail(
+                "your function must return three values.",
+                expected=f"({values})",
+                received=f"{count}, {result['kind']}",
+                cause=f"not all results are returned. End with: return {values}.",
+            )
+        for name, value in zip(names, result["values"]):
+            if value["type"] != type:
+                self.fail(
+                    f"{name} is {value['kind']}, but must be an "
+                    + ("NDArray." if type == "NDArray" else "array of NumPy's."),
+                    cause=f"{name} was made outside of MXNet's operations. Compute it from X with "
+                    "nd functions, so that autograd can follow."
+                    if type == "NDArray"
+                    else f"{name} was made outside of NumPy. Compute it with its functions.",
+                )
+        return [np.asarray(value["array"], np.float64) for value in result["values"]]
+
+    def shape(self, name: str, value: np.ndarray, shape: tuple[int, ...], cause: str = "") -> None:
+        """Say so if `value` does not have this shape."""
+        if tuple(value.shape) != tuple(shape):
+            self.fail(
+                f"the shape of {name} is wrong.",
+                expected=str(tuple(shape)),
+                received=str(tuple(value.shape)),
+                cause=cause
+                or f"{name} was averaged, summed or broadcast along the wrong axis, or its "
+                "shape was not restored.",
+            )
+
+    def finite(self, name: str, value: np.ndarray, cause: str) -> None:
+        """Say so if `value` is not a number somewhere."""
+        if not np.isfinite(value).all():
+            self.fail(f"{name} contains NaN or infinity.", received=value, cause=cause)
+
+
+def find(
+    candidates: Iterable, received: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4
+) -> str:
+    """Return the cause whose numbers are those received, or "" if none's are."""
+    if received.shape != expected.shape:
+        return ""
+    distance = np.abs(received - expected).max()
+    with np.errstate(all="ignore"):
+        for cause, numbers in candidates:
+            numbers = np.asarray(numbers)
+            if numbers.shape != expected.shape and numbers.size == expected.size:
+                numbers = numbers.reshape(expected.shape)
+            if numbers.shape != expected.shape or not np.isfinite(numbers).all():
+                continue
+            error = np.abs(received - numbers).max()
+            if error <= tolerance * max(1, np.abs(numbers).max()) and error < 0.1 * distance:
+                return cause
+    return ""
+
+
+_ONE_BRANCH = (
+    "a name gets its value in one branch only. It needs one for dense input and for images, in "
+    "training and in prediction mode."
+)
+_NOT_SET_UP = (
+    "a Block has to be set up before its parameters: begin __init__ with "
+    "super().__init__(**kwargs)."
+)
+_PARAMETER = (
+    "a Parameter is used as an array. Take its array: self.gamma.data(X.context), and so for the "
+    "moving averages."
+)
+HINTS = (
+    (
+        "broadcast",
+        "two arrays of different shapes meet. A mean over some axes has fewer axes than X, unless "
+        "you keep them: keepdims=True.",
+    ),
+    (
+        "Reduction axis",
+        "an axis is averaged that X does not have. Dense input has 2 axes, images 4: len(X.shape).",
+    ),
+    (
+        "Inplace operations",
+        "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a "
+        "new array: X = X - mean.",
+    ),
+    (
+        "not in a computational graph",
+        "the output does not depend on X by operations that autograd records. asnumpy(), "
+        "nd.array() and autograd.pause() cut the graph: use MXNet's own operations on X.",
+    ),
+    (
+        "has not been initialized",
+        "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
+    ),
+    (
+        "Changing attribute type",
+        "an array is assigned over a Parameter. Write into the Parameter's array: "
+        "self.moving_mean.data(X.context)[:] = the new value.",
+    ),
+    ("where it is not associated", _ONE_BRANCH),
+    ("referenced before assignment", _ONE_BRANCH),
+    ("is not defined", "a name is misspelled, or the cell that defines it did not run."),
+    (
+        "expected float64, got float32",
+        "an array of your own is float32, and X is float64. The result keeps the type of X: leave "
+        'astype("float32") out, and make constants with nd.array(..., dtype=X.dtype).',
+    ),
+    ("maximum recursion depth", "a function calls itself without end."),
+    ("'_params'", _NOT_SET_UP),
+    ("'_scope'", _NOT_SET_UP),
+    ("'_children'", _NOT_SET_UP),
+    ("'_reg_params'", _NOT_SET_UP),
+    ("Parameter'> not supported", _PARAMETER),
+    ("'Parameter'", _PARAMETER),
+    ("positional argument", "a function is called with more or fewer arguments than it takes."),
+)
+
+
+def hint(words: str, where: str) -> str:
+    """Return the likely cause of an exception with these words, in this line, or ""."""
+    for text, cause in HINTS:
+        if text in words:
+            return cause
+    if re.search(r"\bnp\.", where):
+        return "a NumPy function gets an NDArray. Use MXNet's: nd.sqrt(X), X.mean(axis=0)."
+    return ""

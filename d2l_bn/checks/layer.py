@@ -1,0 +1,531 @@
+"""Checks a student's layer: what it holds, what it computes, and where its state goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from typing import Callable, NoReturn
+
+import numpy as np
+
+from d2l_bn.checks import mistakes
+from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.cases import Case, close, make
+
+INPUTS = {2: (5, 3), 4: (4, 3, 2, 2)}
+AVERAGES = ("moving_mean", "moving_var")
+EPS = 1e-5  # of the layer that is asked for
+_numbers = count()
+
+
+def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+    """Check a layer like `d2l_bn.BatchNorm`, with eps 1e-5 and momentum 0.9.
+
+    Parameters
+    ----------
+    candidate : callable
+        Called with (num_features, num_dims), for instance the class; returns a Block with the
+        attributes gamma, beta, moving_mean and moving_var, or running_mean and running_var in
+        place of the last two.
+    *parts : {"parameters", "modes", "statistics", "independence", "contexts", "saving"}
+        What to check; without any, everything.
+    allow_library : bool, default False
+        Accept that the layer calls a ready-made normalization, such as `d2l_bn.batch_norm`.
+
+    Raises
+    ------
+    CheckFailed
+        At the first property that does not hold.
+    ValueError
+        If a part is unknown.
+    """
+    known: dict[str, Callable[[Check], str]] = {
+        "parameters": _parameters,
+        "modes": _modes,
+        "statistics": _statistics,
+        "independence": _independence,
+        "contexts": _contexts,
+        "saving": _saving,
+    }
+    Check.of(candidate, allow_library).run(known, parts)
+
+
+@dataclass
+class Layer:
+    """One layer of the student's, known by a name on their side."""
+
+    check: Check
+    key: str
+
+    @staticmethod
+    def made(check: Check, num_dims: int, *, num_features: int = 3, contexts=(0,)) -> Layer:
+        """A new layer, initialized."""
+        check = replace(check, given={"num_features": num_features, "num_dims": num_dims})
+        key = f"layer {next(_numbers)}"
+        arguments = [num_features, num_dims]
+        answer = check.ask("make", key=key, arguments=arguments, contexts=list(contexts))
+        if not answer["block"]:
+            check.fail(
+                "your layer is not a Block of Gluon's.",
+                expected="an object of a class that extends nn.Block",
+                received=answer["kind"],
+                cause="the class does not extend nn.Block, or the function does not return it: "
+                "class BatchNorm(nn.Block).",
+            )
+        return Layer(check, key)
+
+    def forward(self, X: np.ndarray, mode: str, *, context: int = 0, dY=None) -> np.ndarray:
+        """The output; where a gradient `dY` of it is given, the parameters get theirs."""
+        check = replace(self.check, given={"X": X})
+        answer = check.ask("forward", key=self.key, X=X, mode=mode, context=context, dY=dY)
+        (value,) = answer["result"]["values"]
+        if value["type"] != "NDArray":
+            check.fail(
+                f"what forward returns is {value['kind']}, but must be the output, an NDArray.",
+                cause="the return statement is missing."
+                if value["kind"] == "None"
+                else "all three values are returned. Keep the averages and return Y.",
+            )
+        Y = np.asarray(value["array"], np.float64)
+        check.shape(
+            "the output",
+            Y,
+            X.shape,
+            "gamma, beta or the statistics have a shape that does not fit num_dims.",
+        )
+        self.context = answer["context"]
+        return Y
+
+    def state(self, context=None, other: Layer | None = None) -> dict[str, dict]:
+        """What the layer holds, and what it has in common with another."""
+        asked = {"key": self.key, "context": context, "other": other and other.key}
+        held = self.check.ask("state", **asked)
+        for name in AVERAGES:
+            if held[name]["array"] is None:
+                replace(self.check, given={}).fail(
+                    f"the layer has no {name} that is an NDArray or a parameter.",
+                    received=held[name]["kind"],
+                    cause=f"__init__ does not set self.{name}, or sets it to something else.",
+                )
+        return held
+
+    def averages(self, context=None) -> list[np.ndarray]:
+        """Both moving averages in float64."""
+        held = self.state(context)
+        return [np.asarray(held[name]["array"], np.float64) for name in AVERAGES]
+
+    def case(self, X: np.ndarray, context=None) -> Case:
+        """The case that the layer meets with this input: fresh gamma and beta, its averages."""
+        mean, var = self.averages(context)
+        return make(X, mean=mean, var=var, eps=EPS)
+
+    def at(self, part: str, **given) -> Layer:
+        """The same layer at another place of the check."""
+        layer = Layer(self.check.at(part, **given), self.key)
+        layer.context = getattr(self, "context", 0)
+        return layer
+
+
+def _drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0) -> np.ndarray:
+    """Draw an input with one digit after the point, which is easy to read."""
+    return np.round(check.draw(shape, number).X, 1) * scale
+
+
+def _parameters(check: Check) -> str:
+    check = check.at("parameters")
+    before = None
+    for shape in ((1, 3), (1, 3, 1, 1), (1, 5), (1, 5, 1, 1)):
+        block = Layer.made(check, len(shape), num_features=shape[1])
+        held = block.state(other=before)
+        for name, start in (("gamma", 1.0), ("beta", 0.0)):
+            _registered(block.check, name, held[name])
+            _start(block.check, name, held[name], shape, start)
+        for name in AVERAGES:
+            if held[name]["parameter"] and held[name]["trained"]:
+                replace(block.check, given={}).fail(
+                    f"{name} is trained.",
+                    expected='grad_req "null"',
+                    received='another grad_req, such as "write"',
+                    cause="a trainer would change the moving averages. Make them with "
+                    'grad_req="null".',
+                )
+            _start(block.check, name, held[name], shape, 0.0)
+        before = block
+    return check.part
+
+
+def _registered(check: Check, name: str, held: dict) -> None:
+    """Say so if gamma or beta is nothing that a trainer finds and changes."""
+    if not (held["parameter"] and held["registered"]):
+        check.fail(
+            f"{name} is not one of the layer's parameters.",
+            expected=f"a Parameter in collect_params(), as self.{name}",
+            received=f"self.{name} is {held['kind']}",
+            cause=f"a trainer sees registered parameters only. Make it with "
+            f'self.{name} = self.params.get("{name}", shape=shape, init=...).',
+        )
+    if not held["trained"]:
+        replace(check, given={}).fail(
+            f"{name} is not trained.",
+            expected='grad_req "write"',
+            received='grad_req "null"',
+            cause=f'{name} was made with grad_req="null" or get_constant. Leave that out.',
+        )
+
+
+_SHAPE = (
+    "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for num_dims 4, so "
+    "that it broadcasts."
+)
+_FEATURES = "there is one value for each feature. Use the argument num_features."
+_SHARED = (
+    "it is shared by all layers: it belongs to the class, to the module or to a default argument. "
+    "Make it in __init__, a new one for each layer."
+)
+
+
+def _start(check: Check, name: str, held: dict, shape: tuple[int, ...], start: float) -> None:
+    """Check the shape and the value after initialize()."""
+    value = np.asarray(held["array"], np.float64)
+    if value.shape != shape:
+        cause = _SHAPE if value.size == shape[1] else _FEATURES
+        check.fail(
+            f"the shape of {name} is wrong.",
+            expected=str(shape),
+            received=str(value.shape),
+            cause=_SHARED if held["shared"] else cause,
+        )
+    if not np.array_equal(value, np.full(shape, start)):
+        check.fail(
+            f"{name} starts at a wrong value.",
+            expected=np.full(shape, start),
+            received=value,
+            cause=f"{name} starts at {start:g}: gamma at ones (init.One()), beta at zeros "
+            "(init.Zero()), both moving averages at zeros.",
+        )
+
+
+def _modes(check: Check) -> str:
+    """Check the output in both modes, and that gamma and beta are trained."""
+    part = "modes of the layer"
+    for num_dims, shape in INPUTS.items():
+        block = Layer.made(check.at(part), num_dims)
+        for number, scale in ((400, 1.0), (404, 0.01)):  # the small one shows eps
+            _output(block, f"{part}, training", _drawn(check, shape, number, scale), True)
+        _stored(block, part, _drawn(check, shape, 406))
+        _output(block, f"{part}, prediction", _drawn(check, shape, 401) + 3, False)
+    _trains(Layer.made(check.at(part), 2), part)
+    return part
+
+
+def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
+    block = block.at(part)
+    case = block.case(X)
+    received = block.forward(X, "record" if training else "predict")
+    expected = case.training() if training else case.prediction()
+    given = {"X": case.X, "moving_mean": case.mean, "moving_var": case.var}
+    here = replace(block.check, given=given)
+    here.finite("the output", received, "a division by zero. Is eps inside the root?")
+    if not close(received, expected, 1e-3):
+        causes = (
+            chain(mistakes.of_axes(case), mistakes.of_training(case))
+            if training
+            else mistakes.of_prediction(case)
+        )
+        here.fail(
+            "the output is wrong.",
+            expected=expected,
+            received=received,
+            cause=find(chain(causes, _other_eps(case, training)), received, expected),
+        )
+
+
+def _other_eps(case: Case, training: bool) -> mistakes.Mistakes:
+    """Yield the output with other values of eps, each with its cause."""
+    for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8):
+        other = case._replace(eps=eps)
+        yield (
+            f"your layer uses eps = {eps:g}. Here it is {EPS:g}.",
+            other.training() if training else other.prediction(),
+        )
+
+
+def _stored(block: Layer, part: str, X: np.ndarray) -> None:
+    """Say so if a step of training puts the averages into each other's place."""
+    case = block.case(X)
+    block.forward(X, "record")
+    mean, var = case.moments()
+    right = case.moving(case.mean, mean), case.moving(case.var, var)
+    found = block.averages()
+    if all(close(a, b) for a, b in zip(found, right[::-1])):
+        _swapped(block.at(part, X=X).check, "moving_mean", right[0], found[0])
+
+
+def _swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray) -> NoReturn:
+    check.fail(
+        f"{name} is wrong after the call.",
+        expected=expected,
+        received=received,
+        cause="the mean and the variance are stored in each other's place. The function returns "
+        "Y, moving_mean, moving_var, in this order.",
+    )
+
+
+def _trains(block: Layer, part: str) -> None:
+    """Check that gamma and beta receive their gradients."""
+    check = block.check
+    X, dY = _drawn(check, INPUTS[2], 402), _drawn(check, INPUTS[2], 403)
+    case = block.at(part).case(X)
+    block.forward(X, "record", dY=dY)
+    held = block.state()
+    for name, right in zip(("gamma", "beta"), case.gradients(dY)[1:]):
+        _receives(block.at(part).check, name, held[name], right)
+
+
+def _receives(check: Check, name: str, held: dict, right: np.ndarray) -> None:
+    """Say so if a parameter doesn't have this gradient."""
+    if held["gradient"] is None:
+        check.fail(
+            f"{name} is not a parameter, so it has no gradient.",
+            expected="a Parameter",
+            received=held["kind"],
+            cause='nothing can train it. Mend what the part "parameters" says first.',
+        )
+    received = np.asarray(held["gradient"], np.float64)
+    if not close(received, right, 1e-3):
+        check.fail(
+            f"{name} receives a wrong gradient.",
+            expected=right,
+            received=received,
+            cause=f"forward does not use self.{name}.data(), or cuts the graph with detach(), "
+            "asnumpy() or autograd.pause().",
+        )
+
+
+def _statistics(check: Check) -> str:
+    """Check that training moves the averages, that predicting leaves them, and the guard."""
+    part = "statistics of the layer"
+    for num_dims, shape in INPUTS.items():
+        block = Layer.made(check.at(part), num_dims)
+        for number, mode in ((410, "record"), (411, "record"), (413, "train")):
+            X = _drawn(check, shape, number)
+            case = block.case(X)
+            block.forward(X, mode)
+            found = block.averages()
+            if mode == "train" and np.array_equal(found, [case.mean, case.var]):
+                right = [case.moving(case.mean, case.moments()[0]), case.var]
+                _kept(block, X, case, right, _ONLY_RECORDED)
+            _moved(block, X, case)
+        for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
+            X = _drawn(check, shape, 412)
+            case = block.case(X)
+            block.forward(X, mode)
+            _kept(block, X, case, (case.mean, case.var), words)
+    return part
+
+
+def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
+    """Say so if the averages have not taken one step."""
+    moments, found = case.moments(), block.averages()
+    right = [case.moving(old, new) for old, new in zip((case.mean, case.var), moments)]
+    if all(close(a, b) for a, b in zip(found, right[::-1])):
+        _swapped(replace(block.check, given={"X": X}), "moving_mean", right[0], found[0])
+    for name, received, expected, old, new, causes in zip(
+        AVERAGES,
+        found,
+        right,
+        (case.mean, case.var),
+        moments,
+        (mistakes.of_moving_mean(case), mistakes.of_moving_var(case)),
+    ):
+        crossed = case.moving(case.var if name == "moving_mean" else case.mean, new)
+        known: Iterable = chain(
+            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], causes, _other_momentum(case, old, new)
+        )
+        if not close(received, expected):
+            replace(block.check, given={"X": case.X, f"{name} before": old}).fail(
+                f"{name} is wrong after the call.",
+                expected=expected,
+                received=received,
+                cause=find(known, received, expected),
+            )
+
+
+def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
+    """Yield the average with other values of momentum, each with its cause."""
+    for momentum in (0.99, 0.999, 0.95, 0.8, 0.7, 0.5):
+        wrong = case._replace(momentum=momentum)
+        yield f"your layer uses momentum = {momentum:g}. Here it is 0.9.", wrong.moving(old, new)
+
+
+_NOT_KEPT = (
+    "the new averages are not kept after training mode. Write them into the arrays that the layer "
+    "keeps: self.moving_mean.data(X.context)[:] = ... for a Parameter."
+)
+_HANDED_OVER = (
+    "the moving mean and the moving variance are handed over in each other's place. The order is "
+    "batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum)."
+)
+_CHANGED = "the layer changes its moving averages when predicting. Leave them alone."
+_WHILE_RECORDED = (
+    "the layer changes its moving averages in prediction mode when autograd records. Ask "
+    "autograd.is_training(), not autograd.is_recording()."
+)
+_ONLY_RECORDED = (
+    "in training mode the averages are updated only while autograd records. Ask "
+    "autograd.is_training(), not autograd.is_recording()."
+)
+
+
+def _kept(block: Layer, X: np.ndarray, case: Case, right: Iterable, cause: str) -> None:
+    """Say so if the averages are not these."""
+    for name, expected, received in zip(AVERAGES, right, block.averages()):
+        if not close(received, expected):
+            old = case.mean if name == "moving_mean" else case.var
+            replace(block.check, given={"X": X, f"{name} before": old}).fail(
+                f"{name} is wrong after the call.",
+                expected=expected,
+                received=received,
+                cause=cause,
+            )
+
+
+def _independence(check: Check) -> str:
+    """Check that one layer's training leaves another layer alone."""
+    part = "independence"
+    one, other = (Layer.made(check.at(part), 2) for _ in range(2))
+    held = one.state(other=other)
+    for name in ("gamma", "beta"):
+        if held[name]["shared"]:
+            check.at(part).fail(
+                f"two layers share {name}.",
+                cause=f"{name} is made once, for the class or the module. Make it in __init__.",
+            )
+    before = other.averages()
+    one.forward(_drawn(check, INPUTS[2], 440), "record")
+    for name, was, now in zip(AVERAGES, before, other.averages()):
+        if not np.array_equal(was, now):
+            check.at(part).fail(
+                f"training one layer changes {name} of another.",
+                expected=was,
+                received=now,
+                cause=f"{name} is shared: it belongs to the class, to the module or to a default "
+                "argument. Make it in __init__, a new one for each layer.",
+            )
+    return part
+
+
+def _contexts(check: Check) -> str:
+    """Check that the statistics follow the input to another context, and keep their values."""
+    part = "contexts"
+    block = Layer.made(check.at(part), 2).at(part)
+    X = _drawn(check, INPUTS[2], 420)
+    case = block.case(X)
+    block.forward(X, "record")
+    _step(
+        block,
+        case,
+        "is wrong after one step, before the context changes.",
+        'the contexts are not to blame. Mend what the part "statistics" says first.',
+    )
+    block.check.ask("move", key=block.key, context=1)
+    X = _drawn(check, INPUTS[2], 421)
+    case = block.case(X)
+    block.forward(X, "record", context=1)
+    held = block.state()
+    for name in AVERAGES:
+        if held[name]["context"] != 1:
+            block.check.fail(
+                f"{name} stays on cpu({held[name]['context']}) when X is on cpu(1).",
+                expected="cpu(1)",
+                received=f"cpu({held[name]['context']})",
+                cause="a GPU cannot mix arrays of two contexts. Where the contexts differ, forward "
+                f"begins with: self.{name} = self.{name}.copyto(X.context).",
+            )
+    _on_the_context(block)
+    _step(
+        block,
+        case,
+        "loses its value on the way to cpu(1).",
+        "new arrays are made on the new context. Copy the old ones: "
+        "self.moving_mean.copyto(X.context), and so for moving_var.",
+    )
+    _two_contexts(check, part)
+    return part
+
+
+def _two_contexts(check: Check, part: str) -> None:
+    """Check a layer with a copy of its parameters on each of two contexts."""
+    block = Layer.made(check.at(part), 2, contexts=(0, 1)).at(f"{part}, a layer on two")
+    X, dY = _drawn(check, INPUTS[2], 422), _drawn(check, INPUTS[2], 423)
+    case = make(X)
+    block.forward(X, "record", context=1, dY=dY)
+    _on_the_context(block)
+    here, there = block.state(1), block.state(0)
+    for name, right in zip(("gamma", "beta"), case.gradients(dY)[1:]):
+        if there[name]["gradient"] is not None and np.any(there[name]["gradient"]):
+            block.check.fail(
+                f"{name} receives its gradient on cpu(0), though X is on cpu(1).",
+                cause=f"forward takes the array of another context: self.{name}.data(X.context) "
+                "has the one where X is. X itself stays where it is.",
+            )
+        _receives(block.check, name, here[name], right)
+
+
+def _on_the_context(block: Layer) -> None:
+    if block.context != 1:
+        block.check.fail(
+            f"the output is on cpu({block.context}) when X is on cpu(1).",
+            expected="cpu(1)",
+            received=f"cpu({block.context})",
+            cause="an array in forward is made on, or fetched from, another context. Use "
+            "self.gamma.data(X.context) and ctx=X.context.",
+        )
+
+
+def _step(block: Layer, case: Case, wrong: str, cause: str) -> None:
+    """Say so if the averages are not what one step of training with `case` makes of them."""
+    for name, received, old, new in zip(
+        AVERAGES, block.averages(), (case.mean, case.var), case.moments()
+    ):
+        expected = case.moving(old, new)
+        if not close(received, expected):
+            given = {f"{name} before": old, "mean or variance of the batch": new}
+            replace(block.check, given=given).fail(
+                f"{name} {wrong}", expected=expected, received=received, cause=cause
+            )
+
+
+def _saving(check: Check) -> str:
+    """Check that a network that is saved and loaded predicts the same."""
+    part = "saving and loading"
+    for num_dims, shape in INPUTS.items():
+        block = Layer.made(check.at(part), num_dims).at(part)
+        X = _drawn(check, shape, 430)
+        for _ in range(3):
+            block.forward(X, "record")
+        expected = block.forward(X, "predict")
+        loaded = Layer(block.check, f"layer {next(_numbers)}")
+        block.check.ask("reload", key=block.key, new=loaded.key, arguments=[3, num_dims])
+        received = loaded.forward(X, "predict")
+        for name, was, now in zip(AVERAGES, block.averages(), loaded.averages()):
+            if not close(now, was, 1e-5):
+                block.check.fail(
+                    f"{name} is lost: the loaded layer predicts something else.",
+                    expected=was,
+                    received=now,
+                    cause="save_parameters writes parameters only. Make the averages parameters "
+                    f'that are not trained: self.params.get("{name}", shape=shape, '
+                    'init=init.Zero(), grad_req="null"), and write the new value into '
+                    f"self.{name}.data(X.context)[:].",
+                )
+        if not close(received, expected):
+            replace(block.check, given={"X": X}).fail(
+                "the loaded layer predicts something else.",
+                expected=expected,
+                received=received,
+                cause="the prediction depends on a value that is not saved. Keep it as a "
+                "parameter.",
+            )
+    return part

@@ -1,0 +1,137 @@
+"""Batch normalization in compiled loops (``operator.cc``), as an operator of MXNet.
+
+It is built and loaded at first use (`d2l_bn.nn.build`). Where that can't be done, `available` is
+false, and why is said once on standard error. ``D2L_BN_OPERATOR=0`` switches it off.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from d2l_bn.nn.build import Unavailable, library
+from d2l_bn.nn.validation import validated
+
+import mxnet as mx
+from mxnet import autograd, nd
+from mxnet.base import _LIB, check_call
+from mxnet.ndarray._internal import _imperative_invoke
+from mxnet.ndarray.register import _make_ndarray_function
+from mxnet.symbol.register import _make_symbol_function
+
+NAME = "d2l_batch_norm"
+
+_process = os.getpid()  # in a fork it stays that of the parent
+_lock = threading.Lock()
+_status: Optional[Status] = None
+_handle = 0  # of the operator in MXNet
+
+# A fork waits for a thread that is loading, or the child would find the lock taken for ever.
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
+
+
+class Status(NamedTuple):
+    """Where the compiled operator was loaded from, or why it wasn't."""
+
+    path: str
+    why_not: str
+
+
+def status() -> Status:
+    """Build and load the operator, the first time, and say how that went.
+
+    Returns
+    -------
+    Status
+        With an empty `why_not` where the operator is loaded.
+    """
+    global _status
+    with _lock:
+        if _status is None:
+            _status = _start()
+        return _status
+
+
+def available() -> bool:
+    """Whether there is a compiled operator; it is built and loaded the first time."""
+    return not (_status or status()).why_not
+
+
+@validated
+def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    """Compute what the definition does: see `d2l_bn.batch_norm`.
+
+    No gradient goes through the moving averages. MXNet doesn't tell an operator that was loaded
+    when a gradient is to be added to an earlier one (``grad_req="add"``). An array that may have
+    been attached so has to go through an operation that MXNet does tell, such as a reshaping.
+    """
+    if autograd.is_recording() and X.grad is not None:
+        X = X.reshape(X.shape)
+    arrays = X, gamma, beta, moving_mean, moving_var
+    if autograd.is_training():
+        Y, moving_mean, moving_var, _ = _invoke(arrays, eps=eps, momentum=momentum)
+        return Y, moving_mean.detach(), moving_var.detach()
+    Y, _ = _invoke(arrays, eps=eps, given=True)
+    return Y, moving_mean, moving_var
+
+
+def _invoke(arrays: tuple, **attributes) -> list[nd.NDArray]:
+    # Not mx.nd.d2l_batch_norm, whose generated text takes a tenth of a small layer's time.
+    handle, names, values = _handle or _loaded(), tuple(attributes), tuple(attributes.values())
+    return _imperative_invoke(handle, arrays, names, values, None, False, False)
+
+
+def _loaded() -> int:
+    if not available():
+        raise RuntimeError(f"there is no compiled operator here: {status().why_not}")
+    return _handle
+
+
+def _start() -> Status:
+    if os.environ.get("D2L_BN_OPERATOR") == "0":
+        return Status("", "switched off by D2L_BN_OPERATOR=0")
+    try:
+        with library() as path:
+            load(path)
+        return Status(str(path), "")
+    except (Unavailable, OSError, ValueError, subprocess.SubprocessError, mx.MXNetError) as error:
+        why = " ".join(str(error).split())[:300]
+        print(f"d2l_bn: training without the compiled operator, slower: {why}", file=sys.stderr)
+        return Status("", why)
+
+
+def load(path: Path) -> None:
+    """Load a library into MXNet, as ``mx.library.load`` does, but without half a second's work.
+
+    That function makes all operators of MXNet anew; here it is one.
+    """
+    global _handle
+    check_call(_LIB.MXLoadLib(str(path).encode(), 0))
+    handle = ctypes.c_void_p()
+    check_call(_LIB.NNGetOpHandle(NAME.encode(), ctypes.byref(handle)))
+    setattr(mx.nd, NAME, _make_ndarray_function(handle, NAME, NAME))
+    setattr(mx.sym, NAME, _make_symbol_function(handle, NAME, NAME))
+    ctypes.c_int.in_dll(ctypes.CDLL(str(path)), "d2l_bn_process").value = _process
+    _handle = handle.value or 0
+
+
+def try_out(path: Path) -> None:
+    """Load a library and use it once, forward and backward."""
+    load(path)
+    for shape in ((64, 3), (64, 3, 40, 40)):
+        X, gamma = nd.random.normal(shape=shape), nd.ones((1, 3) + (1, 1) * (len(shape) == 4))
+        zero = nd.zeros_like(gamma)
+        gamma.attach_grad()
+        with autograd.record():
+            Y = batch_norm(X, gamma, zero, zero, zero, 1e-5, 0.9)[0]
+        Y.backward(Y)  # sum of y * x^ = m
+        m = X.size / 3
+        if not abs(gamma.grad.asnumpy() / m - 1).max() < 1e-3:
+            raise ArithmeticError(f"wrong gradient: {gamma.grad}")

@@ -1,0 +1,562 @@
+"""The compiled operator, beside the mathematics in NumPy float64; and how it is built and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import locale
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from d2l_bn import BatchNorm
+from d2l_bn.nn import build, operator
+
+import mxnet as mx
+from mxnet import autograd, nd
+
+EPS, MOMENTUM = 1e-5, 0.9
+ROOT = Path(__file__).parents[2]
+SHAPES = [
+    (2, 1), (5, 3), (256, 120), (7, 513), (3, 9000),
+    (2, 1, 1, 1), (4, 300, 1, 1), (4, 3, 5, 7), (33, 6, 24, 24), (5, 513, 3, 3), (2, 2, 120, 121),
+]  # fmt: skip
+
+needs_operator = pytest.mark.skipif(not operator.available(), reason="no compiler")
+
+
+def axes(X):
+    return tuple(axis for axis in range(X.ndim) if axis != 1)
+
+
+def expected(X, gamma, beta, moving_mean, moving_var, dY, *, given=False):
+    """Output, gradients of X, gamma and beta, and the new averages, in float64."""
+    X, gamma, beta, moving_mean, moving_var, dY = (
+        array.asnumpy().astype("float64") for array in (X, gamma, beta, moving_mean, moving_var, dY)
+    )
+    per_channel = (1, -1) + (1,) * (X.ndim - 2)
+    gamma, beta = gamma.reshape(per_channel), beta.reshape(per_channel)
+    moving_mean, moving_var = moving_mean.reshape(per_channel), moving_var.reshape(per_channel)
+    m = X.size // X.shape[1]
+    mean = X.mean(axes(X), keepdims=True)
+    mean = mean + (X - mean).mean(axes(X), keepdims=True)  # what rounding took from the sum
+    var = ((X - mean) ** 2).mean(axes(X), keepdims=True)
+    new = (
+        MOMENTUM * moving_mean + (1 - MOMENTUM) * mean,
+        MOMENTUM * moving_var + (1 - MOMENTUM) * var,
+    )
+    if given:
+        mean, var = moving_mean, moving_var
+    s = np.sqrt(var + EPS)
+    X_hat = (X - mean) / s
+    dbeta = dY.sum(axes(X), keepdims=True)
+    dgamma = (dY * X_hat).sum(axes(X), keepdims=True)
+    dX = gamma / s * (dY if given else dY - dbeta / m - X_hat * dgamma / m)
+    return [gamma * X_hat + beta, dX, dgamma, dbeta, *(() if given else new)]
+
+
+def computed(X, gamma, beta, moving_mean, moving_var, dY, *, given=False):
+    """The same from the operator."""
+    for array in (X, gamma, beta):
+        array.attach_grad()
+    with autograd.record(), autograd.predict_mode() if given else autograd.train_mode():
+        Y, *new = operator.batch_norm(X, gamma, beta, moving_mean, moving_var, EPS, MOMENTUM)
+    new = () if given else new
+    Y.backward(dY)
+    return [array.asnumpy() for array in (Y, X.grad, gamma.grad, beta.grad, *new)]
+
+
+def arrays(shape, dtype="float32", offset=0.0, seed=0):
+    """X, gamma, beta, moving_mean, moving_var and a gradient of the output."""
+    rng = np.random.default_rng(seed)
+    per_channel = (1, shape[1]) + (1, 1) * (len(shape) == 4)
+    values = [
+        rng.normal(offset, 2, shape),
+        rng.uniform(-2, 2, per_channel),
+        rng.normal(size=per_channel),
+        rng.normal(offset, 1, per_channel),
+        rng.uniform(0.5, 2, per_channel),
+        rng.normal(size=shape),
+    ]
+    return [nd.array(value, dtype=dtype) for value in values]
+
+
+def assert_equal(found, wanted, m, tolerance):
+    """Up to rounding: `tolerance` of a value, and of the terms that a sum has."""
+    names = ["Y", "dX", "dgamma", "dbeta", "moving_mean", "moving_var"]
+    for name, array, right in zip(names, found, wanted):
+        right = right.reshape(array.shape)
+        terms = np.sqrt(m) if name in ("dgamma", "dbeta") else 1
+        np.testing.assert_allclose(
+            array, right, rtol=tolerance, atol=tolerance * terms, err_msg=name, equal_nan=True
+        )
+
+
+TOLERANCE = {"float32": 2.5e-7, "float64": 2e-13}
+
+
+@needs_operator
+@pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_output_gradients_and_averages(shape, dtype, given):
+    inputs = arrays(shape, dtype)
+    m = inputs[0].size // shape[1]
+    found, wanted = computed(*inputs, given=given), expected(*inputs, given=given)
+    assert all(array.dtype == np.dtype(dtype) for array in found)
+    assert_equal(found, wanted, m, TOLERANCE[dtype])
+
+
+@needs_operator
+@pytest.mark.parametrize("shape", [(64, 5), (16, 3, 8, 8)], ids=str)
+def test_an_offset_costs_nothing(shape):
+    """Values around 1e6, which float32 holds to 1/16."""
+    inputs = arrays(shape, offset=1e6)
+    inputs[3][:] = 0
+    assert_equal(computed(*inputs), expected(*inputs), inputs[0].size // shape[1], 2.5e-7)
+
+
+@needs_operator
+@pytest.mark.parametrize("shape", [(131_072, 3), (131_072, 1, 1, 1), (32, 1, 64, 64)], ids=str)
+def test_many_values_and_a_first_row_that_lies_apart(shape):
+    """One row of zeros before values of 1000 +- 1: the pivot of the whole-array way."""
+    inputs = arrays(shape)
+    inputs[0][:] = nd.random.normal(1000, 1, shape)
+    inputs[0][0] = 0
+    found, wanted = computed(*inputs), expected(*inputs)
+    assert_equal(found, wanted, inputs[0].size // shape[1], 2.5e-7)
+
+
+@needs_operator
+@pytest.mark.parametrize("shape", [(8, 5), (4, 5, 6, 6), (40, 300)], ids=str)
+def test_nan_stays_in_its_channel(shape):
+    inputs = arrays(shape)
+    wanted = computed(*inputs)
+    inputs[0][1, 2] = np.nan
+    found = computed(*inputs)
+    others = [c for c in range(shape[1]) if c != 2]
+    for array, right in zip(found, wanted):
+        assert np.array_equal(array[:, others], right[:, others])
+    assert np.isnan(found[0][:, 2]).all() and np.isnan(found[4][:, 2]).all()
+
+
+@needs_operator
+def test_a_scale_of_zero():
+    inputs = arrays((16, 3, 4, 4))
+    inputs[1][:] = 0
+    found = computed(*inputs)
+    assert_equal(found, expected(*inputs), 256, 2.5e-7)
+    assert not found[1].any() and found[2].all()
+
+
+@needs_operator
+@pytest.mark.parametrize("train_mode", [True, False])
+def test_parameters_that_are_shared(train_mode):
+    """A gradient is added up over all uses."""
+    X, gamma, beta, mean, var, dY = arrays((8, 3))
+    for array in (gamma, beta):
+        array.attach_grad()
+    values = X, gamma, beta, mean, var, EPS, MOMENTUM
+    with autograd.record(train_mode=train_mode):
+        Y = operator.batch_norm(*values)[0] + operator.batch_norm(*values)[0]
+    Y.backward(dY)
+    once = expected(X, gamma, beta, mean, var, dY, given=not train_mode)
+    np.testing.assert_allclose(gamma.grad.asnumpy(), 2 * once[2], rtol=1e-5)
+
+
+@needs_operator
+@pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5, 5)], ids=str)
+def test_gradients_are_added_where_that_was_asked(shape):
+    """MXNet doesn't pass grad_req="add" on to loaded operators, which overwrite then."""
+    X, gamma, beta, mean, var, dY = arrays(shape)
+    layer = BatchNorm(shape[1], len(shape), implementation="operator")
+    layer.initialize()
+    X.attach_grad(grad_req="add")
+    for parameter, value in ((layer.gamma, gamma), (layer.beta, beta)):
+        parameter.set_data(value)
+        parameter.grad_req = "add"
+    for _ in range(3):
+        with autograd.record():
+            Y = layer(X)
+        Y.backward(dY)
+    wanted = expected(X, gamma, beta, mean, var, dY)
+    for gradient, right in zip((X.grad, layer.gamma.grad(), layer.beta.grad()), wanted[1:4]):
+        np.testing.assert_allclose(
+            gradient.asnumpy(), 3 * right.reshape(gradient.shape), rtol=1e-4, atol=1e-5
+        )
+
+
+@needs_operator
+def test_moving_averages_are_outside_of_the_record():
+    X, gamma, beta, mean, var, _ = arrays((8, 3))
+    mean.attach_grad()
+    with autograd.record():
+        Y, new_mean, new_var = operator.batch_norm(X, gamma, beta, mean, var, EPS, MOMENTUM)
+    for average in (new_mean, new_var):
+        with pytest.raises(mx.MXNetError, match="not in a computational graph"):
+            average.backward()
+    Y.backward()
+    assert not mean.grad.asnumpy().any()  # zeros, as documented
+
+
+@needs_operator
+def test_a_gradient_of_the_gradient_is_refused():
+    X, gamma, beta, mean, var, _ = arrays((8, 3))
+    X.attach_grad()
+    with autograd.record():
+        Y = operator.batch_norm(X, gamma, beta, mean, var, EPS, MOMENTUM)[0]
+        (dX,) = autograd.grad(Y, [X], create_graph=True)
+        loss = (dX * dX).sum()
+    with pytest.raises(mx.MXNetError, match="FGradient"):
+        loss.backward()
+
+
+@needs_operator
+@pytest.mark.parametrize(
+    "change",
+    [
+        {1: nd.ones((1, 4))},
+        {4: nd.ones((1, 3), dtype="float64")},
+        {0: nd.ones((8, 3), dtype="int32")},
+        {0: nd.ones(3)},
+    ],
+)
+def test_what_would_read_beside_an_array_is_refused(change):
+    """By the operator itself too, for whoever calls it past the checks of `batch_norm`."""
+    inputs = arrays((8, 3))[:5]
+    for place, array in change.items():
+        inputs[place] = array
+    with pytest.raises(mx.MXNetError):
+        mx.nd.d2l_batch_norm(*inputs, eps=EPS, momentum=MOMENTUM)[0].wait_to_read()
+
+
+@needs_operator
+def test_a_country_with_a_decimal_comma():
+    inputs = arrays((8, 3))
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, "de_DE.UTF-8")
+    except locale.Error:
+        pytest.skip("no such locale here")
+    try:
+        found = computed(*inputs)
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    assert_equal(found, expected(*inputs), 8, 2.5e-7)
+
+
+@needs_operator
+def test_subnormal_numbers_stay():
+    """A library linked with -ffast-math makes zeros of them, in the whole process."""
+    X, *rest, _ = arrays((64, 3, 16, 16))
+    with autograd.train_mode():
+        operator.batch_norm(X, *rest, EPS, MOMENTUM)[0].wait_to_read()
+    assert np.float32(1e-40) * np.float32(0.5) != 0
+    assert (nd.array([1e-40]) * 0.5).asnumpy()[0] != 0  # in MXNet's thread
+
+
+@needs_operator
+def test_contexts_stay():
+    X, *rest = (array.copyto(mx.cpu(1)) for array in arrays((8, 3))[:5])
+    with autograd.train_mode():
+        results = operator.batch_norm(X, *rest, EPS, MOMENTUM)
+    assert [array.context for array in results] == [mx.cpu(1)] * 3
+
+
+@needs_operator
+def test_symbols():
+    names = ["X", "gamma", "beta", "mean", "var"]
+    symbols = [mx.sym.Variable(name) for name in names]
+    net = mx.sym.d2l_batch_norm(*symbols, eps=EPS, momentum=MOMENTUM, name="norm")
+    net = mx.sym.load_json(net.tojson())
+    values = arrays((4, 3, 5, 5))
+    executor = net[0].simple_bind(mx.cpu(), **{n: v.shape for n, v in zip(names, values)})
+    for name, value in zip(names, values):
+        executor.arg_dict[name][:] = value
+    (Y,) = executor.forward(is_train=True)
+    executor.backward(values[5])
+    wanted = expected(*values)
+    np.testing.assert_allclose(Y.asnumpy(), wanted[0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(executor.grad_dict["X"].asnumpy(), wanted[1], rtol=1e-5, atol=1e-6)
+
+
+# Processes of their own. A compiler that takes no time stands in for the real one: it counts how
+# often it is called, and hands out the library that this process has.
+
+USE = """
+import d2l_bn
+from d2l_bn.nn import operator
+from mxnet import autograd, nd
+ok = operator.available()
+if ok:
+    X, v = nd.random.normal(shape=(8, 3)), nd.ones((1, 3))
+    with autograd.train_mode():
+        Y = operator.batch_norm(X, v, v, v, v, 1e-5, 0.9)[0].asnumpy()
+    assert abs(Y.mean() - 1) < 1e-5, Y
+print("compiled" if ok else "not compiled", operator.status().path)
+"""
+
+
+def environment(cache, **changes):
+    env = {key: value for key, value in os.environ.items() if not key.startswith("D2L_BN")}
+    env.update(XDG_CACHE_HOME=str(cache), PYTHONPATH=str(ROOT), **changes)
+    env.pop("CXX", None) if "CXX" not in changes else None
+    return env
+
+
+def start(cache, code=USE, **changes):
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(cache, **changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out, [line for line in err.splitlines() if "engine" not in line]
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """A stand-in for a compiler, and the file that has a line for each of its calls."""
+    if not operator.available():
+        pytest.skip("no compiler")
+    library = tmp_path / "library.so"
+    with build.library() as path:
+        shutil.copy(path, library)
+    calls = tmp_path / "calls"
+    script = tmp_path / "quick-c++"
+    script.write_text(
+        f'#!/bin/sh\necho $$ >> "{calls}"\nsleep "${{QUICK_SLEEP:-0}}"\n'
+        f'for last; do :; done\ncp "{library}" "$last"\n'
+    )
+    script.chmod(0o755)
+    return script, calls
+
+
+def libraries(cache):
+    return list((cache / "d2l_bn" / "operator").glob("*.so"))
+
+
+@pytest.mark.slow
+def test_ten_that_start_at_once_build_once(tmp_path, quick):
+    script, calls = quick
+    cache = tmp_path / "cache"
+    processes = [start(cache, CXX=str(script), QUICK_SLEEP="1") for _ in range(10)]
+    for process in processes:
+        out, err = finish(process)
+        assert out.startswith("compiled") and str(cache) in out and not err
+    assert len(calls.read_text().split()) == 1
+    assert len(libraries(cache)) == 1
+
+
+@pytest.mark.slow
+def test_one_that_is_killed_while_it_compiles(tmp_path, quick):
+    script, calls = quick
+    cache = tmp_path / "cache"
+    killed = start(cache, CXX=str(script), QUICK_SLEEP="5")
+    waiting = start(cache, CXX=str(script))
+    while not calls.exists():
+        time.sleep(0.02)
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert finish(waiting)[0].startswith("compiled")
+    assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [b"", b"not a library", None], ids=["empty", "text", "half"])
+def test_a_broken_file_is_never_loaded(tmp_path, quick, damage):
+    script, calls = quick
+    cache = tmp_path / "cache"
+    finish(start(cache, CXX=str(script)))
+    (library,) = libraries(cache)
+    content = library.read_bytes()
+    library.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
+    assert len(calls.read_text().split()) == 2  # once more
+    assert library.read_bytes() == content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["folder", "parent", "file"])
+def test_what_others_can_write_to_is_not_loaded(tmp_path, quick, what):
+    script, calls = quick
+    cache = tmp_path / "cache"
+    finish(start(cache, CXX=str(script)))
+    (library,) = libraries(cache)
+    place = {"folder": library.parent, "parent": library.parents[1], "file": library}[what]
+    place.chmod(0o777)
+    out, err = finish(start(cache, CXX=str(script)))
+    assert out.startswith("compiled") and len(calls.read_text().split()) == 2
+    if what != "file":  # which was replaced
+        assert len(err) == 1 and "chmod go-w" in err[0] and str(cache) not in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_another_user_owns_is_not_loaded(tmp_path, quick):
+    script, calls = quick
+    cache = tmp_path / "cache"
+    finish(start(cache, CXX=str(script)))
+    (library,) = libraries(cache)
+    os.chown(library, 65534, 65534)
+    assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
+    assert len(calls.read_text().split()) == 2
+
+
+def test_a_cache_that_cannot_be_written(tmp_path, quick):
+    """Below a file: nobody can, root neither. Built for the process alone, and removed after it."""
+    script, _ = quick
+    (tmp_path / "file").touch()
+    out, err = finish(start(tmp_path / "file" / "cache", CXX=str(script), TMPDIR=str(tmp_path)))
+    assert out.startswith("compiled") and len(err) == 1 and "this process alone" in err[0]
+    assert not list(tmp_path.glob("d2l_bn-*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_disk_that_is_full(tmp_path, quick):
+    script, _ = quick
+    cache = tmp_path / "cache"
+    code = (
+        "import tempfile, os\n"
+        "def mkstemp(dir):\n"
+        "    open(dir / 'full', 'w').close()\n"
+        "    return os.open('/dev/full', os.O_WRONLY), str(dir / 'full')\n"
+        "tempfile.mkstemp = mkstemp\n" + USE
+    )
+    out, err = finish(start(cache, code, CXX=str(script)))
+    assert out.startswith("compiled") and len(err) == 1 and "No space left" in err[0]
+    assert not libraries(cache)
+
+
+def test_without_a_compiler_it_goes_on_and_says_so_once(tmp_path):
+    for changes in ({"PATH": str(tmp_path)}, {"CXX": "/nonexistent/c++"}):
+        twice = USE + "operator.available()\n"
+        out, err = finish(start(tmp_path / "cache", twice, **changes))
+        assert out.startswith("not compiled")
+        assert len(err) == 1 and "apt-get install g++" in err[0]
+
+
+def test_a_compiler_that_fails(tmp_path):
+    out, err = finish(start(tmp_path / "cache", CXX=shutil.which("false")))
+    assert out.startswith("not compiled") and len(err) == 1
+
+
+@pytest.mark.slow
+def test_a_library_that_crashes_is_not_loaded(tmp_path):
+    """It is tried in another process, with all options."""
+    script = tmp_path / "crashing-c++"
+    script.write_text("#!/bin/sh\nfor last; do :; done\necho garbage > $last\n")
+    script.chmod(0o755)
+    out, err = finish(start(tmp_path / "cache", CXX=str(script)))
+    assert out.startswith("not compiled") and len(err) == 1
+    assert not libraries(tmp_path / "cache")
+
+
+def test_switched_off(tmp_path):
+    out, err = finish(start(tmp_path / "cache", D2L_BN_OPERATOR="0"))
+    assert out.startswith("not compiled") and not err
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.slow
+def test_four_threads_that_come_first(tmp_path, quick):
+    script, calls = quick
+    code = f"""
+import threading
+results = []
+def use():
+    exec({USE!r}, {{}})
+    results.append(1)
+import d2l_bn
+threads = [threading.Thread(target=use) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(results) == 4
+"""
+    out, err = finish(start(tmp_path / "cache", code, CXX=str(script), QUICK_SLEEP="1"))
+    assert out.count("compiled") == 4 and not err
+    assert len(calls.read_text().split()) == 1
+
+
+FORK = """
+import os, threading
+import d2l_bn
+from d2l_bn.nn import operator
+from mxnet import autograd, nd
+X, v = nd.random.normal(shape=(64, 8, 24, 24)), nd.ones((1, 8, 1, 1))
+def use():
+    X.attach_grad()
+    with autograd.record():
+        Y = operator.batch_norm(X, v, v, v, v, 1e-5, 0.9)[0]
+    if {train}:
+        Y.backward()
+    return Y.asnumpy().tobytes()
+nd.Convolution(X, nd.ones((8, 8, 3, 3)), kernel=(3, 3), num_filter=8, no_bias=True).wait_to_read()
+before = use() if {first} else None
+child = os.fork()
+if not child:
+    os._exit(0 if {first} and use() == before or not {first} and use() else 1)
+timer = threading.Timer(30, lambda: os.kill(child, 9))
+timer.start()
+_, status = os.waitpid(child, 0)
+timer.cancel()
+assert status == 0, status
+use()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [True, False], ids=["used before", "used after"])
+@pytest.mark.parametrize(
+    "engine",
+    [{}, {"MXNET_ENGINE_TYPE": "NaiveEngine", "OMP_NUM_THREADS": "2"}],
+    ids=["default", "naive"],
+)
+def test_forks(tmp_path, quick, engine, first):
+    """A fork has no threads of OpenMP, but would wait for them.
+
+    With NaiveEngine and two threads MXNet's own gradients do, so there it is the output alone.
+    """
+    script, _ = quick
+    cache = tmp_path / "cache"
+    finish(start(cache, CXX=str(script)))
+    finish(start(cache, FORK.format(first=first, train=not engine), CXX=str(script), **engine))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(64, 6, 24, 24), (3000, 70), (3, 5, 100, 100)], ids=str)
+def test_the_same_bits_from_any_number_of_threads(tmp_path, quick, shape):
+    script, _ = quick
+    code = f"""
+import hashlib, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_operator import arrays, computed
+print(hashlib.sha256(b"".join(a.tobytes() for a in computed(*arrays({shape})))).hexdigest())
+"""
+    naive = {"MXNET_ENGINE_TYPE": "NaiveEngine", "CXX": str(script)}
+    hashes = {finish(start(tmp_path / "cache", code, OMP_NUM_THREADS=n, **naive))[0] for n in "123"}
+    here = hashlib.sha256(b"".join(a.tobytes() for a in computed(*arrays(shape)))).hexdigest()
+    assert hashes == {here + "\n"}
+
+
+@pytest.mark.slow
+@needs_operator
+@pytest.mark.parametrize("options", build.OPTIONS, ids=lambda options: " ".join(options) or "none")
+def test_all_options_compile(tmp_path, monkeypatch, options):
+    """What other compilers would refuse is left out; the rest gives the same numbers."""
+    monkeypatch.setattr(build, "OPTIONS", (options,))
+    path = build._build(build._compiler(), tmp_path)
+    assert path.stat().st_size > 10_000
