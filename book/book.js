@@ -22,7 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
       second.className = "second-panel";
       second.alt = "";
       for (const half of [image, second])
-        half.style.aspectRatio = `${image.naturalWidth / 2} / ${image.naturalHeight}`;
+        half.style.setProperty("--half", `${image.naturalWidth / 2} / ${image.naturalHeight}`);
       image.after(second);
     };
     image.complete && image.naturalWidth ? halve() : image.addEventListener("load", halve);

@@ -15,7 +15,7 @@ def front() -> Drawing:
     with (BOOK / "with-and-without.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     histories = {name: [float(row[name]) for row in rows] for name in ("with", "without")}
-    return with_and_without(histories, "LeNet with and without batch normalization: test accuracy")
+    return with_and_without(histories, "LeNet with and without batch normalization: accuracy")
 
 
 if __name__ == "__main__":

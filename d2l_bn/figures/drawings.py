@@ -396,9 +396,9 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
         f"{name}: {values[0]:.2f} after the first epoch, {values[-1]:.2f} after the last"
         for name, values in histories.items()
     )
-    drawing = Drawing(640, 330, f"Test accuracy after each epoch. {words}.")
+    drawing = Drawing(500, 330, f"Test accuracy after each epoch. {words}.")
     epochs = max(len(values) for values in histories.values())
-    x0, x1, y0, y1 = 60, 460, 280, 54
+    x0, x1, y0, y1 = 56, 370, 280, 54
 
     def place(epoch, value):
         return x0 + (x1 - x0) * (epoch - 1) / (epochs - 1), y0 + (y1 - y0) * value
@@ -417,6 +417,7 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
         for x, y in points:
             drawing.box(x, y, 7, 7, fill=colour, line=colour)
         (first, y), (last, end) = points[0], points[-1]
-        drawing.text(first + 8, y + min(side, 0), f"{values[0]:.2f}", colour, "start")
+        beside = (first - 4, y - 18) if side < 0 else (first + 10, y)
+        drawing.text(*beside, f"{values[0]:.2f}", colour, "start")
         drawing.text(last + 14, end + side, f"{name}: {values[-1]:.2f}", colour, "start")
     return drawing
