@@ -7,7 +7,7 @@ python = $(VENV)/bin/python
 setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all constraints lint chapters chapters-update tensorflow-chapter notebooks book experiments bench release grade clean
+.PHONY: help setup lenet test test-slow test-all constraints lint chapters chapters-update tensorflow-chapter notebooks address book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -54,12 +54,17 @@ tensorflow-chapter: ## run chapter 7, with TensorFlow in an environment of its o
 	$(setup) notebooks tensorflow torch
 	$(python) scripts/chapters.py $(or $(ARGS),7)
 
-notebooks: ## open the chapters in JupyterLab
+notebooks: ## open copies of chapters and exercises in JupyterLab: runs/notebooks
+	$(setup) notebooks classroom
+	$(python) scripts/notebooks.py
+	$(python) -m jupyterlab runs/notebooks $(ARGS)
+
+address: ## set the repository's address everywhere (URL=..., or that of git's remote)
 	$(setup) notebooks
-	$(python) -m jupyterlab chapters $(ARGS)
+	$(python) scripts/address.py $(URL)
 
 book: ## build chapters and reference as a web site: runs/book/html
-	$(setup) notebooks book
+	$(setup) notebooks book classroom
 	$(python) scripts/book.py
 
 experiments: ## run what is missing of the long experiments; may be interrupted

@@ -4,6 +4,8 @@ import importlib.util
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+
 import d2l_bn
 
 project = "d2l_bn"
@@ -20,14 +22,16 @@ extensions = [
 nb_execution_mode = "off"
 nb_render_markdown_format = "gfm"  # with tables, as chapter 7 makes them
 nb_ipywidgets_js = {}  # would be loaded from the network, and a page has no kernel to move a slider
-myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+
 myst_heading_anchors = 3
 mathjax_path = "mathjax/tex-chtml.js"
 
 html_theme = "sphinx_book_theme"
 html_title = "Batch normalization from scratch"
-html_static_path = ["book.css"]
+html_static_path = ["book.css", "book.js"]
 html_css_files = ["book.css"]
+html_js_files = ["book.js"]
 html_theme_options = {
     "show_toc_level": 2,
     "use_download_button": True,
@@ -47,6 +51,13 @@ napoleon_use_rtype = False
 def setup(app):
     """Sphinx calls this; formulas need no network once MathJax lies beside the pages."""
     app.connect("build-finished", copy_mathjax)
+    app.connect("doctree-read", leave_formulas_out_of_the_search)
+
+
+def leave_formulas_out_of_the_search(app, doctree):
+    """Whoever looks for a word doesn't look for LaTeX."""
+    for node in doctree.findall(lambda node: isinstance(node, (nodes.math, nodes.math_block))):
+        node["classes"].append("no-search")
 
 
 def copy_mathjax(app, error):

@@ -32,13 +32,19 @@ RUNS = ROOT / "runs" / "chapters"
 NEEDS = {"7": "tensorflow"}  # by chapter: a package that not every environment has
 TIMEOUT = 3600  # seconds for a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SETUP = """\
+IMPORT = """\
 try:
     import d2l_bn  # before mxnet: makes MXNet work on this Python
+"""
+INSTALL = """\
 except ImportError:  # a hosted notebook: install as in the README
     %pip install --quiet "d2l-bn @ git+{address}"
     %pip install --quiet --no-deps mxnet==1.9.1
     import d2l_bn"""
+REFUSE = """\
+except ImportError as error:
+    hint = "see README.md. No address is set from which to install it: make address"
+    raise ImportError(f"d2l_bn is not installed, {hint}") from error"""
 
 
 class CellError(Exception):
@@ -75,7 +81,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         print(f"{there[number].name}: skipped, {reason}")
     numbers = [number for number in options.numbers or there if number not in lacking]
     if options.update:
-        renew_exercises()
+        renew_setup_cells()
     done = [run(there[number], update=options.update) for number in numbers]
     return 0 if all(done) else 1
 
@@ -90,9 +96,9 @@ def exercises() -> list[Path]:
     return sorted(CHAPTERS.glob("exercises/*.ipynb"))
 
 
-def renew_exercises() -> None:
-    """Put the setup cell into the exercises, which are kept without outputs."""
-    for path in exercises():
+def renew_setup_cells() -> None:
+    """Put the present setup cell into all chapters and exercises, and touch nothing else."""
+    for path in [*paths(), *exercises()]:
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.id == "setup" and cell.source != setup_cell():
@@ -167,7 +173,8 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     }
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
+            kept = ("tags", "jupyter", "mystnb")  # folded or not, and words for a picture
+            cell.metadata = {k: v for k, v in cell.metadata.items() if k in kept}
             cell.execution_count = None
             cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
             for output in cell.outputs:
@@ -186,13 +193,17 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     temporary.replace(path)
 
 
-def setup_cell() -> str:
-    """The first code cell of every chapter; the repository's address stands in pyproject.toml."""
+def setup_cell(address: Optional[str] = None) -> str:
+    """The first code cell of every chapter: it installs from `address`, by default the one set."""
+    address = address or repository()
+    return IMPORT + (INSTALL.format(address=address) if address else REFUSE)
+
+
+def repository() -> str:
+    """The address of the repository, which `make address` writes into pyproject.toml, or ""."""
     text = (ROOT / "pyproject.toml").read_text()
-    address = re.search(r'^Repository = "(.+)"$', text, re.MULTILINE)
-    if address is None:
-        raise ValueError("pyproject.toml needs a line Repository = ... below [project.urls]")
-    return SETUP.format(address=address[1])
+    found = re.search(r'^Repository = "(.+)"$', text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def show(path: Path) -> str:

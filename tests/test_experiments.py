@@ -1,4 +1,4 @@
-"""Experiments can be interrupted at no loss, and the README shows their numbers."""
+"""Experiments can be interrupted at no loss, and the book shows their numbers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from experiments import __main__ as main
 from experiments import plots, shared, tables
 from experiments.__main__ import EXPERIMENTS
 from experiments.tables import Experiment
+
+PAGE = Path(__file__).parent.parent / "book" / "experiments.md"
 
 
 def counting(log):
@@ -113,23 +115,23 @@ def test_a_failing_case_leaves_the_table(tmp_path):
     assert len(tables.read("table", tmp_path)) == 2
 
 
-def test_the_table_of_the_readme_is_that_of_the_experiment():
+def test_the_table_of_the_book_is_that_of_the_experiment():
     rows = [row for row in tables.read("cure") if (row["recipe"], row["epoch"]) == ("default", 10)]
     accuracies = [row["test_accuracy"] for row in sorted(rows, key=lambda row: row["seed"])]
     assert len(accuracies) == 5 and min(accuracies) >= 0.895
     assert np.std(accuracies, ddof=1) <= 0.003
     cells = [*accuracies, np.mean(accuracies), np.std(accuracies, ddof=1)]
     line = "| test accuracy | " + " | ".join(f"{cell:.4f}" for cell in cells) + " |"
-    assert line in (Path(__file__).parent.parent / "README.md").read_text()
+    assert line in PAGE.read_text()
 
 
 @pytest.mark.parametrize("recipe", ["source", "source, cosine", "default"])
-def test_the_recipes_of_the_readme_are_those_of_the_experiment(recipe):
+def test_the_recipes_of_the_book_are_those_of_the_experiment(recipe):
     rows = [row for row in tables.read("cure") if (row["recipe"], row["epoch"]) == (recipe, 10)]
     assert len(rows) == 5
     columns = [[row[name] for row in rows] for name in ("test_accuracy", "recalibrated_accuracy")]
     cells = " | ".join(f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in columns)
-    assert f" | {cells} |" in (Path(__file__).parent.parent / "README.md").read_text()
+    assert f" | {cells} |" in PAGE.read_text()
 
 
 def test_measured_anew_the_first_epoch_is_as_chapter_3_says():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,18 @@ import pytest
 import d2l_bn
 
 pytest.importorskip("myst_nb", reason="the extra `book` is not installed")
+pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
 
 pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parents[2]
 CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]-*.ipynb"))]
-PAGES = ["index", "api", "teacher", *(f"chapters/{name}" for name in CHAPTERS)]
+EXERCISES = [path.stem for path in sorted((CHECKOUT / "chapters" / "exercises").glob("*.ipynb"))]
+PAGES = [
+    *(path.stem for path in sorted((CHECKOUT / "book").glob("*.md"))),
+    "teacher",
+    *(f"chapters/{name}" for name in CHAPTERS),
+    *(f"{folder}/{name}" for folder in ("exercises", "solutions") for name in EXERCISES),
+]
 
 
 def build(script, folder):
@@ -77,11 +85,41 @@ def test_the_reference_holds_the_public_names(html):
     assert [name for name in d2l_bn.__all__ if f"d2l_bn.{name}" not in anchors] == []
 
 
+# Lines of code that reach out of their column.
+CUT = """
+return [...document.querySelectorAll(".cell_input pre")]
+    .filter(pre => pre.scrollWidth > pre.clientWidth + 1).map(pre => pre.textContent.slice(0, 60));
+"""
+
+
+@pytest.mark.browser
+def test_the_search_finds_words_and_shows_no_latex(html, tmp_path):
+    index = (html / "searchindex.js").read_text()
+    assert "covariat" in index
+    assert not re.search(r"\\bmathcal\\b|\\bfrac\\b", index)
+
+
+@pytest.mark.browser
+def test_two_panels_stand_below_each_other_on_a_phone(html, tmp_path):
+    with browsers.opened(tmp_path) as browser:
+        for width, shown in ((390, 2), (1280, 1)):
+            browsers.size(browser, width, 900)
+            browser.get((html / f"chapters/{CHAPTERS[0]}.html").as_uri())
+            halves = [
+                image.size
+                for image in browser.find_elements("css selector", "img.two-panels, .second-panel")
+                if image.is_displayed()
+            ]
+            figures = len(browser.find_elements("css selector", "img.two-panels"))
+            assert figures >= 2 and len(halves) == shown * figures
+            assert width > 600 or all(size["width"] > 300 for size in halves)
+
+
 @pytest.mark.browser
 def test_pages_in_a_browser(html, tmp_path):
     with browsers.opened(tmp_path) as browser:
         browser.set_script_timeout(60)
-        for width in (390, 1280):
+        for width in (390, 768, 1280):
             browsers.size(browser, width, 900)
             for page in PAGES:
                 browser.get((html / f"{page}.html").as_uri())
@@ -95,6 +133,8 @@ def test_pages_in_a_browser(html, tmp_path):
                 formulas = browser.execute_script(count, ".math")
                 assert browser.execute_script(count, ".math mjx-container") == formulas, page
                 assert browser.execute_script(count, "mjx-merror") == 0, page
+                if width == 1280:
+                    assert browser.execute_script(CUT) == [], page
         assert [url for url in browsers.asked(browser) if url.startswith("http")] == []
         # A file that isn't there, or a script that failed.
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
@@ -103,11 +143,9 @@ def test_pages_in_a_browser(html, tmp_path):
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of what the book is made of, with one chapter."""
-    for name in ("book", "scripts"):
+    for name in ("book", "scripts", "classroom", "chapters/exercises"):
         shutil.copytree(CHECKOUT / name, tmp_path / name)
-    (tmp_path / "classroom").mkdir()
-    shutil.copy(CHECKOUT / "classroom" / "teacher.md", tmp_path / "classroom")
-    (tmp_path / "chapters").mkdir()
+    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
     return Path(shutil.copy(CHECKOUT / "chapters" / f"{CHAPTERS[-1]}.ipynb", tmp_path / "chapters"))
 
 

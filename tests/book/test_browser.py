@@ -109,7 +109,7 @@ def wait(condition, seconds):
 def browser(tmp_path):
     with browsers.opened(tmp_path / "browser") as browser:
         browsers.size(browser, 1280, 1600)
-        browser.set_script_timeout(300)
+        browser.set_script_timeout(600)  # chapter 3 trains eight networks
         yield browser
 
 

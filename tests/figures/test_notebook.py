@@ -8,16 +8,16 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from d2l_bn.figures import LiveCurves, budget
+from d2l_bn.figures import LiveCurves, budget, notebook
 
 CELLS = (
     "from d2l_bn.figures import LiveCurves\n"
     "row = dict(epoch=1, train_loss=1.0, train_accuracy=0.5, test_accuracy=0.5)\n"
     "live = LiveCurves('two runs')\n"
-    "on_epoch = live.follow('a')\n"
+    "calls = live.follow('a', epochs=3, batches=60)\n"
     "print('kept')\n"
-    "on_epoch([row])",
-    "live.follow('b')([row])",
+    "calls['on_epoch']([row])",
+    "live.follow('b', epochs=3, batches=60)['on_epoch']([row])",
 )
 
 
@@ -55,19 +55,40 @@ def test_the_budget_is_full_unless_a_test_asks(monkeypatch):
 
 def test_one_figure_is_shown_and_then_updated_after_each_epoch(screen):
     live = LiveCurves("a title")
-    first = live.follow("a")
+    first = live.follow("a", epochs=2, batches=20)["on_epoch"]
     first([row(1)])
     first([row(1), row(2)])
-    live.follow("b")([row(1)])
+    live.follow("b", epochs=2, batches=20)["on_epoch"]([row(1)])
     assert [how for how, _ in screen.shown] == ["display", *["update"] * 4]
     epochs = [[len(line.get_xdata()) for line in f.axes[0].lines] for _, f in screen.shown]
     assert epochs == [[0], [1], [2], [2, 0], [2, 1]]
     assert screen.shown[-1][1].get_suptitle() == "a title"
 
 
+def test_it_moves_every_50_batches_on_fixed_axes_and_tells_the_time(screen, monkeypatch):
+    clock = iter([0, 30])  # seconds: at the start, and after 100 batches
+    monkeypatch.setattr("d2l_bn.figures.notebook.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("d2l_bn.figures.notebook.EVERY", 100)
+    on_batch = LiveCurves().follow("a", epochs=2, batches=150)["on_batch"]
+    for batch in range(1, 151):
+        on_batch(1, batch, 1.2, 0.6)
+    empty, moved = (figure for _, figure in screen.shown)
+    for axes in zip(empty.axes, moved.axes):
+        assert len({axes_of.get_xlim() for axes_of in axes}) == 1
+        assert len({axes_of.get_ylim() for axes_of in axes}) == 1
+    assert moved.axes[0].lines[0].get_xydata().tolist() == [[100 / 150, 1.2]]
+    words = "a: epoch 1 of 2, batch 100 of 150; 0:30 elapsed, about 1:00 left"
+    assert moved.get_supxlabel() == words
+    assert empty.get_supxlabel().strip() == ""
+
+
+def test_the_number_of_batches_between_two_pictures():
+    assert notebook.EVERY == 50
+
+
 def test_histories_are_kept_as_they_were(screen):
     live, history = LiveCurves(), [row(1)]
-    live.follow("a")(history)
+    live.follow("a", epochs=2, batches=20)["on_epoch"](history)
     history.append(row(2))  # what fit does in the next epoch
     assert live.histories == {"a": [row(1)]}
 

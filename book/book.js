@@ -1,0 +1,37 @@
+// Small things that pages do for their readers. Nothing is asked of the network.
+document.addEventListener("DOMContentLoaded", () => {
+  // A button on each piece of code that copies it.
+  document.querySelectorAll(".bd-article .highlight").forEach((box) => {
+    if (box.closest(".cell_output")) return;
+    const button = document.createElement("button");
+    button.className = "copy";
+    button.textContent = "copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(box.querySelector("pre").textContent);
+      button.textContent = "copied";
+      setTimeout(() => (button.textContent = "copy"), 1500);
+    });
+    box.append(button);
+  });
+
+  // A figure of two panels is shown twice on a phone, the left half and the right half of it.
+  document.querySelectorAll(".cell_output img.two-panels").forEach((image) => {
+    const halve = () => {
+      const second = image.cloneNode();
+      image.classList.add("first-panel");
+      second.className = "second-panel";
+      second.alt = "";
+      for (const half of [image, second])
+        half.style.setProperty("--half", `${image.naturalWidth / 2} / ${image.naturalHeight}`);
+      image.after(second);
+    };
+    image.complete && image.naturalWidth ? halve() : image.addEventListener("load", halve);
+  });
+
+  // What the search shows of a page: its words, without formulas in LaTeX.
+  if (typeof Search !== "undefined" && Search.htmlToText) {
+    const plain = Search.htmlToText;
+    Search.htmlToText = (html, anchor) =>
+      plain(html.replace(/<(span|div)[^>]*class="math[^>]*>[^<]*<\/\1>/g, " … "), anchor);
+  }
+});

@@ -1,0 +1,63 @@
+"""Put copies of the chapters and the students' exercises into runs/notebooks, to work in.
+
+A copy that you have changed is left as it is; one that you haven't follows the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import chapters  # noqa: E402
+from classroom.release import student_version  # noqa: E402
+
+OUT = ROOT / "runs" / "notebooks"
+RECORD = ".copies.json"  # the hash of each copy as it was made
+
+
+def main() -> int:
+    """Make or renew the copies."""
+    copies = {path.name: path.read_text() for path in chapters.paths()}
+    for path in chapters.exercises():
+        notebook = student_version(nbformat.read(path, as_version=4))
+        copies[f"exercises/{path.name}"] = nbformat.writes(notebook) + "\n"
+    for name in place(copies, OUT):
+        print(f"{chapters.show(OUT / name)} is left as it is, since you have changed it")
+    beside = "in_tensorflow"  # what chapter 7 imports
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "chapters" / beside, OUT / beside, dirs_exist_ok=True, ignore=ignore)
+    print(f"the notebooks are in {chapters.show(OUT)}")
+    return 0
+
+
+def place(copies: dict[str, str], out: Path) -> list[str]:
+    """Write the copies that are new or unchanged since they were made; return the others."""
+    record = out / RECORD
+    made = json.loads(record.read_text()) if record.exists() else {}
+    changed = []
+    for name, text in copies.items():
+        path = out / name
+        if path.exists() and made.get(name) != _hash(path.read_text()):
+            changed.append(name)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        made[name] = _hash(text)
+    record.write_text(json.dumps(made, indent=1) + "\n")
+    return changed
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What the book is collected from: pages, chapters, exercises, solutions, and one picture."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="the extra `notebooks` is not installed")
+pytest.importorskip("nbclient", reason="the extra `notebooks` is not installed")
+pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
+
+CHECKOUT = Path(__file__).parents[2]
+sys.path.insert(0, str(CHECKOUT / "scripts"))
+import pictures  # noqa: E402
+
+import book  # noqa: E402
+import chapters  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book") / "source"
+    book.collect(folder)
+    return folder
+
+
+def cells(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+def test_the_picture_of_the_first_page_is_that_of_its_table():
+    committed = (CHECKOUT / "book" / "with-and-without.svg").read_text()
+    assert pictures.front().svg() + "\n" == committed
+
+
+def test_exercises_stand_behind_their_chapters_and_solutions_apart(source):
+    toctree = (source / "index.md").read_text()
+    order = re.findall(r"^((?:chapters|exercises)/\S+)$", toctree, re.MULTILINE)
+    exercises = {path.name[0]: f"exercises/{path.stem}" for path in chapters.exercises()}
+    expected = []
+    for chapter in chapters.paths():
+        expected.append(f"chapters/{chapter.stem}")
+        number = book.EXERCISE_OF.get(chapter.name[0])
+        if number:
+            expected.append(exercises[number])
+            assert exercises[number] in cells(source / "chapters" / chapter.name)[-1].source
+    assert order == expected and len(order) == len(chapters.paths()) + len(exercises)
+    assert toctree.index("solutions/index") > toctree.index("7-the-same")
+
+
+def test_exercises_hold_no_solution_and_solutions_no_hidden_test(source):
+    for path in chapters.exercises():
+        exercise = "\n".join(cell.source for cell in cells(source / "exercises" / path.name))
+        solved = "\n".join(cell.source for cell in cells(source / "solutions" / path.name))
+        assert "###" not in exercise.replace("####", "") or "BEGIN" not in exercise
+        assert "BEGIN SOLUTION" not in solved and "HIDDEN TESTS" not in solved
+        assert solved.startswith("# Solution of exercise")
+
+
+def test_every_picture_has_words_in_its_place(source):
+    for path in sorted((source / "chapters").glob("*.ipynb")):
+        for cell in cells(path):
+            for output in cell.get("outputs", ()):
+                assert "image/svg+xml" not in output.get("data", {})
+                if "image/png" in output.get("data", {}):
+                    alt = cell.metadata.mystnb.image.alt
+                    assert len(alt.split()) >= 2 and ".png" not in alt, cell.id
+
+
+def test_captions_become_words():
+    assert book.in_words("*A $x$ of `y`,\nlong.*\n\nText") == "A x of y, long."
+    assert book.in_words("Text with *emphasis*") == ""
+
+
+@pytest.mark.parametrize("address", ["", "https://git.example.org/a/b", "https://github.com/a/b"])
+def test_a_page_links_to_what_exists(monkeypatch, address):
+    monkeypatch.setattr(chapters, "repository", lambda: address)
+    line = book.links("chapters/1-batch-normalization-from-scratch.ipynb")
+    names = re.findall(r">([^<]+)</a>", line)
+    hosted = ["edit", "report a mistake", "Colab", "Binder"]
+    assert names == ["repository"] * bool(address) + hosted * ("github" in address)
+    assert "Colab" not in book.links("chapters/exercises/1-batch-norm.ipynb")
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (CHECKOUT / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("https://") or (CHECKOUT / link).exists(), link
+    assert text.index("make test") < text.index("book/with-and-without.svg") < 1400
+
+
+def test_what_the_pages_say_of_the_picture_is_what_it_shows():
+    rows = (CHECKOUT / "book" / "with-and-without.csv").read_text().splitlines()
+    first, last = (row.split(",")[1:] for row in (rows[1], rows[-1]))
+    numbers = [f"{float(value):.2f}" for value in (*first, *last)]
+    assert numbers == ["0.65", "0.10", "0.90", "0.86"]
+    for name in ("README.md", "book/index.md", "book/experiments.md"):
+        text = (CHECKOUT / name).read_text()
+        assert "0.65" in text and "0.10" in text
