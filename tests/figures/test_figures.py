@@ -72,7 +72,7 @@ def test_prediction_grid_names_right_and_wrong():
     captions = [a.get_title() for a in axes]
     assert len(axes) == 12  # two rows of six, five of them empty
     assert captions[0] == "shirt 75%"
-    assert captions[2] == "shirt 75%\nis coat"
+    assert captions[2] == "shirt 75%\n(truth: coat)"
     assert captions[7:] == [""] * 5
     assert [a.title.get_color() for a in axes[:3]] == [RIGHT, RIGHT, WRONG]
 
