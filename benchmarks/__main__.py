@@ -78,8 +78,9 @@ def main() -> int:
         show("LeNet, layer by layer, with Gluon's normalization", presentation.roofline_table(rows))
     found = {**results.get("costs", {}), "growth": growth}
     if speeds or growth or "costs" in parts:
-        results["goals"] = presentation.goals(speeds, found)[1:]
-        show("Goals", [["goal", "wanted", "measured"], *results["goals"]])
+        table = presentation.goals(speeds, found, results.get("layers", []))
+        results["goals"] = table[1:]
+        show("Goals", table)
     results["machine"]["load_after"] = os.getloadavg()[0]
     with replacing(options.out / "bench.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Iterable, Sequence
 from typing import Callable
@@ -29,7 +30,7 @@ GROWTH = {
 LARGE = ((64, 64, 112, 112), (256, 64, 112, 112))  # 206 and 822 MB
 LARGE_NAMES = ("Gluon", "ours", COPY)
 ROUNDS = 5
-ENOUGH = 20.0  # seconds; after that, a shape gets no further round
+ENOUGH = 60.0  # seconds; after that, a shape gets no further round
 WELL_TIMED = 10.0  # milliseconds that a measurement takes at least
 
 Shape = tuple[int, ...]
@@ -85,9 +86,10 @@ def measure_shape(cases: list[tuple[Worker, str]], shape: Shape, rounds: int) ->
     first = {case: ask(*case, shape, 1) for case in cases}  # which also warms up
     passes = {case: max(1, round(WELL_TIMED / ms)) for case, ms in first.items()}
     times: dict[tuple[Worker, str], list[float]] = {case: [] for case in cases}
-    start = time.monotonic()
+    start, turns = time.monotonic(), random.Random(0)
     for _ in range(rounds):
-        for case in cases:
+        # In another order each time: a layer that comes after one which scatters memory waits.
+        for case in turns.sample(cases, len(cases)):
             times[case].append(ask(*case, shape, passes[case]))
         if time.monotonic() - start > ENOUGH:
             break

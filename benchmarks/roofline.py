@@ -1,4 +1,8 @@
-"""The least time that a layer can take: bytes through memory, operations through the processor."""
+"""The least time that a layer can take: bytes through memory, operations through the processor.
+
+It is a bound for arrays that the caches can't hold: the bandwidth is that of copying such an array,
+measured in the same run. A smaller array may beat it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,6 @@ import math
 FLOAT = 4  # bytes
 # How often forward and backward read or write an array of the layer's size, at the least.
 FUSED = 8  # read x for the statistics, read x, write y; read dy and x for two sums, and write dx
-# What d2l_bn/nn/whole_array.py moves, operation by operation. Forward, 10: write the spread pivot;
-# read it and x, write d; read d; read d, write its square; read that; read d, write y.
-# Backward, 14: read dy, write dd; read dy and d; read dy; write the spread gradients of the two
-# means; read one of them and d, write; read three, write their sum.
-WHOLE_ARRAY = 24
 PASSES = {"Activation": 5, "MaxPool2D": 5}  # how often it is for these layers
 
 
@@ -29,8 +28,6 @@ def bounds(layers: list[dict], machine: dict[str, float]) -> list[dict]:
             "arithmetic_ms": operations / machine["operations_per_second"] * 1e3,
             "measured_ms": layer["ms"],
         }
-        if layer["layer"] == "BatchNorm":
-            row["whole_array_memory_ms"] = row["memory_ms"] * WHOLE_ARRAY / FUSED
         rows.append(row)
     return rows
 

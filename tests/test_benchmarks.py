@@ -67,7 +67,7 @@ def test_everything_is_measured_and_written(tmp_path):
             assert list(csv.DictReader(file))
     for name in ("bench.png", "growth.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    assert "1. ours / Gluon's" in done.stdout and "BatchNorm" in done.stdout
+    assert "LeNet, of Gluon's operator" in done.stdout and "BatchNorm" in done.stdout
 
 
 def test_rows_say_that_pytorch_is_missing():
@@ -78,7 +78,7 @@ def test_rows_say_that_pytorch_is_missing():
         for name in training_speed.NAMES["mxnet"]
     }
     text = presentation.aligned(presentation.lenet_table(speeds)) + presentation.aligned(
-        presentation.goals(speeds, {})
+        presentation.goals(speeds, {}, [])
     )
     assert text.count("PyTorch is not installed") == 3 * 2 + 3 * 2  # in either table
 
