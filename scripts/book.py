@@ -24,8 +24,6 @@ from classroom.release import student_version  # noqa: E402
 
 BOOK = ROOT / "book"
 TEACHER = ROOT / "classroom" / "teacher.md"
-# The exercise that belongs to a chapter, by their numbers.
-EXERCISE_OF = {"1": "1", "2": "2", "4": "4", "5": "3", "6": "5"}
 PROMPTS = {"hide-input": "how it is drawn", "hide-cell": "checks of this section"}
 SOLUTION = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 HIDDEN = re.compile(
@@ -67,15 +65,11 @@ def collect(source: Path) -> None:
     for page in source.glob("*.md"):
         origin = "classroom/teacher.md" if page.name == TEACHER.name else f"book/{page.name}"
         page.write_text(page.read_text() + f"\n{links(origin)}\n" * bool(links(origin)))
-    exercises = {path.name[0]: path for path in chapters.exercises()}
     for path in chapters.paths():
         notebook = for_readers(nbformat.read(path, as_version=4), f"chapters/{path.name}")
-        exercise = exercises.get(EXERCISE_OF.get(path.name[0], ""))
-        if exercise:
-            text = f"**Now you:** [exercise {exercise.name[0]}](../exercises/{exercise.name})."
-            notebook.cells.append(nbformat.v4.new_markdown_cell(text))
+        chapters.lead_on(notebook, path, "../exercises")
         write(notebook, source / "chapters" / path.name)
-    for path in exercises.values():
+    for path in chapters.exercises():
         notebook = student_version(nbformat.read(path, as_version=4))
         write(
             for_readers(notebook, f"chapters/exercises/{path.name}"),

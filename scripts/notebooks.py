@@ -25,7 +25,11 @@ RECORD = ".copies.json"  # the hash of each copy as it was made
 
 def main() -> int:
     """Make or renew the copies."""
-    copies = {path.name: path.read_text() for path in chapters.paths()}
+    copies = {}
+    for path in chapters.paths():
+        notebook = nbformat.read(path, as_version=4)
+        chapters.lead_on(notebook, path, "exercises")
+        copies[path.name] = nbformat.writes(notebook) + "\n"
     for path in chapters.exercises():
         notebook = student_version(nbformat.read(path, as_version=4))
         copies[f"exercises/{path.name}"] = nbformat.writes(notebook) + "\n"

@@ -32,7 +32,7 @@ def layer_histograms(
     -------
     Figure
         A row for each stage and a column for each layer; one value in a thousand, the farthest
-        out, is left out. The titles give the spread over images of each network: the standard
+        out, is left out. The titles give the deviation over images of each network: the standard
         deviation of one unit from image to image, averaged over the units.
     """
     size = (9, 0.5 + 2.2 * len(stages))
@@ -41,8 +41,8 @@ def layer_histograms(
         for column, (axes, layer) in enumerate(zip(row, layers)):
             arrays = [values[column] for values in networks.values()]
             _histograms(axes, arrays, list(networks))
-            spreads = " and ".join(f"{array.std(axis=0).mean():.2g}" for array in arrays)
-            axes.set_title(f"{layer}, {stage}\nspread {spreads}", fontsize=10)
+            deviations = " and ".join(f"{array.std(axis=0).mean():.2g}" for array in arrays)
+            axes.set_title(f"{layer}, {stage}\ndeviation {deviations}", fontsize=10)
             axes.set_xlabel(xlabel)
         row[0].set_ylabel("share of the values")
         row[0].legend(fontsize=9, loc="upper right", handlelength=1)

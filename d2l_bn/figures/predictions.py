@@ -49,7 +49,7 @@ def prediction_grid(
         caption = f"{class_names[guess]} {probabilities[number, guess]:.0%}"
         truth = guess if labels is None else int(labels[number])
         right = guess == truth
-        caption += "" if right else f"\nis {class_names[truth]}"
+        caption += "" if right else f"\n(truth: {class_names[truth]})"
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(caption, fontsize=9, color=RIGHT if right else WRONG)
     figure.suptitle(title)

@@ -109,7 +109,7 @@ def wait(condition, seconds):
 def browser(tmp_path):
     with browsers.opened(tmp_path / "browser") as browser:
         browsers.size(browser, 1280, 1600)
-        browser.set_script_timeout(600)  # chapter 3 trains eight networks
+        browser.set_script_timeout(300)
         yield browser
 
 
@@ -120,8 +120,8 @@ def run_all(browser, address, chapter):
     wait(lambda: browser.execute_script(READY), 60)
     commands = "window.jupyterapp.commands.execute"
     browser.execute_script(WATCH)
-    browser.execute_async_script(f"{commands}('notebook:run-all-cells').then(arguments[0])")
-    cells = wait(lambda: all_counted(browser.execute_script(OUTPUTS)), 60)
+    browser.execute_script(f"{commands}('notebook:run-all-cells')")
+    cells = wait(lambda: all_counted(browser.execute_script(OUTPUTS)), 600)  # on a busy machine
     assert not [cell for cell, _, kinds in cells if "error" in kinds]
     assert not browser.find_elements("css selector", "[data-mime-type*=error]")
     return cells
@@ -143,7 +143,7 @@ def pictures(browser, cell_id):
 def test_the_curves_grow_while_lenet_trains(server, browser):
     cells = run_all(browser, server, 3)
     shown = pictures(browser, "train-three")
-    assert len(shown) >= 7  # three runs of two epochs, and the empty axes
+    assert len(shown) >= 40  # three runs of ten epochs, some of them in the middle, too
     final = browser.find_elements("css selector", f'img[src="{shown[-1]}"]')
     assert len(final) == 1 and final[0].size["height"] > 200
     drawing = [cell for cell, _, kinds in cells if {"display_data", "execute_result"} & {*kinds}]

@@ -43,7 +43,7 @@ def test_exercises_stand_behind_their_chapters_and_solutions_apart(source):
     expected = []
     for chapter in chapters.paths():
         expected.append(f"chapters/{chapter.stem}")
-        number = book.EXERCISE_OF.get(chapter.name[0])
+        number = chapters.EXERCISE_OF.get(chapter.name[0])
         if number:
             expected.append(exercises[number])
             assert exercises[number] in cells(source / "chapters" / chapter.name)[-1].source

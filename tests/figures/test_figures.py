@@ -72,7 +72,7 @@ def test_prediction_grid_names_right_and_wrong():
     captions = [a.get_title() for a in axes]
     assert len(axes) == 12  # two rows of six, five of them empty
     assert captions[0] == "shirt 75%"
-    assert captions[2] == "shirt 75%\nis coat"
+    assert captions[2] == "shirt 75%\n(truth: coat)"
     assert captions[7:] == [""] * 5
     assert [a.title.get_color() for a in axes[:3]] == [RIGHT, RIGHT, WRONG]
 
@@ -96,15 +96,15 @@ def test_confusions_have_the_class_below_and_the_prediction_beside():
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.8, 0.2], [0, 1]])
 
 
-def test_layer_histograms_give_the_spread_over_images():
+def test_layer_histograms_give_the_deviation_over_images():
     # Two units that differ between them, but hardly from image to image: 5 or 7, and 0 or 2.
     still = np.array([[5.0, 0.0], [7.0, 2.0]])
     lively = np.array([[-10.0, 10.0], [10.0, -10.0]])
     stages = {"before": {"a": [still], "b": [lively]}, "after": {"a": [lively], "b": [still]}}
     figure = figures.layer_histograms(stages, ["dense"], "value")
     assert [a.get_title() for a in figure.axes] == [
-        "dense, before\nspread 1 and 10",
-        "dense, after\nspread 10 and 1",
+        "dense, before\ndeviation 1 and 10",
+        "dense, after\ndeviation 10 and 1",
     ]
     assert texts(figure.axes[0].get_legend()) == ["a", "b"]
 
