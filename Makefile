@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 python = $(VENV)/bin/python
-setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
+setup = @command -v "$(PYTHON)" >/dev/null \
+    || { echo 'There is no "$(PYTHON)" here. Install Python: apt-get install python3 python3-venv'; exit 1; }; \
+    "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all constraints lint chapters chapters-update tensorflow-chapter notebooks book experiments bench release grade clean
+.PHONY: help setup lenet resume test test-slow test-all constraints lint chapters chapters-update tensorflow-chapter notebooks book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -17,6 +19,9 @@ setup: ## install what training needs in .venv
 
 lenet: setup ## train LeNet, with batch normalization from scratch: runs/lenet
 	$(python) -m d2l_bn train --out runs/lenet --overwrite $(ARGS)
+
+resume: setup ## go on with an interrupted training in runs/lenet
+	$(python) -m d2l_bn train --out runs/lenet --resume $(ARGS)
 
 test: ## run the quick tests
 	$(setup) test

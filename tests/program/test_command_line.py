@@ -66,7 +66,7 @@ def test_train_leaves_everything(train, out, capsys):
     printed = capsys.readouterr()
     assert len(re.findall(r"^epoch \d/2   loss", printed.out, re.M)) == 2
     assert str(out / run_folder.CURVES) in printed.out and "test accuracy" in printed.out
-    assert {path.name for path in out.iterdir()} == run_folder.FILES - {run_folder.PREDICTIONS}
+    assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
     summary = json.loads((out / run_folder.SUMMARY).read_text())
     assert summary["settings"]["lr"] == 0.1 and summary["settings"]["momentum"] == 0.9
     assert summary["data"]["name"] == "bars" and summary["data"]["train_images"] == 96
@@ -277,7 +277,7 @@ def test_kill_9_loses_nothing(folder, out, pause):
     assert (out / run_folder.PARAMETERS).read_bytes() == (
         whole / run_folder.PARAMETERS
     ).read_bytes()
-    assert {path.name for path in out.iterdir()} == run_folder.FILES - {run_folder.PREDICTIONS}
+    assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
