@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
 def _convert(options: argparse.Namespace) -> None:
     """Write pictures sorted by class as four IDX files, and the names of the classes beside."""
     folder, size = options.folder, options.size
-    out = options.out or folder.with_name(f"{folder.resolve().name}-idx")
+    out = options.out or Path(f"{os.path.normpath(folder.absolute())}-idx")
     if not SMALLEST_IMAGE <= size <= 512:
         raise InputError(f"size must be from {SMALLEST_IMAGE} to 512, got {size}")
     if not 0 < options.test < 1:

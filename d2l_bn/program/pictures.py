@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Optional
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from d2l_bn.data.framing import Framing, box, centre_of_mass
+from d2l_bn.data.framing import INK, Framing, box, centre_of_mass
 from d2l_bn.system.errors import InputError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -43,8 +43,10 @@ def read_picture(path: Path, shape: tuple[int, int], framing: Optional[Framing])
         If the file can't be read as a picture, or nothing can be seen in it.
     """
     grey = _grey(path)
-    if framing is None:
-        return _bytes(_fitted(_raised(grey), shape))
+    raised = _raised(grey)
+    ready = grey.shape == shape and _border(raised) < 0.04  # an image such as the training images
+    if framing is None or ready:
+        return _bytes(_fitted(raised, shape))
     return _bytes(_framed(_object(path, grey, framing.strokes), shape, framing))
 
 
@@ -127,6 +129,8 @@ def _object(path: Path, grey: np.ndarray, strokes: bool) -> np.ndarray:
     if far < FAINTEST or strong.size == 0:
         _refuse(path, "it is blank: nothing stands out from its background")
     apart = apart if strong.sum() > 0 else -apart
+    if not strokes:  # a garment keeps its shades
+        return np.clip(apart / np.percentile(apart, 99.5), 0, 1)
     peak = np.percentile(apart[apart > far / 2], 75)
     noise = 2.5 * np.median(np.abs(apart))
     floor = min(max(noise / peak, 0.15), 0.5)
@@ -140,7 +144,7 @@ def _background(grey: np.ndarray, strokes: bool) -> Any:
     shadow. A garment fills its window; there the border of the picture has to do.
     """
     if not strokes:
-        return np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+        return _border(grey)
     window = 2 * (max(grey.shape) // 6) + 1
     padded = np.pad(grey, window // 2, mode="reflect" if min(grey.shape) > window // 2 else "edge")
     views = np.lib.stride_tricks.sliding_window_view(padded, (window, window))
@@ -150,7 +154,7 @@ def _background(grey: np.ndarray, strokes: bool) -> Any:
 def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.ndarray:
     """Cut the object out and put it into an image as the data set does it."""
     height, width = shape
-    image = _alone(image)
+    image = _alone(image, 0.25 if framing.strokes else INK)
     top, bottom, left, right = box(image)
     piece = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     scale = framing.longest * max(shape) / max(piece.size)
@@ -170,12 +174,12 @@ def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.n
     return canvas
 
 
-def _alone(image: np.ndarray) -> np.ndarray:
+def _alone(image: np.ndarray, faintest: float) -> np.ndarray:
     """The object without marks that lie apart from it, such as dust or a corner of the paper.
 
     It starts where most ink is, and goes on over gaps of up to a twentieth of the picture.
     """
-    ink = image > 0.25
+    ink = image > faintest
     ink &= _filtered(ink, ImageFilter.MedianFilter(3))
     edge = np.ones_like(ink)
     edge[1:-1, 1:-1] = False
@@ -208,17 +212,20 @@ def _filtered(mask: np.ndarray, by: ImageFilter.Filter, kind: type = bool) -> np
 
 def _raised(grey: np.ndarray) -> np.ndarray:
     """Bright things on a dark background, whichever way round the picture is."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    return 1 - grey if np.median(border) > 0.5 else grey
+    return 1 - grey if _border(grey) > 0.5 else grey
+
+
+def _border(grey: np.ndarray) -> float:
+    """The shade of the border of a picture."""
+    return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
 
 
 def _fitted(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The whole picture, scaled into the image, on the shade of its own border."""
     height, width = shape
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     picture = Image.fromarray(grey)
     picture.thumbnail((width, height))
-    canvas = np.full(shape, np.median(border), np.float32)
+    canvas = np.full(shape, _border(grey), np.float32)
     y, x = (height - picture.height) // 2, (width - picture.width) // 2
     canvas[y : y + picture.height, x : x + picture.width] = np.asarray(picture)
     return canvas
