@@ -176,5 +176,5 @@ def test_any_class_names(home, tmp_path):
         for file in FILES:
             (folder / f"{file}.gz").write_bytes((home / "bars" / f"{file}.gz").read_bytes())
         (folder / "classes.txt").write_bytes(content)
-        with pytest.raises(InputError, match="classes.txt"):
+        with pytest.raises(InputError, match=r"classes\.txt"):
             load(str(folder))
