@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -170,23 +171,26 @@ def tracked():
     return [CHECKOUT / name for name in done.stdout.split("\0") if (CHECKOUT / name).is_file()]
 
 
+@functools.cache
 def constraints():
     return [Requirement(line) for line in read("constraints.txt").splitlines()]
 
 
-def pinned(name, python):
-    """Return the versions of a package that hold on Linux for a Python such as "3.9"."""
+@functools.cache
+def pins(python):
+    """Return the (name, version) that hold on Linux for a Python such as "3.9"."""
     here = {
         "python_version": python,
         "python_full_version": f"{python}.9",
         "platform_machine": "x86_64",
         "sys_platform": "linux",
     }
-    return [
-        str(line.specifier)
-        for line in constraints()
-        if line.name == name and (line.marker is None or line.marker.evaluate(here))
-    ]
+    holding = [line for line in constraints() if not line.marker or line.marker.evaluate(here)]
+    return [(line.name, str(line.specifier)) for line in holding]
+
+
+def pinned(name, python):
+    return [version for other, version in pins(python) if other == name]
 
 
 def requirements(python):

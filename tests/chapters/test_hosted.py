@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpec  # noqa: E402
 
 CHECKOUT = Path(__file__).parents[2]
 sys.path.insert(0, str(CHECKOUT / "scripts"))
-import pythons  # noqa: E402
+import test_all  # noqa: E402
 
 import chapters  # noqa: E402
 
@@ -30,7 +30,7 @@ print(sys.version_info[:2], numpy.__version__, d2l_bn.__file__)
 @pytest.fixture(scope="module")
 def hosted(tmp_path_factory):
     """A Python 3.13 with a kernel and NumPy 2."""
-    found = pythons.find("3.13")
+    found = test_all.find("3.13")
     if found is None:
         pytest.skip("no Python 3.13 on this machine")
     folder = tmp_path_factory.mktemp("hosted")
