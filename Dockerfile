@@ -6,7 +6,7 @@
 FROM --platform=linux/amd64 python:3.11-slim
 
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgomp1 libquadmath0 make \
+    && apt-get install -y --no-install-recommends g++ libgomp1 libquadmath0 make \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home reader && chmod 755 /home/reader

@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 python = $(VENV)/bin/python
-setup = @"$(PYTHON)" scripts/setup_venv.py "$(VENV)"
+setup = @command -v "$(PYTHON)" >/dev/null \
+    || { echo 'There is no "$(PYTHON)" here. Install Python: apt-get install python3 python3-venv'; exit 1; }; \
+    "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet test test-slow test-all constraints lint chapters chapters-update tensorflow-chapter notebooks address book experiments bench release grade clean
+.PHONY: help setup lenet resume test test-slow test-all constraints dist lint chapters chapters-update tensorflow-chapter notebooks address book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -17,6 +19,9 @@ setup: ## install what training needs in .venv
 
 lenet: setup ## train LeNet, with batch normalization from scratch: runs/lenet
 	$(python) -m d2l_bn train --out runs/lenet --overwrite $(ARGS)
+
+resume: setup ## go on with an interrupted training in runs/lenet
+	$(python) -m d2l_bn train --out runs/lenet --resume $(ARGS)
 
 test: ## run the quick tests
 	$(setup) test
@@ -34,6 +39,12 @@ constraints: ## write constraints.txt anew (ARGS=--upgrade for the newest versio
 	printf 'pip\nsetuptools\n' | $(python) -m uv pip compile -q --universal --python-version 3.9 \
 	    $(addprefix --extra ,test lint notebooks book browser classroom tensorflow dist) \
 	    --no-header --no-annotate --no-emit-index-url $(ARGS) pyproject.toml - -o constraints.txt
+
+dist: ## build the source distribution and the wheel in dist/, and try both
+	$(setup) dist
+	rm -rf dist build
+	$(python) -m build --no-isolation
+	$(python) scripts/try_dist.py
 
 lint: ## check style, format and types
 	$(setup) test lint

@@ -13,7 +13,7 @@ from d2l_bn.nn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
 from d2l_bn.nn.normalization import batch_norm  # noqa: E402
 from d2l_bn.nn.regularization import Dropout, dropout  # noqa: E402
 
-__version__ = "0.1.0"  # the one place
+__version__ = "0.2.0"  # nowhere else
 
 __all__ = [
     "BatchNorm",

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 VERSION = "1.9.1"
 INSTALL = f"pip install --no-deps mxnet=={VERSION}"  # its metadata refuses NumPy 2, wrongly
 PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64")}  # those with a wheel that works
-LIBRARIES = {"libgomp.so": "libgomp1", "libquadmath.so": "libquadmath0"}  # and Debian's package
+LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0"}  # Debian's packages
 
 
 def import_mxnet() -> None:

@@ -17,6 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+COMPILE = "import d2l_bn; from d2l_bn.nn import operator; operator.available()"
+
 
 def main(arguments=None):
     """Make or complete the environment, unless it is ready for the extras."""
@@ -40,19 +42,20 @@ def check_machine():
     compat = runpy.run_path("d2l_bn/_compat.py")
     if (platform.system(), platform.machine()) not in compat["PLATFORMS"]:
         sys.exit(compat["_explain"](ImportError()))
-    if platform.system() == "Linux":
+    lacking = []
+    for library, package in compat["LIBRARIES"].items() if platform.system() == "Linux" else ():
         try:
-            for library in ("libgomp.so.1", "libquadmath.so.0"):
-                ctypes.CDLL(library)
-        except OSError as error:
-            sys.exit(compat["_explain"](error))
+            ctypes.CDLL(library)
+        except OSError:
+            lacking.append(package)
     try:
         import ensurepip  # noqa: F401
-    except ImportError:
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    except ImportError:  # Debian packs it by itself, for other Pythons as python3.12-venv
+        lacking.append("python3-venv")
+    if lacking:
         sys.exit(
-            f"Python {version} lacks what makes virtual environments. Install it: "
-            f"apt-get install python3-venv (or python{version}-venv)"
+            f"Python {platform.python_version()} and MXNet need packages of the system. "
+            f"As root: apt-get install {' '.join(lacking)}"
         )
 
 
@@ -78,6 +81,8 @@ def complete(folder, extras):
         run(sys.executable, "-m", "venv", str(folder))
     print("Installing packages: half a minute to a few, 400 MB", flush=True)
     install(folder / "bin" / "python", extras)
+    # Ahead of its first use. Where there is no compiler, it says so, and training goes on without.
+    subprocess.call([str(folder / "bin" / "python"), "-c", COMPILE])
     note.write_text(json.dumps({"key": key, "extras": extras}))
 
 
@@ -101,7 +106,11 @@ def install(python, extras):
 def run(*command):
     """Run a command; where it fails, exit and say so."""
     if subprocess.call(command):
-        sys.exit(f"Setup failed, see above (it needs the network, this once): {' '.join(command)}")
+        proxies = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy")]
+        by = f", here through the proxy in {' and '.join(sorted(proxies))}" if proxies else ""
+        sys.exit(
+            f"Setup failed, see above. It needs the network, this once{by}: {' '.join(command)}"
+        )
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ FASHION_NAMES = (
     "bag",
     "ankle boot",
 )
+NAMES = "classes.txt"
 SMALLEST_IMAGE = 16  # what LeNet's two convolutions of 5 by 5 and two poolings of 2 by 2 need
 
 
@@ -79,6 +80,13 @@ class Dataset:
         return len(self.class_names)
 
     @property
+    def address(self) -> str:
+        """What `load` and ``--data`` take to find these data again."""
+        if self.source == "this package":
+            return "sample"
+        return "fashion-mnist" if self.name == "Fashion-MNIST" else self.source
+
+    @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of an image."""
         _, height, width = self.train_images.shape
@@ -107,7 +115,8 @@ def read_folder(
 ) -> Dataset:
     """Read and check the four files in `folder`.
 
-    The classes of Fashion-MNIST and its sample have their names, others are "0", "1" ...
+    The classes of Fashion-MNIST and its sample have their names, others those in `NAMES`, a file
+    with a name on each line, or "0", "1" and so on.
 
     Parameters
     ----------
@@ -131,10 +140,23 @@ def read_folder(
     _check_part(paths[0], images, paths[1], labels)
     _check_part(paths[2], test_images, paths[3], test_labels)
     _check_whole(paths, images, labels, test_images, test_labels)
-    class_names = tuple(str(label) for label in range(int(labels.max()) + 1))
-    if digests in (FASHION_MNIST, FASHION_SAMPLE):
-        class_names = FASHION_NAMES
+    fashion = digests in (FASHION_MNIST, FASHION_SAMPLE)
+    class_names = FASHION_NAMES if fashion else _class_names(folder, int(labels.max()) + 1)
     return Dataset(name, source, images, labels, test_images, test_labels, class_names)
+
+
+def _class_names(folder: Path, count: int) -> tuple[str, ...]:
+    path = folder / NAMES
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return tuple(map(str, range(count)))
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{path} can't be read ({error})") from error
+    if len(names) != count or len(set(names)) != count or not all(map(str.strip, names)):
+        rule = f"each of the {count} classes needs a name of its own, on a line of its own"
+        _refuse(path, rule, names, "mend the file, or delete it")
+    return tuple(names)
 
 
 def _check_part(images_path: Path, images: Any, labels_path: Path, labels: Any) -> None:

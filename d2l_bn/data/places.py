@@ -147,4 +147,5 @@ def _read_user_folder(folder: Path) -> Dataset:
     lacking = missing(folder)
     if lacking:
         raise InputError(f"{folder} lacks {', '.join(lacking)} (with or without .gz)")
-    return read_folder(folder, folder.resolve().name, str(folder))
+    folder = folder.resolve()
+    return read_folder(folder, folder.name, str(folder))

@@ -74,7 +74,7 @@ def confusions(counts: np.ndarray, class_names: Sequence[str], title: str = "") 
         The counts; the darker, the larger the share of the class.
     """
     figure, axes = new_figure(size=(7, 6))
-    shares = counts / counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"

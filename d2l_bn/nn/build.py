@@ -197,11 +197,14 @@ def _build(compiler: list[str], folder: Path) -> Path:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=BUILD_SECONDS,
-    )
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=BUILD_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{command[0]} took more than {BUILD_SECONDS} seconds") from None

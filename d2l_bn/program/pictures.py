@@ -1,24 +1,37 @@
-"""Pictures of one's own, made into what a network was trained on."""
+"""Pictures as people have them, made into what a network was trained on."""
 
 from __future__ import annotations
 
+import os
+import stat
+import warnings
 from pathlib import Path
+from typing import Any, NoReturn, Optional
 
 import numpy as np
+from PIL import Image, ImageFilter, ImageOps
 
+from d2l_bn.data.framing import INK, Framing, box, centre_of_mass
 from d2l_bn.system.errors import InputError
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+LARGEST = 50_000_000  # pixels; each takes up to 8 bytes while a picture is read
+WORKING = 112  # pixels of the longer side, to look for the object in
+FAINTEST = 0.04  # of the range from black to white: how much an object has to stand out
 
-def read_picture(path: Path, image_shape: tuple[int, int]) -> np.ndarray:
-    """A picture as the network expects it: grey, bright on black, of the right size.
+
+def read_picture(path: Path, shape: tuple[int, int], framing: Optional[Framing]) -> np.ndarray:
+    """A picture as the network expects it: bright on black, cut out, scaled and centred.
 
     Parameters
     ----------
     path : Path
-        A PNG file. Transparent pixels count as white. A bright picture is inverted, since the
-        training images are bright things on black and photographs are mostly the other way round.
-    image_shape : (int, int)
+        The file: PNG, JPEG, WebP, GIF, BMP or TIFF.
+    shape : (int, int)
         Height and width of the training images.
+    framing : Framing or None
+        How the training images are framed; None leaves the whole picture as it is framed.
 
     Returns
     -------
@@ -27,23 +40,200 @@ def read_picture(path: Path, image_shape: tuple[int, int]) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file can't be read as a picture.
+        If the file can't be read as a picture, or nothing can be seen in it.
     """
-    from PIL import Image, UnidentifiedImageError
+    grey = _grey(path)
+    raised = _raised(grey)
+    ready = grey.shape == shape and _border(raised) < 0.04  # an image such as the training images
+    if framing is None or ready:
+        return _bytes(_fitted(raised, shape))
+    return _bytes(_framed(_object(path, grey, framing.strokes), shape, framing))
 
-    height, width = image_shape
+
+def sorted_by_class(folder: Path) -> dict[str, list[Path]]:
+    """The pictures in the folders of a folder, each of which has the name of a class.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    found = {
+        inner.name: sorted(path for path in inner.iterdir() if path.suffix.lower() in SUFFIXES)
+        for inner in sorted(folder.iterdir())
+        if inner.is_dir() and not inner.name.startswith(".")
+    }
+    found = {name: paths for name, paths in found.items() if paths}
+    if not found:
+        raise InputError(
+            f"{folder} must have a folder for each class, with pictures in it "
+            f"({', '.join(SUFFIXES)}), and has none"
+        )
+    return found
+
+
+def _grey(path: Path) -> np.ndarray:
+    """The picture in shades from 0 to 1, upright, and no larger than it has to be."""
     try:
-        with Image.open(path) as file:
-            picture = file.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            grey = Image.alpha_composite(white, picture).convert("L")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
-        raise InputError(f"{path} can't be read as a picture: {error}") from error
-    grey.thumbnail((width, height))
-    edge = np.asarray(grey)
-    edge = np.concatenate([edge[0], edge[-1], edge[:, 0], edge[:, -1]])
-    background = int(np.median(edge))
-    image = Image.new("L", (width, height), background)
-    image.paste(grey, ((width - grey.width) // 2, (height - grey.height) // 2))
-    array = np.asarray(image)
-    return 255 - array if background > 127 else array
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        _refuse(path, getattr(error, "strerror", None) or str(error))
+    if not stat.S_ISREG(mode):  # a pipe would never end
+        _refuse(path, "it is a folder" if stat.S_ISDIR(mode) else "it is not a file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a large picture is refused below
+            with Image.open(path, formats=FORMATS) as picture:
+                if picture.width * picture.height <= LARGEST:
+                    return _shades(picture)
+                size = f"{picture.width} by {picture.height} pixels"
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise of every kind for damaged files
+        _refuse(path, f"{error or type(error).__name__}; {', '.join(FORMATS)} can be", error)
+    _refuse(path, f"it has {size}, and at most {LARGEST:,} pixels are read; make it smaller")
+
+
+def _shades(picture: Image.Image) -> np.ndarray:
+    picture.draft("L", (8 * WORKING, 8 * WORKING))  # a JPEG needn't be decoded in full
+    turned: Any = ImageOps.exif_transpose(picture)
+    if turned.mode.startswith(("I", "F")):  # 16 bits and more
+        values = np.asarray(turned).astype(np.float32)
+        deep = Image.fromarray(np.nan_to_num(values / max(float(np.abs(values).max()), 65535.0)))
+        return np.asarray(_reduced(deep))
+    if "A" in turned.getbands() or "transparency" in turned.info:
+        colours = _reduced(turned.convert("RGBA"))
+        values = np.asarray(colours).astype(np.float32) / 255
+        grey, seen = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32), values[..., 3]
+        drawn = float((grey * seen).sum() / max(seen.sum(), 1e-6))
+        return grey * seen + (1 - seen) * (drawn < 0.5)  # what is clear contrasts with the drawing
+    return np.asarray(_reduced(turned.convert("L"))).astype(np.float32) / 255
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """The picture with a longer side of at most four times the working size, for speed."""
+    factor = max(picture.size) // (4 * WORKING)
+    return picture.reduce(factor) if factor > 1 else picture
+
+
+def _object(path: Path, grey: np.ndarray, strokes: bool) -> np.ndarray:
+    """What stands out from the background, from 0 to 1, brighter or darker than it."""
+    scale = min(1.0, WORKING / max(grey.shape))
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    small = np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX))
+    background = _background(small, strokes)
+    # Relative to the brighter of the two, since light multiplies what it falls on.
+    apart = (small - background) / np.maximum(np.maximum(small, background), 0.1)
+    far = np.percentile(np.abs(apart), 99.5)
+    strong = apart[np.abs(apart) > far / 2]
+    if far < FAINTEST or strong.size == 0:
+        _refuse(path, "it is blank: nothing stands out from its background")
+    apart = apart if strong.sum() > 0 else -apart
+    if not strokes:  # a garment keeps its shades
+        return np.clip(apart / np.percentile(apart, 99.5), 0, 1)
+    peak = np.percentile(apart[apart > far / 2], 75)
+    noise = 2.5 * np.median(np.abs(apart))
+    floor = min(max(noise / peak, 0.15), 0.5)
+    return np.clip((apart / peak - floor) / (1 - floor), 0, 1)
+
+
+def _background(grey: np.ndarray, strokes: bool) -> Any:
+    """The paper or the board, in every place: it may lie half in a shadow.
+
+    Strokes are narrow, so a median over a wide window passes them by and keeps the edge of a
+    shadow. A garment fills its window; there the border of the picture has to do.
+    """
+    if not strokes:
+        return _border(grey)
+    window = 2 * (max(grey.shape) // 6) + 1
+    padded = np.pad(grey, window // 2, mode="reflect" if min(grey.shape) > window // 2 else "edge")
+    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window))
+    return np.median(views[:, :, ::2, ::2], axis=(2, 3))
+
+
+def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.ndarray:
+    """Cut the object out and put it into an image as the data set does it."""
+    height, width = shape
+    image = _alone(image, 0.25 if framing.strokes else INK)
+    top, bottom, left, right = box(image)
+    piece = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+    scale = framing.longest * max(shape) / max(piece.size)
+    scale = min(scale, height / piece.height, width / piece.width)
+    size = max(1, round(piece.width * scale)), max(1, round(piece.height * scale))
+    array = np.asarray(
+        piece.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
+    )
+    array = np.clip(array / max(float(np.percentile(array, 98)), 1e-6), 0, 1)
+    row, column = (array.shape[0] / 2, array.shape[1] / 2)
+    if framing.centre == "mass":
+        row, column = centre_of_mass(array)
+    y = int(np.clip(round(height / 2 - row), 0, height - array.shape[0]))
+    x = int(np.clip(round(width / 2 - column), 0, width - array.shape[1]))
+    canvas = np.zeros(shape, np.float32)
+    canvas[y : y + array.shape[0], x : x + array.shape[1]] = array
+    return canvas
+
+
+def _alone(image: np.ndarray, faintest: float) -> np.ndarray:
+    """The object without marks that lie apart from it, such as dust or a corner of the paper.
+
+    It starts where most ink is, and goes on over gaps of up to a twentieth of the picture.
+    """
+    ink = image > faintest
+    ink &= _filtered(ink, ImageFilter.MedianFilter(3))
+    edge = np.ones_like(ink)
+    edge[1:-1, 1:-1] = False
+    inner = ink & ~_grown(ink & edge, ink, 3)
+    if inner.sum() > 0.2 * ink.sum():  # what touches the edge of the picture is hardly the object
+        ink = inner
+    if not ink.any():
+        return image
+    reach = 2 * (max(image.shape) // 20) + 1
+    crowd = _filtered(ink, ImageFilter.BoxBlur(reach), np.uint8)
+    start = ink & (crowd == crowd[ink].max())
+    found = _grown(start, ink, reach)
+    return image * _filtered(found, ImageFilter.MaxFilter(5))
+
+
+def _grown(start: np.ndarray, ink: np.ndarray, reach: int) -> np.ndarray:
+    """All the ink that can be reached from the start in steps of half of `reach` pixels."""
+    found = start
+    while True:
+        more = ink & _filtered(found, ImageFilter.MaxFilter(reach))
+        if (more == found).all():
+            return found
+        found = more
+
+
+def _filtered(mask: np.ndarray, by: ImageFilter.Filter, kind: type = bool) -> np.ndarray:
+    """One of Pillow's filters on a mask."""
+    return np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).filter(by)).astype(kind)
+
+
+def _raised(grey: np.ndarray) -> np.ndarray:
+    """Bright things on a dark background, whichever way round the picture is."""
+    return 1 - grey if _border(grey) > 0.5 else grey
+
+
+def _border(grey: np.ndarray) -> float:
+    """The shade of the border of a picture."""
+    return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+
+
+def _fitted(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The whole picture, scaled into the image, on the shade of its own border."""
+    height, width = shape
+    picture = Image.fromarray(grey)
+    picture.thumbnail((width, height))
+    canvas = np.full(shape, _border(grey), np.float32)
+    y, x = (height - picture.height) // 2, (width - picture.width) // 2
+    canvas[y : y + picture.height, x : x + picture.width] = np.asarray(picture)
+    return canvas
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _refuse(path: Path, reason: str, cause: Optional[BaseException] = None) -> NoReturn:
+    raise InputError(f"{path} can't be read as a picture: {reason}") from cause

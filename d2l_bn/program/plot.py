@@ -21,11 +21,9 @@ def run(options: argparse.Namespace) -> None:
     histories = {
         str(folder): outcome.read_history(folder / run_folder.HISTORY) for folder in options.runs
     }
-    from d2l_bn import figures
-
+    figures = outcome.drawing()
     labels = {name: Path(name).name if len(histories) > 1 else "" for name in histories}
     if len(set(labels.values())) < len(labels):
         labels = {name: name for name in histories}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     figures.save(figures.curves({labels[name]: h for name, h in histories.items()}), options.out)
     print(f"curves in {options.out}")

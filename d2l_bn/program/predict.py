@@ -1,55 +1,141 @@
-"""The command `predict`: what a trained network says about images."""
+"""The command `predict`: what a trained network says about pictures of yours, or test images."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from d2l_bn.data.places import load
-from d2l_bn.program import run_folder
+from d2l_bn.program import outcome, run_folder
 from d2l_bn.program.pictures import read_picture
-from d2l_bn.program.trained import load_network, probabilities
+from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
+
+DRAWN = 60  # images in a figure, at most
+SURE = 0.8  # what a network says of the pictures that it knows is nearly always above
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add = parser.add_argument
-    add("image", nargs="?", type=Path, help="a PNG (default: test images)")
-    add("--from", dest="folder", type=Path, default=Path("runs/lenet"), help="the run")
-    add("--data", default="auto", help="as in train")
+    add(
+        "pictures",
+        nargs="*",
+        type=Path,
+        metavar="PICTURE",
+        help="PNG, JPEG ... (default: test images)",
+    )
+    add(
+        "--from",
+        dest="folder",
+        type=Path,
+        default=Path("runs/lenet"),
+        metavar="RUN",
+        help="the run",
+    )
+    add("--data", help="of the test images, as in train (default: those of the run)")
     add("--count", type=int, default=24, help="how many test images")
-    add("--out", type=Path, help="the PNG to write (default: predictions.png in the run)")
+    add("--show", action="store_true", help="draw what the network saw of the pictures, too")
+    add("--out", type=Path, metavar="PNG", help="the figure (default: predictions.png in the run)")
+    add("--json", action="store_true", help="print the answers as JSON")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Draw test images with predictions and probabilities, or label a picture."""
+    """Label pictures, or draw test images with predictions and probabilities."""
     if options.count < 1:
         raise InputError(f"count must be 1 or more, got {options.count}")
-    net, summary = load_network(options.folder)
-    names, shape = summary["data"]["classes"], tuple(summary["data"]["image_shape"])
-    if options.image is not None:
-        chances = probabilities(net, read_picture(options.image, shape)[None])[0]
-        for index in np.argsort(-chances)[:3]:
-            print(f"{chances[index]:6.1%}  {names[index]}")
-        return
-    from d2l_bn import figures
+    trained = load_trained(options.folder)
+    out = options.out or options.folder / run_folder.PREDICTIONS
+    if options.pictures:
+        _label_pictures(options, trained, out)
+    else:
+        _label_test_images(options, trained, out)
 
-    dataset = load(options.data)
-    if (dataset.class_names, dataset.image_shape) != (tuple(names), shape):
+
+def _label_pictures(options: argparse.Namespace, trained: Trained, out: Path) -> None:
+    images, refused = {}, {}
+    for path in options.pictures:
+        try:
+            images[path] = read_picture(path, trained.image_shape, trained.framing)
+        except InputError as error:
+            refused[path] = str(error)
+    stack = np.stack(list(images.values())) if images else np.zeros((0, *trained.image_shape))
+    chances = probabilities(trained.net, stack) if images else stack
+    notes = [_note(trained, image, chance) for image, chance in zip(stack, chances)]
+    if options.json:
+        answers = [
+            {"picture": str(path), "note": note, "probabilities": _named(trained, chance)}
+            for path, note, chance in zip(images, notes, chances)
+        ]
+        failed = [{"picture": str(path), "error": reason} for path, reason in refused.items()]
+        print(json.dumps([*answers, *failed], indent=2))
+    else:
+        for path, note, chance in zip(images, notes, chances):
+            best = [(chance[k], trained.classes[k]) for k in np.argsort(-chance)[:3]]
+            if len(options.pictures) > 1:
+                print(f"{path}: " + ", ".join(f"{name} {share:.1%}" for share, name in best))
+            else:
+                print("\n".join(f"{share:6.1%}  {name}" for share, name in best))
+            if note:
+                print(f"        {note}" if len(options.pictures) == 1 else f"    {note}")
+    if options.show and images:
+        figures = outcome.drawing()
+        title = f"What {trained.folder} saw of {len(images)} picture{'s' * (len(images) > 1)}"
+        grid = figures.prediction_grid(stack[:DRAWN], chances[:DRAWN], trained.classes, title=title)
+        figures.save(grid, out)
+        print(f"what the network saw is in {out}", file=sys.stderr if options.json else sys.stdout)
+    if refused:
+        raise InputError("; ".join(refused.values()))
+
+
+def _named(trained: Trained, chance: np.ndarray) -> dict[str, float]:
+    order = np.argsort(-chance)
+    return {trained.classes[index]: round(float(chance[index]), 6) for index in order}
+
+
+def _note(trained: Trained, image: np.ndarray, chance: np.ndarray) -> str:
+    """What has to be said of an answer that is hardly worth anything, or an empty string."""
+    if trained.framing is not None:
+        darkest, brightest = trained.framing.brightness
+        if not darkest <= image.mean() <= brightest:
+            return f"unlike every image of {trained.data}: this answer means little (see --show)"
+    if chance.max() < SURE:
+        return "unsure: it may be something else (see --show)"
+    return ""
+
+
+def _label_test_images(options: argparse.Namespace, trained: Trained, out: Path) -> None:
+    dataset = load(options.data or trained.address)
+    if (dataset.class_names, dataset.image_shape) != (trained.classes, trained.image_shape):
         raise InputError(
-            f"{options.folder} was trained on {summary['data']['name']}, with other classes or "
-            f"another image size than {dataset.name}; name its data with --data"
+            f"{options.folder} was trained on {trained.data}, with other classes or another image "
+            f"size than {dataset.name}; name its data with --data"
         )
+    figures = outcome.drawing()
     count = min(options.count, len(dataset.test_images))
     chosen = np.sort(np.random.default_rng(0).permutation(len(dataset.test_images))[:count])
     images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]
-    chances = probabilities(net, images)
-    title = f"{count} test images of {dataset.name}, predicted by {options.folder}"
-    figure = figures.prediction_grid(images, chances, names, labels, title)
-    out = options.out or options.folder / run_folder.PREDICTIONS
+    chances = probabilities(trained.net, images)
+    right = chances.argmax(axis=1) == labels
+    drawn = min(count, DRAWN)
+    of = "" if drawn == count else f" of {count}"
+    title = f"{drawn}{of} test images of {dataset.name}, predicted by {options.folder}"
+    figure = figures.prediction_grid(
+        images[:drawn], chances[:drawn], trained.classes, labels[:drawn], title
+    )
     figures.save(figure, out)
-    right = int((chances.argmax(axis=1) == labels).sum())
-    print(f"{right} of {count} right; the images are in {out}")
+    if options.json:
+        answer = {
+            "data": dataset.name,
+            "count": count,
+            "right": int(right.sum()),
+            "figure": str(out),
+        }
+        print(json.dumps(answer, indent=2))
+    else:
+        which = "the images are" if drawn == count else f"the first {drawn} are"
+        print(f"{right.sum()} of {count} right; {which} in {out}")

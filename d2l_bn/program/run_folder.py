@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import locked
+from d2l_bn.system.files import locked, require_writable
 
 CHECKPOINT = "checkpoint.npz"
 PARAMETERS = "lenet.params"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 PREDICTIONS = "predictions.png"
+CONFUSIONS = "confusions.png"
+MISTAKES = "mistakes.png"
 SUMMARY = "summary.json"  # written last: where it is, the run is finished
 TRAINED = (CHECKPOINT, PARAMETERS, HISTORY, CURVES, SUMMARY)  # what every finished run has
-FILES = {*TRAINED, PREDICTIONS}
+FILES = {*TRAINED, PREDICTIONS, CONFUSIONS, MISTAKES}
 SUCCESSOR = ".new"  # a folder inside: the run that is to replace this one
 
 
@@ -53,6 +55,7 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
     """
     _refuse_strangers(out)
     with _made(out), _only_here(out):
+        require_writable(out)
         _replace(out)  # a kill may have come between two of its steps
         _sweep(out)
         successor = out / SUCCESSOR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -14,18 +15,24 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its place when the block ends without an error.
 
+    The folder is made where it is missing.
+
     A power cut, a full disk or an exception leave what was at `path` before.
 
     Parameters
     ----------
     path : Path
-        The file to write. Its folder exists.
+        The file to write.
 
     Yields
     ------
     Path
         Where to write it.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -36,7 +43,8 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _to_disk(path.parent)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk doesn't say which file
+        if error.filename in (None, name):  # a full disk doesn't say which file
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -59,6 +67,12 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise PermissionError where files can't be made in a folder that exists."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def _umask() -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -22,24 +21,22 @@ from d2l_bn.training.settings import Settings
 from mxnet import gluon, nd
 
 FORMAT = 1
-# What NumPy and json raise for files that are not whole, or not checkpoints at all.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    zipfile.BadZipFile,
-)
+NOT_COMPARED = "address"  # the same data may lie elsewhere now
+
+
+class Damaged(RunError):
+    """A checkpoint can't be used, whatever the settings are."""
 
 
 def identity(settings: Settings, dataset: Dataset) -> dict:
-    """What must be the same when a run goes on: the format, the settings and every image."""
+    """What must be the same when a run goes on: the format, the settings and every image.
+
+    Besides, under "address", where the data can be asked for again.
+    """
     arrays = dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels
     checks = [zlib.crc32(array.tobytes()) for array in arrays]
     data = f"{dataset.name}, checksums {' '.join(f'{check:08x}' for check in checks)}"
-    return {"format": FORMAT, **asdict(settings), "data": data}
+    return {"format": FORMAT, **asdict(settings), "data": data, "address": dataset.address}
 
 
 def save(
@@ -75,45 +72,62 @@ def save(
 def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -> list[dict]:
     """Put a checkpoint back into `net` and `trainer`, and return the history.
 
+    Where it is refused, `net` and `trainer` stay as they are.
+
     Raises
     ------
     InputError
         If the checkpoint comes from other settings or other data.
-    RunError
+    Damaged
         If the file is damaged.
     """
-    saved, history, arrays = _read(path)
+    saved, history, arrays = read(path)
     differences = [
         f"{name} is {identity.get(name)}, there it was {saved.get(name)}"
         for name in {**saved, **identity}
-        if saved.get(name) != identity.get(name)
+        if saved.get(name) != identity.get(name) and name != NOT_COMPARED
     ]
+    if saved.get("format") != FORMAT:
+        differences = ["another version of d2l_bn has written it"]
     if differences:
         raise InputError(
             f"{path} belongs to another run: {'; '.join(differences)}. Use the same settings, "
             "another --out, or --overwrite"
         )
-    try:
-        for name, parameter in _values(net).items():
-            parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
-        _set_momentum(net, trainer, arrays)
-    except KeyError as error:
-        raise _damaged(path, error) from error
+    for name, parameter in _values(net).items():
+        value = arrays.get(f"parameter/{name}")
+        for array in (value, arrays.get(f"momentum/{name}", value)):
+            if array is None or array.shape != parameter.shape or array.dtype.kind != "f":
+                raise _damaged(path)
+    for name, parameter in _values(net).items():
+        parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
+    _set_momentum(net, trainer, arrays)
     return history
 
 
-def _read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
+def read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
+    """The identity, the history and the arrays of a checkpoint.
+
+    Raises
+    ------
+    Damaged
+        If the file is not a whole checkpoint.
+    """
+    content = path.read_bytes()
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
-        return about["identity"], about["history"], arrays
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
+        saved, history = about["identity"], about["history"]
+        if not isinstance(saved, dict) or not all(isinstance(row, dict) for row in history):
+            raise _damaged(path)
+    except Exception as error:  # NumPy, zipfile and json raise of every kind for damaged files
+        raise _damaged(path) from error
+    return saved, history, arrays
 
 
-def _damaged(path: Path, error: Exception) -> RunError:
-    return RunError(f"{path} is not a whole checkpoint ({error!r}); --overwrite starts anew")
+def _damaged(path: Path) -> Damaged:
+    return Damaged(f"{path} is damaged, not a whole checkpoint; --overwrite starts anew")
 
 
 def _values(net: gluon.Block) -> dict[str, gluon.Parameter]:

@@ -22,6 +22,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {"lr": 0.3, "momentum": 0.9, "schedule": "cosine", "batch_size": 256},
     "source": {"lr": 1.0, "momentum": 0.0, "schedule": "constant", "batch_size": 256},
 }
+MOST = 1_000_000  # epochs, and images in a batch
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,18 @@ class Settings:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
-        if self.epochs < 1:
-            _refuse("epochs", "1 or more", self.epochs)
+        if not 1 <= self.epochs <= MOST:
+            _refuse("epochs", f"a whole number from 1 to {MOST}", self.epochs)
         if not 0 < self.lr < math.inf:
             _refuse("lr", "a positive number", self.lr)
         if not 0 <= self.momentum < 1:
             _refuse("momentum", "at least 0 and below 1", self.momentum)
         if not 0 <= self.seed < 2**31:
             _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
+        if len(set(self.contexts)) < len(self.contexts):
+            _refuse("context", "a list without repetition", self.context)
+        if self.batch_size > MOST:
+            _refuse("batch-size", f"at most {MOST}", self.batch_size)
         if self.batch_size < self.smallest_batch:
             _refuse(
                 "batch-size",

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from datasets import bars
 from PIL import Image
 
+import d2l_bn
 from d2l_bn.__main__ import main
+from d2l_bn.data import load
 from d2l_bn.data.dataset import FILES
 from d2l_bn.data.idx import write_idx
 from d2l_bn.program import run_folder
@@ -66,7 +70,7 @@ def test_train_leaves_everything(train, out, capsys):
     printed = capsys.readouterr()
     assert len(re.findall(r"^epoch \d/2   loss", printed.out, re.M)) == 2
     assert str(out / run_folder.CURVES) in printed.out and "test accuracy" in printed.out
-    assert {path.name for path in out.iterdir()} == run_folder.FILES - {run_folder.PREDICTIONS}
+    assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
     summary = json.loads((out / run_folder.SUMMARY).read_text())
     assert summary["settings"]["lr"] == 0.1 and summary["settings"]["momentum"] == 0.9
     assert summary["data"]["name"] == "bars" and summary["data"]["train_images"] == 96
@@ -129,6 +133,17 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "plot nowhere",
         "predict --from nowhere",
         "predict --count 0",
+        "predict nowhere.png --from nowhere",
+        "train --context cpu(0),cpu(0)",
+        "train --context cpu,cpu(0)",
+        "train --batch-size 1000001",
+        f"train --epochs 1{'0' * 400}",
+        "train --out caf\udce9",
+        "evaluate nowhere",
+        "compare nowhere",
+        "data convert nowhere",
+        "data convert . --size 9",
+        "data convert . --test 1",
     ],
 )
 def test_a_bad_argument_gets_one_line_and_writes_nothing(arguments, tmp_path, monkeypatch, capsys):
@@ -178,12 +193,123 @@ def test_an_interrupted_run_says_how_to_go_on(train, out, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
         assert train() == 130
-    assert "--resume" in capsys.readouterr().err
-    assert train("--resume") == 0
+    advice = re.search(r"Epochs kept: 1 of 2. To go on, run: (.+)", capsys.readouterr().err)[1]
+    assert shlex.split(advice)[1:3] == ["-m", "d2l_bn"]
+    assert main(shlex.split(advice)[3:]) == 0  # word for word: the settings are those of the run
     assert untimed(out) == untimed(whole)
     assert (out / run_folder.PARAMETERS).read_bytes() == (
         whole / run_folder.PARAMETERS
     ).read_bytes()
+
+
+def test_make_says_make_resume(train, out, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setattr(sys, "prefix", "/home/reader/d2l_bn/.venv")
+    assert train("--out", "runs/lenet") == 130
+    assert "To go on, run: make resume\n" in capsys.readouterr().err
+    assert train("--out", "runs/other") == 130
+    assert "--resume --out runs/other\n" in capsys.readouterr().err
+
+
+def test_a_replacement_that_is_interrupted_goes_on(train, out, capsys, monkeypatch):
+    assert train() == 0
+    before = untimed(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
+        assert train("--overwrite", "--seed", "5") == 130
+    assert "The earlier run" in capsys.readouterr().err and untimed(out) == before
+    assert main(["train", "--resume", "--out", str(out)]) == 0
+    assert json.loads((out / run_folder.SUMMARY).read_text())["settings"]["seed"] == 5
+
+
+def test_a_run_that_starts_anew_offers_to_go_on(train, out, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
+        assert train() == 130
+    assert train("--overwrite") == 0
+    assert "To go on with it instead" in capsys.readouterr().out
+
+
+DAMAGES = {
+    "truncated": (lambda path: os.truncate(path, 5000), "is damaged, not a whole checkpoint"),
+    "empty": (lambda path: path.write_bytes(b""), "is damaged, not a whole checkpoint"),
+    "flipped": (lambda path: flip(path), "is damaged, not a whole checkpoint"),
+    "other shape": (
+        lambda path: edit(path, **{"parameter/0.weight": np.zeros((3, 3), np.float32)}),
+        "is damaged, not a whole checkpoint",
+    ),
+    "a parameter missing": (
+        lambda path: edit(path, **{"parameter/0.weight": None}),
+        "is damaged, not a whole checkpoint",
+    ),
+    "other momentum": (
+        lambda path: edit(path, **{"momentum/0.weight": np.zeros((3, 3), np.float32)}),
+        "is damaged, not a whole checkpoint",
+    ),
+    "words": (
+        lambda path: edit(path, **{"parameter/0.weight": np.array("words")}),
+        "is damaged, not a whole checkpoint",
+    ),
+    "no JSON": (lambda path: edit(path, about=np.array("{")), "is damaged, not a whole checkpoint"),
+    "other version": (
+        lambda path: tell(path, format=0),
+        "another version of d2l_bn has written it",
+    ),
+    "other data": (lambda path: tell(path, data="MNIST"), "data is bars, .* there it was MNIST"),
+    "other settings": (lambda path: tell(path, norm="none"), "is damaged, not a whole checkpoint"),
+    "unknown settings": (lambda path: tell(path, lr=-1), "lr must be a positive number"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
+    "missing": (lambda path: path.unlink(), None),
+}
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def edit(path, **changes):
+    with np.load(path) as file:
+        arrays = {**{name: file[name] for name in file.files}, **changes}
+    with path.open("wb") as file:
+        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+
+
+def tell(path, **changes):
+    with np.load(path) as file:
+        about = json.loads(str(file["about"]))
+    about["identity"].update(changes)
+    edit(path, about=np.array(json.dumps(about)))
+
+
+@pytest.mark.parametrize("damage, message", DAMAGES.values(), ids=DAMAGES)
+def test_what_is_said_of_a_checkpoint_is_true(train, out, capsys, monkeypatch, damage, message):
+    """The table of damages: what is said, that its advice works."""
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
+        assert train() == 130
+    damage(out / run_folder.CHECKPOINT)
+    capsys.readouterr()
+    code = main(["train", "--resume", "--out", str(out), "--data", str(out.parents[1] / "bars")])
+    printed = capsys.readouterr()
+    if message is None:
+        assert code == 0 and "no checkpoint yet: starting afresh" in printed.out
+        return
+    assert code in (1, 2) and re.fullmatch(f"d2l-bn train: .*{message}.*\n", printed.err)
+    assert "whole:" not in printed.err and not run_folder.is_finished(out)
+    if "--overwrite" in printed.err:
+        assert train("--overwrite") == 0 and run_folder.is_finished(out)
+
+
+def test_an_unusable_matplotlib_is_told_before_training(train, out, capsys, monkeypatch):
+    monkeypatch.delattr(d2l_bn, "figures", raising=False)
+    monkeypatch.setitem(sys.modules, "d2l_bn.figures", None)
+    assert train() == 1
+    assert "matplotlib doesn't import" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_plot_draws_several_runs(train, out, tmp_path, capsys):
@@ -223,6 +349,126 @@ def test_predict_refuses_what_is_no_picture(train, out, tmp_path, capsys, conten
     path.write_bytes(content)
     assert main(["predict", str(path), "--from", str(out)]) == 2
     assert "can't be read as a picture" in capsys.readouterr().err
+
+
+def test_predict_labels_several_pictures(train, out, folder, tmp_path, capsys):
+    train("--epochs", "8")
+    paths = [tmp_path / f"{label}.png" for label in range(4)]
+    for path, image in zip(paths, bars().test_images):
+        Image.fromarray(image).save(path)
+    capsys.readouterr()
+    arguments = ["predict", *map(str, paths), str(tmp_path), "--from", str(out), "--json", "--show"]
+    assert main(arguments) == 2  # the folder is no picture, the others are answered
+    printed = capsys.readouterr()
+    answers = json.loads(printed.out)
+    best = [next(iter(answer["probabilities"])) for answer in answers[:4]]
+    assert best == ["0", "1", "2", "3"] and "it is a folder" in answers[4]["error"]
+    assert "it is a folder" in printed.err and (out / run_folder.PREDICTIONS).exists()
+
+
+def test_predict_says_when_an_answer_means_little(train, out, folder, tmp_path, capsys):
+    train()
+    summary = json.loads((out / run_folder.SUMMARY).read_text())
+    summary["data"]["framing"] = dict(longest=1, centre="box", strokes=False, brightness=[60, 70])
+    (out / run_folder.SUMMARY).write_text(json.dumps(summary))
+    page = np.zeros((64, 64), np.uint8)
+    page[20:30] = 200
+    Image.fromarray(page).save(tmp_path / "bar.png")
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "bar.png"), "--from", str(out)]) == 0
+    assert re.search("unlike every image of bars|unsure", capsys.readouterr().out)
+
+
+def test_predict_counts_many_and_draws_some(train, out, monkeypatch, capsys):
+    train()
+    monkeypatch.setattr("d2l_bn.program.predict.DRAWN", 5)
+    capsys.readouterr()
+    assert main(["predict", "--from", str(out), "--count", "10000"]) == 0
+    assert re.search(r"^\d+ of 32 right; the first 5 are in", capsys.readouterr().out)
+
+
+def test_a_figure_goes_into_a_new_folder_and_over_no_folder(train, out, tmp_path, capsys):
+    train()
+    assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new" / "a.png")]) == 0
+    assert (tmp_path / "new" / "a.png").exists()
+    assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new")]) == 1
+    assert capsys.readouterr().err == f"d2l-bn predict: {tmp_path / 'new'}: Is a directory\n"
+
+
+def test_evaluate_tells_accuracy_and_draws_confusions(train, out, capsys):
+    train("--epochs", "8")
+    capsys.readouterr()
+    assert main(["evaluate", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"bars, test images: \d+ of 32 right\naccuracy [\d.]+, with 95 %", text)
+    assert len(re.findall(r"^[0-3] +8  ", text, re.M)) == 4
+    assert main(["evaluate", str(out), "--json", "--out", str(out.with_name("figures"))]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    final = json.loads((out / run_folder.SUMMARY).read_text())["final"]
+    assert numbers["accuracy"] == pytest.approx(final["test_accuracy"])
+    assert numbers["interval"][0] < numbers["accuracy"] <= numbers["interval"][1]
+    assert np.sum(numbers["confusions"]) == 32
+    with Image.open(out.with_name("figures") / run_folder.CONFUSIONS) as picture:
+        assert picture.width > 500
+
+
+def test_evaluate_on_pictures_of_ones_own(train, out, tmp_path, capsys):
+    train("--epochs", "8")
+    for number, (image, label) in enumerate(zip(bars().test_images[:8], bars().test_labels)):
+        path = tmp_path / "mine" / str(label) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    capsys.readouterr()
+    assert main(["evaluate", str(out), "--data", str(tmp_path / "mine"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 8
+    (tmp_path / "mine" / "3").rename(tmp_path / "mine" / "dog")
+    assert main(["evaluate", str(out), "--data", str(tmp_path / "mine")]) == 2
+    assert "must have the name of a class, got dog" in capsys.readouterr().err
+
+
+def test_compare_prints_a_table(train, out, tmp_path, capsys):
+    train()
+    train("--norm", "none", "--out", str(out.with_name("plain")))
+    capsys.readouterr()
+    runs = [str(out), str(out.with_name("plain"))]
+    assert main(["compare", *runs, "--out", str(tmp_path / "both.png")]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["run", "norm", "data"] and [row.split()[1] for row in rows[:2]] == [
+        "scratch",
+        "none",
+    ]
+    assert (tmp_path / "both.png").exists()
+
+
+def test_about_and_version(capsys):
+    assert main(["about"]) == 0
+    text = capsys.readouterr().out
+    assert "mxnet 1.9.1" in text and re.search(r"^threads ", text, re.M)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"d2l-bn {d2l_bn.__version__}\n"
+
+
+def test_pictures_become_a_data_set(tmp_path, capsys):
+    dataset, folder = bars(), tmp_path / "mine"
+    for number, (image, label) in enumerate(zip(dataset.train_images, dataset.train_labels)):
+        path = folder / ("north", "east", "south", "west")[label] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    assert main(["data", "convert", str(folder), "--size", "16"]) == 0
+    assert "76 + 20 images of 16 by 16, 4 classes" in capsys.readouterr().out
+    made = load(str(tmp_path / "mine-idx"))
+    assert made.class_names == ("east", "north", "south", "west")
+    together = np.concatenate([made.train_images, made.test_images])
+    assert sorted(i.tobytes() for i in together) == sorted(
+        i.tobytes() for i in dataset.train_images
+    )
+    assert main(["data", "convert", str(folder)]) == 2
+    assert "must be a new or an empty folder" in capsys.readouterr().err
+    (folder / "west" / "broken.png").write_bytes(b"?")
+    assert main(["data", "convert", str(folder), "--out", str(tmp_path / "other")]) == 2
+    assert "broken.png can't be read" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_predict_refuses_other_data(train, out, capsys):
@@ -277,7 +523,7 @@ def test_kill_9_loses_nothing(folder, out, pause):
     assert (out / run_folder.PARAMETERS).read_bytes() == (
         whole / run_folder.PARAMETERS
     ).read_bytes()
-    assert {path.name for path in out.iterdir()} == run_folder.FILES - {run_folder.PREDICTIONS}
+    assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
