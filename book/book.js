@@ -32,6 +32,6 @@ document.addEventListener("DOMContentLoaded", () => {
   if (typeof Search !== "undefined" && Search.htmlToText) {
     const plain = Search.htmlToText;
     Search.htmlToText = (html, anchor) =>
-      plain(html.replace(/<(span|div)[^>]*class="math[^>]*>[^<]*<\/\1>/g, " … "), anchor);
+      plain(html.replace(/<(span|div)[^>]*class="[^"]*\bmath\b[^>]*>[^<]*<\/\1>/g, " … "), anchor);
   }
 });
