@@ -9,7 +9,7 @@ import numpy as np
 from d2l_bn.nn.normalization import mean_and_variance
 from d2l_bn.nn.validation import at_least_float32
 
-from mxnet import gluon, nd
+from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 
 
@@ -35,10 +35,12 @@ def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:
     TypeError
         If `batches` can be gone through only once.
     ValueError
-        If there is no batch, or no normalization layer that it goes through.
+        If there is no batch, or no normalization layer that it goes through, or if the network is
+        hybridized: then nothing can be seen of its layers.
     """
     if iter(batches) is batches:
         raise TypeError("batches are gone through several times: got an iterator, pass a list")
+    net.apply(_refuse_hybridized)
     layers = _layers_in_order(net, batches)
     if not layers:
         raise ValueError("recalibrate needs at least one batch that meets batch normalization")
@@ -71,7 +73,7 @@ def fold(net: nn.Sequential, plain: nn.Sequential) -> None:
         If the layers don't correspond.
     """
     targets = iter([layer for layer in plain if hasattr(layer, "weight")])
-    target = None
+    target = None  # the copy of the affine map right before, which normalization is folded into
     for layer in net:
         if _is_batch_norm(layer):
             _fold_into(target, layer)
@@ -79,15 +81,27 @@ def fold(net: nn.Sequential, plain: nn.Sequential) -> None:
             target = next(targets, None)
             if target is None or type(target) is not type(layer):
                 raise ValueError(f"plain must have a layer like {layer}, got {target}")
+            if target.bias is None:
+                raise ValueError(f"{target} in plain must have a bias, which takes the shift")
+            bias = target.bias.data().zeros_like() if layer.bias is None else layer.bias.data()
             target.weight.set_data(layer.weight.data())
-            target.bias.set_data(layer.bias.data())
+            target.bias.set_data(bias)
+            if layer.act is not None:
+                target = None
+        elif layer.collect_params().keys():
+            raise ValueError(f"net must be one flat Sequential, got {layer} in it")
+        else:
+            target = None
     if next(targets, None) is not None:
         raise ValueError("plain has more layers than the network without its normalization")
 
 
 def _fold_into(target: gluon.Block | None, layer: gluon.Block) -> None:
     if target is None:
-        raise ValueError("nothing stands before the first batch normalization to fold it into")
+        raise ValueError(
+            "batch normalization must stand right after a convolution or a dense layer without an "
+            "activation of its own"
+        )
     eps = layer.eps if hasattr(layer, "eps") else layer._kwargs["eps"]
     values = layer.gamma, layer.beta, layer.running_mean, layer.running_var
     gamma, beta, mean, var = (p.data().reshape(-1).astype("float64") for p in values)
@@ -97,6 +111,11 @@ def _fold_into(target: gluon.Block | None, layer: gluon.Block) -> None:
     bias = scale * (bias - mean) + beta
     target.weight.set_data(weight.astype(target.weight.dtype))
     target.bias.set_data(bias.astype(target.bias.dtype))
+
+
+def _refuse_hybridized(block: gluon.Block) -> None:
+    if getattr(block, "_active", False):
+        raise ValueError("recalibrate looks at each layer: call net.hybridize(False) first")
 
 
 def _is_batch_norm(block: gluon.Block) -> bool:
@@ -113,12 +132,15 @@ def _layers_in_order(net: gluon.Block, batches: Iterable[nd.NDArray]) -> list[gl
             handles.append(block.register_forward_pre_hook(lambda layer, _: met.append(layer)))
 
     net.apply(watch)
-    for X in batches:
-        net(X)
-        break
-    for handle in handles:
-        handle.detach()
-    return met
+    try:
+        for X in batches:
+            with autograd.predict_mode():
+                net(X)
+            break
+    finally:
+        for handle in handles:
+            handle.detach()
+    return list(dict.fromkeys(met))  # a layer that is used twice is met twice
 
 
 def _inputs(net: gluon.Block, layer: gluon.Block, batches: Iterable[nd.NDArray]):
@@ -127,8 +149,10 @@ def _inputs(net: gluon.Block, layer: gluon.Block, batches: Iterable[nd.NDArray])
     handle = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
         for X in batches:
-            net(X)
-            yield seen.pop()
+            seen.clear()
+            with autograd.predict_mode():
+                net(X)
+            yield from seen  # several, of a layer that is used several times
     finally:
         handle.detach()
 

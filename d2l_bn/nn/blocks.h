@@ -79,8 +79,8 @@ struct Layout {
   }
 };
 
-// The system hands out a new array page by page, when each page is first written to, and that costs
-// more time than all the loops of a large array. In large pages it costs half of it (measured).
+// The system hands out a new array page by page, as each page is first written to. For a large array
+// that takes longer than all the loops together; with large pages it takes half as long (measured).
 inline void in_large_pages(void* array, size_t bytes) {
 #ifdef MADV_HUGEPAGE
   const size_t page = sysconf(_SC_PAGESIZE), from = (size_t(array) + page - 1) / page * page;

@@ -1,6 +1,6 @@
 """Builds the library of ``operator.cc`` with the machine's own compiler, once, and keeps it.
 
-It is kept in ``$XDG_CACHE_HOME/d2l_bn/operator`` (``~/.cache`` where that isn't set), under a name
+It is kept in ``$XDG_CACHE_HOME/d2l_bn-operator`` (``~/.cache`` where that isn't set), under a name
 made of all that it depends on and of its own hash, so that a part of a file is never loaded. Nor is
 one that crashes: it is tried in a process of its own first. Where the folder can't be written to,
 or where others could write to it, the library is built for this process alone, in a private folder.
@@ -15,6 +15,7 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -71,6 +72,7 @@ def library() -> Iterator[Path]:
         found = _find(folder, key)  # from the one that we waited for
         if not found:
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2l_bn-")))
+            print("d2l_bn: compiling the operator, once, for some seconds", file=sys.stderr)
             found = _build(compiler, temporary)
             if folder:
                 try:
@@ -86,7 +88,7 @@ def library() -> Iterator[Path]:
 
 def _compiler() -> list[str]:
     """The command of the compiler: ``$CXX``, or the first that is there."""
-    chosen = os.environ.get("CXX")
+    chosen = os.environ.get("CXX", "").strip()
     for command in [shlex.split(chosen)] if chosen else [["c++"], ["g++"], ["clang++"]]:
         path = shutil.which(command[0])
         if path:
@@ -97,7 +99,7 @@ def _compiler() -> list[str]:
 
 def _key(compiler: list[str]) -> str:
     """What the library depends on, as one short name."""
-    state = os.stat(compiler[0])  # a new version has another size or time
+    state = os.stat(compiler[0])  # of a new version they differ
     compiler = [*compiler, os.path.realpath(compiler[0]), f"{state.st_size} {state.st_mtime_ns}"]
     digest = hashlib.sha256(repr([mx.__version__, compiler, BASE, OPTIONS, _processor()]).encode())
     for source in SOURCES:
@@ -115,15 +117,18 @@ def _processor() -> list[str]:
 def _cache() -> tuple[Optional[Path], str]:
     """The folder for libraries, or None and why there is none that is safe."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    folder = base / "d2l_bn-operator"  # not that of the data, which a group may be able to write to
+    if not base.is_absolute():
+        return None, f"there is no home folder for a cache, only {base}: set XDG_CACHE_HOME"
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        for path in (base / "d2l_bn", base / "d2l_bn" / "operator"):
-            path.mkdir(mode=0o755, exist_ok=True)
-            if not _ours(path.resolve()):
-                return None, f"others could write to {path}: chmod go-w, or chown it to yourself"
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder = folder.resolve()
+        above = folder.parent.stat().st_mode
+        if not _ours(folder) or (above & 0o022 and not above & stat.S_ISVTX):
+            return None, f"others could write to {folder}: chmod go-w, or chown it to yourself"
     except OSError as error:
         return None, str(error)
-    return path.resolve(), ""
+    return folder, ""
 
 
 def _ours(path: Path) -> bool:

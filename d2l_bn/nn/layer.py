@@ -15,7 +15,7 @@ from mxnet.gluon import nn
 
 
 def fastest(X, *values):
-    """Compute with the compiled operator where there is one, else with the whole-array graph."""
+    """Compute with the compiled operator on a CPU that has one, else with MXNet's operations."""
     compiled = X.context.device_type == "cpu" and operator.available()
     return (operator if compiled else whole_array).batch_norm(X, *values)
 
@@ -105,7 +105,8 @@ class BatchNorm(nn.Block):
                 statistic.set_data(statistic.data().copyto(X.context))
         gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
         if "add" in (self.gamma.grad_req, self.beta.grad_req):
-            gamma, beta = gamma.reshape(gamma.shape), beta.reshape(beta.shape)  # see operator.py
+            # Or the operator would overwrite their gradients: operator.batch_norm says why.
+            gamma, beta = gamma.reshape(gamma.shape), beta.reshape(beta.shape)
         averages = self.moving_mean, self.moving_var
 
         batch_norm = IMPLEMENTATIONS[self.implementation]

@@ -21,7 +21,8 @@ double number(const Attributes& attributes, const char* name) {
 }
 
 // From X, gamma, beta, moving_mean and moving_var to Y, the new moving_mean and moving_var, and mu
-// and 1/s for backward, where s = sqrt(sigma^2 + eps). With given statistics no averages are new.
+// and 1/s for backward, where s = sqrt(sigma^2 + eps). When the statistics are given,
+// as in prediction, the averages stay as they are and are not returned.
 template <typename T>
 void forward(const Attributes& attributes, Tensors& in, Tensors& out) {
   const bool given = out.size() == 2;
@@ -123,17 +124,18 @@ MXReturnValue types(const Attributes&, std::vector<int>* in, std::vector<int>* o
   std::fill(in->begin(), in->end(), in->front());
   std::fill(out->begin(), out->end(), in->front());
   out->back() = kFloat64;
-  return in->front() <= kFloat64 ? MX_SUCCESS : MX_FAIL;
+  return in->front() >= 0 && in->front() <= kFloat64 ? MX_SUCCESS : MX_FAIL;
 }
 
-// All shapes must be known: MXNet 1.9.1 writes beside an array when it passes one that isn't.
+// All shapes must be known, since MXNet 1.9.1 writes outside of an array when it passes on one that
+// isn't.
 MXReturnValue shapes(const Attributes&, Shapes* in, Shapes* out) {
   if (in->front().size() < 2) return MX_FAIL;
   const unsigned C = in->front()[1];
   for (auto shape = in->begin() + 1; shape != in->end(); ++shape) {
     unsigned values = 1;
     for (unsigned length : *shape) values *= length;
-    if (values != C) return MX_FAIL;
+    if (shape->empty() || values != C) return MX_FAIL;
   }
   out->front() = in->front();
   out->back() = {2, C};

@@ -68,9 +68,10 @@ def available() -> bool:
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     """Compute what the definition does: see `d2l_bn.batch_norm`.
 
-    No gradient goes through the moving averages. MXNet doesn't tell an operator that was loaded
-    when a gradient is to be added to an earlier one (``grad_req="add"``). An array that may have
-    been attached so has to go through an operation that MXNet does tell, such as a reshaping.
+    No gradient goes through the moving averages. MXNet doesn't tell an operator from a loaded
+    library that its gradient is to be added to an earlier one (``grad_req="add"``). So an array to
+    which such a gradient may be attached goes through a reshaping first, which MXNet does tell: `X`
+    here, gamma and beta in `BatchNorm.forward`.
     """
     if autograd.is_recording() and X.grad is not None:
         X = X.reshape(X.shape)
@@ -103,7 +104,7 @@ def _start() -> Status:
         return Status(str(path), "")
     except (Unavailable, OSError, ValueError, subprocess.SubprocessError, mx.MXNetError) as error:
         why = " ".join(str(error).split())[:300]
-        print(f"d2l_bn: training without the compiled operator, slower: {why}", file=sys.stderr)
+        print(f"d2l_bn: computing without the compiled operator, slower: {why}", file=sys.stderr)
         return Status("", why)
 
 

@@ -24,9 +24,10 @@ class Statistic(gluon.Parameter):
 
     Notes
     -----
-    Five private names of Gluon's `Parameter` are overridden here. Plain parameters with "null" as
-    their ``grad_req`` were tried in their place: 260 of the 288 tests passed. The others need a
-    value before ``initialize``, as the source has it, or ask in which context the one copy is.
+    This relies on private names of Gluon: it overrides `_init_impl` and `_load_init`, sets `_data`
+    and `_ctx_list`, and asks `ParameterDict._get_impl`. A plain `Parameter` with "null" as its
+    ``grad_req`` would not do, since it has no value before ``initialize``, which the source's
+    statistics have, and one copy for each context after it.
     """
 
     def __init__(self, name: str, shape: tuple[int, ...], called: str = "") -> None:

@@ -15,7 +15,7 @@ PARAMETER_TYPE = {np.float16: np.float32, np.float32: np.float32, np.float64: np
 
 
 def validated(batch_norm: Callable) -> Callable:
-    """Give a computation of batch normalization the arguments that its equations mean.
+    """Wrap a computation of batch normalization: refuse what it isn't meant for.
 
     What `check_input` or `check_training_batch` refuses doesn't reach it. A float16 batch reaches
     it as float32, since a sum over a batch overflows float16, and the output is float16 again. The
@@ -44,18 +44,21 @@ def _in_shape(array: nd.NDArray, shape: tuple[int, ...]) -> nd.NDArray:
     return array if array.shape == shape else array.reshape(shape)
 
 
-def check_array(X: nd.NDArray) -> None:
+def check_array(array: object, name: str = "X") -> None:
     """Refuse an array of NumPy, or of MXNet's imitation of it, whose operations are others.
 
     Raises
     ------
     TypeError
-        If `X` is not an NDArray.
+        If it is not an NDArray.
     """
-    if isinstance(X, mx.np.ndarray):
-        raise TypeError("X must be an mx.nd array, got an mx.np array. Use X.as_nd_ndarray().")
-    if not isinstance(X, nd.NDArray):
-        raise TypeError(f"X must be an NDArray, got {type(X).__name__}. Use mx.nd.array(X).")
+    if isinstance(array, mx.np.ndarray):
+        raise TypeError(
+            f"{name} must be an mx.nd array, got an mx.np array. Use {name}.as_nd_ndarray()."
+        )
+    if not isinstance(array, nd.NDArray):
+        kind = type(array).__name__
+        raise TypeError(f"{name} must be an NDArray, got {kind}. Use mx.nd.array({name}).")
 
 
 def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
@@ -69,6 +72,8 @@ def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
         If `X` is not an NDArray, or if the types are mixed, or are not floating-point.
     """
     check_array(X)
+    if X.size == 0:
+        raise ValueError(f"X must hold at least one value, got shape {X.shape}")
     if X.ndim not in (2, 4):
         raise ValueError(
             "batch_norm takes (batch, features) or (batch, channels, height, width), got "
@@ -82,6 +87,7 @@ def check_input(X: nd.NDArray, **per_channel: nd.NDArray) -> None:
     channels = X.shape[1]
     shapes = [(1, channels), (channels,)] if X.ndim == 2 else [(1, channels, 1, 1)]
     for name, value in per_channel.items():
+        check_array(value, name)
         if value.shape not in shapes:
             raise ValueError(
                 f"{name} must hold one value per channel, shape {shapes[0]} for X of shape "
@@ -139,12 +145,12 @@ def check_options(num_features: int, num_dims: int, eps: float, momentum: float)
 
 
 def check_implementation(name: str, choices: Iterable[str]) -> None:
-    """Refuse the name of a way to compute that there is none of.
+    """Refuse a name that is not among the choices.
 
     Raises
     ------
     ValueError
-        If it isn't one of the choices.
+        If `name` is not one of the choices.
     """
     if name not in choices:
         raise ValueError(f"implementation must be one of {', '.join(choices)}, got {name!r}")

@@ -1,10 +1,10 @@
 """Batch normalization in MXNet's own operations, each in the form that is fast on a CPU.
 
-The same numbers as the definition in `normalization.py`, several times as fast, wherever MXNet
-runs. Two things make the difference. ``X.mean(axis=(0, 2, 3))`` and products that broadcast are
-slow, above all their gradients; matrix products with ones, and a convolution with a window of one
-pixel, give the same numbers. And the whole is planned as one graph, whose arrays reuse each other's
-memory. Chapter 5 goes there step by step, and measures each.
+It gives the numbers of the definition in `normalization.py` up to rounding, several times as fast,
+on every context. Two things make the difference. ``X.mean(axis=(0, 2, 3))`` and products that
+broadcast are slow, above all their gradients; matrix products with ones, and a convolution with a
+window of one pixel, give the same numbers. And the whole is planned as one graph, whose arrays
+reuse each other's memory. Chapter 5 goes there step by step, and measures each.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class TrainingGraph(gluon.HybridBlock):
 
 
 def _normalize(F, along: Channels, D, mean, var, gamma, beta, eps: float):
-    """Take each channel of `D` from the given mean and variance to `beta` and `gamma`.
+    """Normalize each channel of `D` with the mean and variance, then scale and shift it.
 
     That is y = gamma (d - mu) / sqrt(sigma^2 + eps) + beta, with all that is constant for a channel
     put together first.

@@ -92,7 +92,7 @@ def prediction_gradients(X, gamma, dY, mean, var, eps=1e-5):
 
 
 def training(X, gamma, beta, dY, mean, var, eps=1e-5, momentum=0.9) -> Step:
-    """A training step. `mean` and `var` are the moving averages before it; the new ones return."""
+    """A training step, from the moving averages `mean` and `var` before it to the new ones."""
     batch_mean, batch_var = moments(X)
     return Step(
         output(X, gamma, beta, batch_mean, batch_var, eps),
@@ -103,6 +103,6 @@ def training(X, gamma, beta, dY, mean, var, eps=1e-5, momentum=0.9) -> Step:
 
 
 def prediction(X, gamma, beta, dY, mean, var, eps=1e-5) -> Step:
-    """The same with given statistics, which stay as they are."""
+    """A step with given statistics, which stay as they are."""
     dX, dgamma, dbeta = prediction_gradients(X, gamma, dY, mean, var, eps)
     return Step(output(X, gamma, beta, mean, var, eps), dX, dgamma, dbeta, mean, var)

@@ -1,1 +1,1 @@
-"""What the operating system asks for: files, interrupts, memory, and errors that end a command."""
+"""What the operating system asks for: files, signals, memory, threads, and how errors end."""

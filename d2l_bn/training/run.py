@@ -97,7 +97,8 @@ def fit(
             raise RunError(f"epoch {epoch}, {error}") from error
         nd.waitall()
         seconds = time.perf_counter() - start
-        test = batches(dataset.test_images, dataset.test_labels, EVALUATION_BATCH)
+        images_and_labels = dataset.test_images, dataset.test_labels
+        test = batches(*images_and_labels, EVALUATION_BATCH, at_least=1)
         history.append(
             {
                 "epoch": epoch,

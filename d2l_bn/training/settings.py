@@ -40,13 +40,13 @@ class Settings:
     lr : float
         The learning rate at the start.
     momentum : float
-        Of stochastic gradient descent, in [0, 1).
+        The momentum of stochastic gradient descent, in [0, 1).
     schedule : {"constant", "cosine"}
-        How the learning rate goes on, batch by batch: as it is, or along half a cosine to 0.
+        How the learning rate changes from batch to batch: not at all, or along half a cosine to 0.
     pooling : {"max", "average"}
         The pooling of LeNet.
     seed : int
-        Of the initial parameters and of the order of the images.
+        The seed of the initial parameters and of the order of the images.
     context : str
         Where to train: "cpu(0)", or several such as "cpu(0),cpu(1)", which share each batch.
 

@@ -32,7 +32,7 @@ def train_step(
     trainer : gluon.Trainer
         The optimizer of the parameters.
     learning_rate : float
-        Of this step.
+        The learning rate of this step.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def train_epoch(
     trainer : gluon.Trainer
         The optimizer of its parameters.
     rates : iterable of float
-        The learning rate of each batch.
+        The learning rate of each batch. Training ends with the shorter of the two.
     on_batch : callable (batch, loss, accuracy), optional
         Called after each batch with its number, from 1 on, and the averages of the epoch so far.
 
@@ -85,12 +85,14 @@ def train_epoch(
     ------
     RunError
         If the loss of a batch is not finite.
+    ValueError
+        If there is no batch.
     """
-    loss_sum = hits = seen = 0
+    loss_sum, hits, seen = 0.0, 0.0, 0
     steps = (train_step(net, X, y, trainer, rate) for (X, y), rate in zip(data, rates))
     for number, (batch_loss, batch_hits, size) in enumerate(_one_behind(steps), 1):
-        loss_sum += batch_loss.asscalar()
-        hits += batch_hits.asscalar()
+        loss_sum += float(batch_loss.asscalar())
+        hits += float(batch_hits.asscalar())
         seen += size
         if not math.isfinite(loss_sum):
             raise RunError(
@@ -98,7 +100,9 @@ def train_epoch(
             )
         if on_batch is not None:
             on_batch(number, loss_sum / seen, hits / seen)
-    return float(loss_sum / seen), float(hits / seen)
+    if not seen:
+        raise ValueError("an epoch needs at least one batch, and a learning rate for each")
+    return loss_sum / seen, hits / seen
 
 
 def evaluate(net: gluon.Block, data: Iterable[Batch]) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import d2l_bn
+from d2l_bn import BatchNorm
 
 import mxnet as mx
 from mxnet import autograd, nd
@@ -117,3 +118,87 @@ def test_folding_into_another_network_is_refused():
     first.initialize()
     with pytest.raises(ValueError, match="nothing stands before"):
         d2l_bn.fold(first, other)
+
+
+def dense(units, **options):
+    return nn.Dense(units, in_units=4, **options)
+
+
+@pytest.mark.parametrize(
+    "layers, parts",
+    [
+        ([dense(4), nn.Activation("relu"), BatchNorm(4, 2)], "right after"),
+        ([dense(4, activation="relu"), BatchNorm(4, 2)], "right after"),
+        ([BatchNorm(4, 2), dense(4)], "right after"),
+    ],
+)
+def test_what_cannot_be_folded_is_refused(layers, parts):
+    net, plain = nn.Sequential(), nn.Sequential()
+    net.add(*layers)
+    plain.add(dense(4))
+    for each in (net, plain):
+        each.initialize()
+    with pytest.raises(ValueError, match=parts):
+        d2l_bn.fold(net, plain)
+
+
+def test_a_nested_network_is_not_folded_in_silence():
+    net, inner, plain = nn.Sequential(), nn.Sequential(), nn.Sequential()
+    inner.add(dense(4), BatchNorm(4, 2))
+    net.add(inner)
+    for each in (net, plain):
+        each.initialize()
+    with pytest.raises(ValueError, match="one flat Sequential"):
+        d2l_bn.fold(net, plain)
+
+
+def test_a_layer_without_a_bias_is_folded_into_one_that_has_it():
+    net, plain = nn.Sequential(), nn.Sequential()
+    net.add(dense(4, use_bias=False), BatchNorm(4, 2))
+    plain.add(dense(4))
+    X = nd.random.normal(shape=(16, 4))
+    for each in (net, plain):
+        each.initialize()
+    with autograd.record():
+        net(X)
+    d2l_bn.fold(net, plain)
+    np.testing.assert_allclose(plain(X).asnumpy(), net(X).asnumpy(), atol=1e-5)
+
+
+def test_a_hybridized_network_is_not_recalibrated_in_silence():
+    net = d2l_bn.lenet(d2l_bn.gluon_norm)
+    net.initialize()
+    net.hybridize()
+    with pytest.raises(ValueError, match=r"net.hybridize\(False\)"):
+        d2l_bn.recalibrate(net, [nd.ones((2, 1, 28, 28))])
+
+
+def test_statistics_are_measured_in_prediction_mode_whatever_the_callers_is():
+    X = nd.random.normal(3, 2, shape=(64, 4))
+    nets = [nn.Sequential(), nn.Sequential()]
+    for net in nets:
+        net.add(BatchNorm(4, 2), BatchNorm(4, 2))
+        net.initialize()
+    d2l_bn.recalibrate(nets[0], [X])
+    with autograd.train_mode():
+        d2l_bn.recalibrate(nets[1], [X])
+    for one, other in zip(*nets):
+        assert np.array_equal(one.moving_var.asnumpy(), other.moving_var.asnumpy())
+
+
+def test_a_layer_that_is_used_twice_is_measured_over_all_that_it_gets():
+    layer = BatchNorm(2, 2)
+    net = nn.Sequential()
+    net.add(layer, nn.HybridLambda(lambda F, x: x * 0 + 7), layer)
+    net.initialize()
+    d2l_bn.recalibrate(net, [nd.array([[1, 3], [3, 5]])])
+    np.testing.assert_allclose(layer.moving_mean.asnumpy(), [[4.5, 5.5]])
+
+
+def test_a_failing_batch_leaves_no_hook_behind():
+    net = nn.Sequential()
+    net.add(BatchNorm(4, 2))
+    net.initialize()
+    with pytest.raises(ValueError, match="BatchNorm"):
+        d2l_bn.recalibrate(net, [nd.ones((2, 5))])
+    assert not net[0]._forward_pre_hooks

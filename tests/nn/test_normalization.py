@@ -14,6 +14,7 @@ import d2l_bn
 from d2l_bn.nn.layer import IMPLEMENTATIONS
 from d2l_bn.reference.mathematics import axes_of, prediction, training
 
+import mxnet as mx
 from mxnet import autograd, nd
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
@@ -277,3 +278,22 @@ def test_an_array_of_numpy_is_refused():
     given = arrays(make_case())
     with refused(TypeError, "must be an NDArray", "got ndarray", "mx.nd.array(X)"):
         call(given._replace(X=given.X.asnumpy()))
+
+
+@pytest.mark.parametrize("value, got", [(1.0, "float"), (np.ones((1, 3), "float32"), "ndarray")])
+def test_a_value_per_channel_must_be_an_array_of_mxnet(value, got):
+    given = arrays(make_case())
+    with refused(TypeError, "gamma must be an NDArray", f"got {got}", "mx.nd.array(gamma)"):
+        call(given._replace(gamma=value))
+
+
+def test_an_array_of_mx_np_is_refused_by_its_name():
+    given = arrays(make_case())
+    with refused(TypeError, "X must be an mx.nd array, got an mx.np array", "as_nd_ndarray"):
+        call(given._replace(X=given.X.as_np_ndarray()))
+
+
+def test_an_empty_array_is_refused():
+    given = arrays(make_case())
+    with mx.util.np_shape(True), refused(ValueError, "at least one value", "(0, 3)"):
+        call(given._replace(X=nd.zeros((0, 3))))
