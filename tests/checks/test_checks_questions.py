@@ -95,6 +95,7 @@ def array(**changes):
         array(shape=[10**12]),
         array(shape=[-1, "x"]),
         array(shape=None),
+        array(shape=[10**9, 0], array=""),
         array(array="!!"),
         array(array=5),
         "\xff",
