@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Optional
 
@@ -48,8 +49,24 @@ def parser() -> argparse.ArgumentParser:
     )
     grade.add_argument("--out", type=Path, default=Path("runs/grade"))
     grade.add_argument("--seconds", type=float, default=120, help="for each cell (120)")
-    grade.add_argument("--memory", type=int, default=4000, help="MB for each submission (4000)")
+    grade.add_argument(
+        "--memory",
+        type=int,
+        default=4000,
+        help="MB for each submission, all its processes together (4000)",
+    )
     grade.add_argument("--jobs", type=int, default=2, help="submissions at a time (2)")
+    grade.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="STUDENT",
+        help="mark these again, whatever is kept",
+    )
+    grade.add_argument(
+        "--due", type=datetime.fromisoformat, help="2026-11-30T18:00, say: tells who was late"
+    )
+    grade.add_argument("--anonymous", action="store_true", help="made-up names; names.csv has both")
     how = grade.add_mutually_exclusive_group()
     how.add_argument("--image", default="", help="use containers of this image, not bubblewrap")
     how.add_argument(
@@ -81,11 +98,15 @@ def _grade(options: argparse.Namespace) -> None:
         jobs=options.jobs,
         isolated=not options.without_isolation,
         image=options.image,
+        only=options.only,
+        due=options.due,
+        anonymous=options.anonymous,
     )
     for path in sorted(options.submissions.glob("*.ipynb")):
         print(f"not marked: {path}, which is in no student's folder")
-    print(f"marks: {options.out / 'grades.csv'}")
-    print(f"to fill in: {options.out / 'by_hand.csv'}")
+    print(f"marks: {options.out / 'grades.csv'}, and canvas.csv and moodle.csv beside it")
+    print(f"to fill in: {options.out / 'decisions.csv'}; then run this again")
+    print("what was hard, who is alike, who is fast: statistics.csv, alike.csv, league.csv")
     print(f"pages for the students: {options.out / 'feedback'}")
 
 

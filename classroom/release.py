@@ -21,8 +21,8 @@ what is missing, on a hosted service too; on your own machine, see d2l_bn's READ
 
 Write in the cells that say so, and add cells if you like. The other cells are put back as they were
 before your work is marked, and all are run as plain Python: lines that begin with % or ! do nothing
-then. Run a check as often as you want: it says what is wrong and why. Hand in the notebooks under
-the names that they have.
+then. Run a check as often as you want: it says what is wrong and why, and what it calls right gets
+its points. Hand in the notebooks under the names that they have.
 """
 
 

@@ -1,9 +1,8 @@
-"""Starts a worker in the sandbox and asks it to run cells, with limits on time and answers."""
+"""Starts a worker in the sandbox and asks it, with limits on all that it takes and answers."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import select
@@ -11,12 +10,18 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
-from classroom.isolation import NoSandbox, environment
+from classroom.isolation import PROCESSES, Sandbox, environment
+from d2l_bn.checks.plain import dumps, loads
 
-LONGEST = 100_000  # bytes of an answer; the worker cuts what it sends far below
+LONGEST = 30_000_000  # bytes of an answer
+TEXT = 500  # characters of a text in it
+OUTPUT = 4000  # characters of what a cell prints
 WHOLE = 5  # times the seconds of a cell, for all cells of a submission
 STARTING = 60  # seconds that a worker gets besides those of its first cell
+PAUSE = 0.25  # seconds from one look at the processes to the next
 
 
 def longest(seconds: float) -> int:
@@ -24,20 +29,29 @@ def longest(seconds: float) -> int:
     return int(STARTING + WHOLE * seconds)
 
 
+def in_words(error: Mapping) -> dict[str, str]:
+    """An exception as a worker tells it, each part in one line: it is quoted among other words."""
+    texts = {name: str(dict(error).get(name, "")) for name in ("kind", "words", "where")}
+    kind, words, where = (" ".join(text[:TEXT].split()) for text in texts.values())
+    return {"kind": kind, "words": words, "where": f"\n  {where}" if where else ""}
+
+
 class WorkerError(Exception):
-    """The worker ended, took too long, or answered what it wasn't asked."""
+    """The worker ended, took too much, or answered what it wasn't asked."""
 
 
 class Worker:
-    """The parent's end of worker.py; use it in a ``with`` statement, which ends the sandbox."""
+    """The teacher's end of the pipe to worker.py; a ``with`` statement ends the sandbox."""
 
-    def __init__(self, sandbox: NoSandbox, *, seconds: float, memory: int) -> None:
-        self.seconds, self.buffer, self.first = seconds, b"", True
+    def __init__(
+        self, sandbox: Sandbox, *, seconds: float, memory: int, mxnet: bool = True
+    ) -> None:
+        self.seconds, self.memory, self.buffer, self.first = seconds, memory, b"", True
+        self.looked = 0.0
         self.sandbox, self.name = sandbox, f"d2l-bn-{secrets.token_hex(8)}"
-        limits = {"WORKER_MB": str(memory), "WORKER_SECONDS": str(longest(seconds))}
-        variables = {**environment(), **limits}
+        variables = environment(sandbox, memory=memory, seconds=longest(seconds))
         self.process = subprocess.Popen(
-            sandbox.command(self.name, variables),
+            sandbox.command(self.name, variables, mxnet=mxnet),
             env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -50,6 +64,12 @@ class Worker:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sandbox, and all that is in it."""
+        if self.process.returncode is not None:  # the number may be another process's by now
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # with the sandbox dies all that is in it
         self.process.wait()
@@ -58,26 +78,35 @@ class Worker:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr]
 
-    def run(self, source: str, *, test: bool) -> dict:
-        """Run a cell; the worker's answer."""
-        assert self.process.stdin is not None
+    def ask(self, what: str, **request) -> dict:
+        """Send a request; the worker's answer, of which nothing is sure but that it is data."""
         token = secrets.token_hex(16)
-        request = json.dumps({"token": token, "source": source, "test": test})
         limit = time.monotonic() + self.seconds + (STARTING if self.first else 0)
         self.first = False
         try:
             if self.buffer or self._ready(0):
                 raise WorkerError("answered what it was not asked")
-            self._send(request.encode() + b"\n", limit)
+            self._send(dumps({"token": token, "what": what, **request}).encode() + b"\n", limit)
         except BrokenPipeError as error:
             raise WorkerError("ended the process") from error
         try:
-            answer = json.loads(self._line(limit))
-            if answer.pop("token") != token or set(answer) != {"error", "message", "output"}:
+            answer = loads(self._line(limit))
+            if not isinstance(answer, dict) or answer.pop("token", None) != token:
                 raise ValueError
-            return {name: str(text) for name, text in answer.items()}
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except ValueError as error:
             raise WorkerError("answered what it was not asked") from error
+        if time.monotonic() - self.looked > PAUSE:
+            self._tree()
+        return answer
+
+    def run(self, source: str) -> dict:
+        """Run a cell; its error, or None, and its output."""
+        answer = self.ask("run", source=source)
+        error, output = answer.get("error"), str(answer.get("output"))[:OUTPUT]
+        try:
+            return {"error": None if error is None else in_words(error), "output": output}
+        except (TypeError, ValueError) as wrong:
+            raise WorkerError("answered what it was not asked") from wrong
 
     def _send(self, data: bytes, limit: float) -> None:
         assert self.process.stdin is not None
@@ -91,19 +120,43 @@ class Worker:
 
     def _line(self, limit: float) -> bytes:
         assert self.process.stdout is not None
-        while b"\n" not in self.buffer:
-            if not self._ready(max(0, limit - time.monotonic())):
+        parts = [self.buffer]
+        total = 0
+        while b"\n" not in parts[-1]:
+            left = limit - time.monotonic()
+            if left <= 0:
                 raise WorkerError(f"took longer than {self.seconds:g} seconds")
-            part = os.read(self.process.stdout.fileno(), 65536)
-            if not part:
+            if not self._ready(min(left, PAUSE)):
+                self._tree()
+                continue
+            parts.append(os.read(self.process.stdout.fileno(), 2**20))
+            if not parts[-1]:
                 raise WorkerError("ended the process")
-            self.buffer += part
-            if len(self.buffer) > LONGEST:
+            total += len(parts[-1])
+            if total > LONGEST:
                 raise WorkerError("answered what it was not asked")
-        line, self.buffer = self.buffer.split(b"\n", 1)
+        line, self.buffer = b"".join(parts).split(b"\n", 1)
         return line
 
     def _ready(self, seconds: float) -> bool:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
             return bool(selector.select(seconds))
+
+    def _tree(self) -> None:
+        """Look at all processes below the sandbox: their number, and their memory together."""
+        self.looked = time.monotonic()
+        parents: dict[int, list[tuple[int, int]]] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                parents.setdefault(int(fields[1]), []).append((int(folder.name), int(fields[21])))
+        below, pages = [self.process.pid], 0
+        for parent in below:
+            for child, resident in parents.get(parent, ()):
+                below.append(child)
+                pages += resident
+        if len(below) > PROCESSES + 4:
+            raise WorkerError(f"had more than {PROCESSES} processes")
+        if pages * os.sysconf("SC_PAGE_SIZE") > self.memory * 2**20:
+            raise WorkerError(f"took more than {self.memory:,} MB, all its processes together")

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 LARGEST = 5_000_000  # bytes of a notebook
 MOST_CELLS = 200
 LONGEST_LINE = 2000  # characters; a chain of 100,000 operators can crash Python's parser
+ASKS = re.compile(r"^checks\.\w+\(", re.MULTILINE)
 MISSING = 'raise NotImplementedError("this cell is missing in what was handed in")'
 
 
@@ -28,6 +29,11 @@ class Cell:
     kind: str  # "given", "student", "test" or "written"
     source: str
     points: float = 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a cell of the teacher's that asks the student's code by a check."""
+        return self.kind in ("given", "test") and re.search(ASKS, self.source) is not None
 
 
 def runnable(source: str) -> str:

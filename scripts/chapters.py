@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 RUNS = ROOT / "runs" / "chapters"
 NEEDS = {"7": "tensorflow"}  # by chapter: a package that not every environment has
-EXERCISE_OF = {"1": "1", "2": "2", "4": "4", "5": "3", "6": "5"}  # by the numbers
+EXERCISES_OF = {"1": "1", "2": "2", "4": "4", "5": "36", "6": "5"}  # by the numbers
 TIMEOUT = 3600  # seconds for a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
 IMPORT = """\
@@ -98,12 +98,14 @@ def exercises() -> list[Path]:
 
 
 def lead_on(notebook: nbformat.NotebookNode, chapter: Path, folder: str) -> None:
-    """Let a copy of a chapter end with a link to its exercise, if it has one, in `folder`."""
-    number = EXERCISE_OF.get(chapter.name[0])
-    for path in exercises():
-        if path.name[0] == number:
-            text = f"**Now you:** [exercise {number}]({folder}/{path.name})."
-            notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="exercise"))
+    """Let a copy of a chapter end with a link to its exercises, if it has any, in `folder`."""
+    numbers = EXERCISES_OF.get(chapter.name[0], "")
+    own = [path for path in exercises() if path.name[0] in numbers]
+    if own:
+        links = ", ".join(f"[exercise {path.name[0]}]({folder}/{path.name})" for path in own)
+        notebook.cells.append(
+            nbformat.v4.new_markdown_cell(f"**Now you:** {links}.", id="exercise")
+        )
 
 
 def renew_setup_cells() -> None:

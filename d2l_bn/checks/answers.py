@@ -58,11 +58,19 @@ class Answers:
         self.names, self.watch = names, watch
         self.layers: dict[str, Any] = {}
 
+    def _named(self, name: str):
+        if name not in self.names:
+            raise NameError(f"name {name!r} is not defined")
+        return self.names[name]
+
     @answering
-    def call(self, name, arguments, *, dtype="float32", mode="", variables=0, dY=None) -> dict:
+    def call(
+        self, name, arguments, *, dtype="float32", mode="", variables=0, dY=None, repeat=1
+    ) -> dict:
         """Call a function with arrays and numbers, in a mode of autograd's, or with NumPy's arrays.
 
-        With `dY`, the gradients of the first `variables` arguments are computed as well.
+        With `dY`, the gradients of the first `variables` arguments are computed as well. To measure
+        its time, it is called more than once.
         """
         plain = not mode
         given: list[Any] = [
@@ -75,8 +83,11 @@ class Answers:
         ]
         for variable in given[:variables]:
             variable.attach_grad()
-        with _mode(mode):
-            result = self.names[name](*given)
+        for _ in range(repeat):
+            with _mode(mode):
+                result = self._named(name)(*given)
+        if repeat > 1:  # nobody wants the result of that
+            return {}
         gradients = []
         first: Any = result[0] if isinstance(result, (tuple, list)) and result else None
         if dY is not None and hasattr(first, "backward"):
@@ -91,7 +102,7 @@ class Answers:
     @answering
     def make(self, name, key, arguments, contexts=(0,)) -> dict:
         """Make a layer, initialize it, and keep it as `key`."""
-        layer = self.names[name](*arguments)
+        layer = self._named(name)(*arguments)
         self.layers[key] = layer
         block = isinstance(layer, _mxnet().gluon.Block)
         if block:
@@ -99,14 +110,19 @@ class Answers:
         return {"block": block, "kind": kind(layer)}
 
     @answering
-    def forward(self, name, key, X, *, mode, context=0, dY=None) -> dict:
+    def forward(self, name, key, X, *, mode, context=0, dY=None, repeat=1) -> dict:
         """Call a layer in a mode, and differentiate if there is a gradient of the output."""
         mxnet = _mxnet()
         given = mxnet.nd.array(X, ctx=mxnet.cpu(context))
-        with _mode(mode):
-            Y = self.layers[key](given)
-        if dY is not None:
-            Y.backward(mxnet.nd.array(dY, ctx=mxnet.cpu(context)))
+        gradient = None if dY is None else mxnet.nd.array(dY, ctx=mxnet.cpu(context))
+        for _ in range(repeat):
+            with _mode(mode):
+                Y = self.layers[key](given)
+            if gradient is not None:
+                Y.backward(gradient)
+        if repeat > 1:
+            mxnet.nd.waitall()
+            return {}
         return {
             "result": _result([Y]),
             "context": _context(Y),
@@ -139,19 +155,35 @@ class Answers:
         return held
 
     @answering
+    def step(self, name, key, rate) -> dict:
+        """Let a trainer change a layer by the gradients that it has."""
+        gluon = _mxnet().gluon
+        parameters = self.layers[key].collect_params()
+        gluon.Trainer(parameters, "sgd", {"learning_rate": rate}).step(1, ignore_stale_grad=True)
+        return {}
+
+    @answering
     def move(self, name, key, context) -> dict:
         """Move a layer's parameters to another context."""
         self.layers[key].collect_params().reset_ctx(_mxnet().cpu(context))
         return {}
 
     @answering
-    def reload(self, name, key, new, arguments) -> dict:
-        """Save a layer, and load it into a new one."""
+    def save(self, name, key) -> dict:
+        """Save a layer to a file, and return its bytes."""
         with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "layer.params")
-            self.layers[key].save_parameters(path)
-            self.layers[new] = self.names[name](*arguments)
-            self.layers[new].load_parameters(path, ctx=_mxnet().cpu())
+            path = Path(folder) / "layer.params"
+            self.layers[key].save_parameters(str(path))
+            return {"file": np.frombuffer(path.read_bytes(), np.uint8)}
+
+    @answering
+    def load(self, name, key, arguments, file) -> dict:
+        """Load a file into a new layer, and keep it as `key`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "layer.params"
+            path.write_bytes(file.tobytes())
+            self.layers[key] = self._named(name)(*arguments)
+            self.layers[key].load_parameters(str(path), ctx=_mxnet().cpu())
         return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, NoReturn
+from typing import Any, Callable, NoReturn, Optional
 
 import numpy as np
 
@@ -24,13 +24,24 @@ class Respondent:
     seed : tuple of int
         What the inputs are drawn from that a check does not show. Empty in a notebook, so that a
         check says the same each time; secret when work is marked.
+    seconds : float or None
+        The time that was measured, where a check measures one.
     """
 
     seed: tuple[int, ...] = ()
+    seconds: Optional[float] = None
 
     def ask(self, what: str, **request) -> dict:
         """Return the answer to a question; `what` is the name of a method of `Answers`."""
         raise NotImplementedError
+
+    def afresh(self) -> Respondent:
+        """Return one that has seen nothing so far, if there is another; a file goes there."""
+        return self
+
+    def tell(self, line: str) -> None:
+        """Say that a part is right."""
+        print(line)
 
 
 class Here(Respondent):
@@ -85,7 +96,7 @@ class Check:
             if part not in known:
                 raise ValueError(f"A part is one of {', '.join(known)}; got {part!r}.")
         for part in parts or known:
-            print(f"{known[part](self)}: right")
+            self.respondent.tell(f"{known[part](self)}: right")
 
     def draw(self, shape: tuple[int, ...], number: int, **options) -> Case:
         """Draw the input with this number."""
@@ -223,6 +234,11 @@ HINTS = (
     (
         "has not been initialized",
         "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
+    ),
+    (
+        "It was only initialized on",
+        "an array is taken from another context than that of X, or X has been moved away from it. "
+        "Use self.gamma.data(X.context), and leave X where it is.",
     ),
     (
         "Changing attribute type",

@@ -58,16 +58,26 @@ class Form(NamedTuple):
         given = self.arguments(case)
         return {renamed.get(name, name): given[name] for name in names if name in given}
 
-    def mistakes(self, case: Case) -> mistakes.Mistakes:
+    def wrong_axes(self, case: Case) -> mistakes.Mistakes:
         """The mistakes in what is averaged."""
         if case.mask is not None:
             return mistakes.of_mask(case)
         if not self.flat:
             return mistakes.of_axes(case)
+        return mistakes.of_any_axes(case, self.axis, self.where(case))
+
+    def wrong_averages(self, case: Case, which: int) -> mistakes.Mistakes:
+        """The same for the moving mean and the moving variance."""
+        if case.mask is not None or not self.flat:
+            return iter(())
+        old = (case.mean, case.var)[which]
+        return mistakes.of_average_axes(case, self.axis, self.where(case), old, which)
+
+    def where(self, case: Case) -> str:
+        """Where the channels are, and what to average over."""
         rest = tuple(place for place in range(case.X.ndim) if place != self.axis % case.X.ndim)
         axes = f"axis {rest[0]}" if len(rest) == 1 else f"axes {rest}"
-        where = f"Here the channels are axis {self.axis}: average over {axes}."
-        return mistakes.of_any_axes(case, self.axis, where)
+        return f"Here the channels are axis {self.axis}: average over {axes}."
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,9 @@ class Question(Check):
         answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
         values = self.three_values(answer["result"], NAMES)
         self._untouched(given, answer["after"], mode, dtype)
+        X = self.form.array(self.case.X)
+        if values[0].shape != X.shape and any(value.shape == X.shape for value in values[1:]):
+            self.shape("Y", values[0], X.shape, f"the order is another one: {mistakes.ORDER}.")
         self._shape("Y", values[0], self.case.X)
         if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
             replace(self, given={"X": f"an array of {dtype}"}).fail(
@@ -404,7 +417,7 @@ def _output(check: Question) -> None:
     received = check.result("train", explain=lambda: _explain(check))[0]
     expected = case.training()
     causes: Iterable[tuple] = chain(
-        _unmasked(case), form.mistakes(case), mistakes.of_training(case), _examples(check)
+        _unmasked(case), form.wrong_axes(case), mistakes.of_training(case), _examples(check)
     )
     if close(received, form.array(case.prediction())):
         recorded = check.result("record")[0]
@@ -443,7 +456,7 @@ def _explain(check: Question) -> str:
     except CheckFailed:
         return ""
     ours = np.moveaxis(received, check.form.axis, 1)
-    causes = chain(check.form.mistakes(square), mistakes.of_training(square))
+    causes = chain(check.form.wrong_axes(square), mistakes.of_training(square))
     return find(causes, ours, square.training())
 
 
@@ -466,7 +479,8 @@ def _statistics(check: Question, kinds: tuple[Kind, ...]) -> str:
                 ("moving_mean", received[0], case.mean, mean, mistakes.of_moving_mean(case)),
                 ("moving_var", received[1], case.var, var, mistakes.of_moving_var(case)),
             ):
-                known = chain(causes, padded[name])
+                axes = form.wrong_averages(case, NAMES.index(name) - 1)
+                known = chain(causes, padded[name], axes)
                 here.compare(name, value, case.moving(old, new), known, STATISTICS)
     return part
 
@@ -596,7 +610,7 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
                 expected=output,
                 received=Y,
                 cause=find(
-                    chain(form.mistakes(case), mistakes.of_training(case)),
+                    chain(form.wrong_axes(case), mistakes.of_training(case)),
                     np.moveaxis(Y, form.axis, 1),
                     case.training(),
                 )

@@ -139,7 +139,7 @@ def _parameters(check: Check) -> str:
         block = Layer.made(check, len(shape), num_features=shape[1])
         held = block.state(other=before)
         for name, start in (("gamma", 1.0), ("beta", 0.0)):
-            _registered(block.check, name, held[name])
+            registered(block.check, name, held[name])
             _start(block.check, name, held[name], shape, start)
         for name in AVERAGES:
             if held[name]["parameter"] and held[name]["trained"]:
@@ -155,7 +155,7 @@ def _parameters(check: Check) -> str:
     return check.part
 
 
-def _registered(check: Check, name: str, held: dict) -> None:
+def registered(check: Check, name: str, held: dict) -> None:
     """Say so if gamma or beta is nothing that a trainer finds and changes."""
     if not (held["parameter"] and held["registered"]):
         check.fail(
@@ -273,14 +273,26 @@ def _swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray
 
 
 def _trains(block: Layer, part: str) -> None:
-    """Check that gamma and beta receive their gradients."""
-    check = block.check
+    """Check that gamma and beta receive their gradients, and that a trainer changes them."""
+    check, rate = block.check, 0.5
     X, dY = _drawn(check, INPUTS[2], 402), _drawn(check, INPUTS[2], 403)
     case = block.at(part).case(X)
     block.forward(X, "record", dY=dY)
     held = block.state()
     for name, right in zip(("gamma", "beta"), case.gradients(dY)[1:]):
         _receives(block.at(part).check, name, held[name], right)
+    check.ask("step", key=block.key, rate=rate)
+    _, dgamma, dbeta = case.gradients(dY)
+    moved = case._replace(gamma=1 - rate * dgamma, beta=-rate * dbeta)
+    received = block.forward(X, "record", dY=-dY)
+    check.ask("step", key=block.key, rate=rate)  # back again: a wrong layer may share them
+    if not close(received, moved.training(), 1e-3):
+        replace(check.at(part), given={"X": X, "dY": dY}).fail(
+            "a step of a trainer doesn't change the output as it should.",
+            expected=moved.training(),
+            received=received,
+            cause="forward does not use the gamma and beta that are registered as parameters.",
+        )
 
 
 def _receives(check: Check, name: str, held: dict, right: np.ndarray) -> None:
@@ -317,12 +329,33 @@ def _statistics(check: Check) -> str:
                 right = [case.moving(case.mean, case.moments()[0]), case.var]
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
+        batches = [_drawn(check, shape, number) for number in (410, 411, 413)]
+        _predicts(block, batches, _drawn(check, shape, 414))
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
             X = _drawn(check, shape, 412)
             case = block.case(X)
             block.forward(X, mode)
             _kept(block, X, case, (case.mean, case.var), words)
     return part
+
+
+def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray) -> None:
+    """Say so if a prediction doesn't use the averages that steps from zero give."""
+    tracked = make(batches[0], var=np.zeros(X.shape[1]), eps=EPS)
+    for batch in batches:
+        step = tracked._replace(X=batch)
+        mean, var = step.moments()
+        tracked = step._replace(mean=step.moving(step.mean, mean), var=step.moving(step.var, var))
+    tracked = tracked._replace(X=X)
+    received = block.forward(X, "predict")
+    if not close(received, tracked.prediction(), 1e-3):
+        given = {"X": X, "moving_mean": tracked.mean, "moving_var": tracked.var}
+        replace(block.check, given=given).fail(
+            "the prediction after three steps is wrong.",
+            expected=tracked.prediction(),
+            received=received,
+            cause=find(mistakes.of_prediction(tracked), received, tracked.prediction()),
+        )
 
 
 def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
@@ -403,7 +436,9 @@ def _independence(check: Check) -> str:
                 cause=f"{name} is made once, for the class or the module. Make it in __init__.",
             )
     before = other.averages()
-    one.forward(_drawn(check, INPUTS[2], 440), "record")
+    X, dY = _drawn(check, INPUTS[2], 440), _drawn(check, INPUTS[2], 441)
+    one.forward(X, "record", dY=dY)
+    one.check.ask("step", key=one.key, rate=0.5)
     for name, was, now in zip(AVERAGES, before, other.averages()):
         if not np.array_equal(was, now):
             check.at(part).fail(
@@ -413,6 +448,15 @@ def _independence(check: Check) -> str:
                 cause=f"{name} is shared: it belongs to the class, to the module or to a default "
                 "argument. Make it in __init__, a new one for each layer.",
             )
+    case = make(X, eps=EPS)
+    received = other.forward(X, "record")
+    if not close(received, case.training(), 1e-3):
+        replace(check.at(part), given={"X": X}).fail(
+            "a step of a trainer with one layer changes the output of another.",
+            expected=case.training(),
+            received=received,
+            cause="gamma or beta is made once, for the class or the module. Make both in __init__.",
+        )
     return part
 
 
@@ -506,8 +550,11 @@ def _saving(check: Check) -> str:
         for _ in range(3):
             block.forward(X, "record")
         expected = block.forward(X, "predict")
-        loaded = Layer(block.check, f"layer {next(_numbers)}")
-        block.check.ask("reload", key=block.key, new=loaded.key, arguments=[3, num_dims])
+        _predicts(block, [X] * 3, X)
+        file = block.check.ask("save", key=block.key)["file"]
+        elsewhere = replace(block.check, respondent=check.respondent.afresh())
+        loaded = Layer(elsewhere, f"layer {next(_numbers)}")
+        elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
         received = loaded.forward(X, "predict")
         for name, was, now in zip(AVERAGES, block.averages(), loaded.averages()):
             if not close(now, was, 1e-5):

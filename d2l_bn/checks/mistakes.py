@@ -207,22 +207,56 @@ _TURNED_STATISTICS = (
 )
 
 
-def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
-    """Yield what averages over other axes give, where the student's channels are at `axis`."""
+def _other_axes(case: Case, axis: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the choices of axes that are wrong where the student's channels are at `axis`."""
     ndim = case.X.ndim
-    order = [number for number in range(ndim) if number != 1]
-    order.insert(axis % ndim, 1)  # the axis of ours that stands at each place of theirs
     for chosen in range(1, 2**ndim):
         places = tuple(place for place in range(ndim) if chosen >> place & 1)
-        ours = tuple(order[place] for place in places)
-        if set(ours) == set(case.axes):
+        if set(places) == set(range(ndim)) - {axis % ndim}:
             continue
         words = f"axis {places[0]}" if len(places) == 1 else f"axes {places}"
         if len(places) == ndim:
             words = "all values at once"
         elif set(places) == set(range(ndim)) - {1}:
             words += ", as if axis 1 had the channels"
-        yield f"you average over {words}. {right}", _over(case, ours)
+        yield f"you average over {words}.", places
+
+
+def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
+    """Yield what averages over other axes give, where the student's channels are at `axis`."""
+    X = np.moveaxis(case.X, 1, axis)
+    gamma, beta = np.moveaxis(case.gamma, 1, axis), np.moveaxis(case.beta, 1, axis)
+    for words, places in _other_axes(case, axis):
+        for kept in (True, False):
+            mean = X.mean(places, keepdims=kept)
+            if mean.ndim and mean.shape[-1] not in (1, X.shape[-1]):
+                continue
+            try:
+                squares = (X - mean) ** 2
+            except ValueError:
+                continue
+            for var in (X.var(places, keepdims=kept), squares.mean(places, keepdims=kept)):
+                Y = gamma * (X - mean) / np.sqrt(var + case.eps) + beta
+                yield f"{words} {right}", np.moveaxis(Y, axis, 1)
+    for place in range(X.ndim):
+        if place != axis % X.ndim and X.shape[place] == case.gamma.size:
+            other = np.moveaxis(X, place, 1)
+            Y = np.moveaxis(case._replace(X=other).training(), 1, place)
+            yield f"you take axis {place} for the channels'. {right}", np.moveaxis(Y, axis, 1)
+    lined_up = X - case.moments()[0].reshape(-1) if X.shape[-1] == X.shape[axis] else None
+    if lined_up is not None and axis % X.ndim != X.ndim - 1:
+        Y = gamma * lined_up / np.sqrt(case.moments()[1].reshape(-1) + case.eps) + beta
+        words = "the mean and the variance of shape (channels,) are lined up with the last axis"
+        yield f"{words}. Give them a shape that fits. {right}", np.moveaxis(Y, axis, 1)
+
+
+def of_average_axes(case: Case, axis: int, right: str, old, which: int) -> Mistakes:
+    """Yield the moving mean (`which` 0) or variance (1) over other axes, where that fits."""
+    X = np.moveaxis(case.X, 1, axis)
+    for words, places in _other_axes(case, axis):
+        for new in (X.mean(places), X.var(places))[which : which + 1]:
+            if new.size == old.size:
+                yield f"{words} {right}", case.moving(old, new.reshape(old.shape))
 
 
 def of_mask(case: Case) -> Mistakes:
@@ -240,6 +274,12 @@ def of_mask(case: Case) -> Mistakes:
         "of the mask, not by the number of places.",
         every.output(*filled.moments()),
     )
+    for wrong in (every.moments()[0], filled.moments()[0]):
+        yield (
+            "padded places count in the mean. Divide the sum over the places where the mask is 1 "
+            "by the sum of the mask.",
+            every.output(wrong, case.average((case.X - wrong) ** 2)),
+        )
     yield (
         "padded places count in the variance: multiply the squared differences by the mask before "
         "you sum them.",

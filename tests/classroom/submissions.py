@@ -7,73 +7,105 @@ from pathlib import Path
 
 NAME = "1-batch-norm.ipynb"
 FUNCTION = """
-def {name}(X, gamma, beta, moving_mean, moving_var, eps, momentum):
-    axes = 0 if len(X.shape) == 2 else (0, 2, 3)
+def {name}(X, gamma, beta, moving_mean, moving_var, eps, momentum{axis}):
+    axes = {axes}
+    shape = {shape}
     if autograd.is_training():
-        mean = X.mean(axis=axes, keepdims=True)
+        mean = X.mean(axis=axes)
         var = {var}
         moving_mean = {moving}
         moving_var = momentum * moving_var + (1 - momentum) * var
     else:
         mean, var = {predict}
-    return gamma * (X - mean) / {root} + beta, moving_mean, moving_var
+    mean, var = mean.reshape(shape), var.reshape(shape)
+    Y = gamma.reshape(shape) * (X - mean) / {root} + beta.reshape(shape)
+    return Y, moving_mean, moving_var
 """
 RIGHT = {
-    "var": "((X - mean) ** 2).mean(axis=axes, keepdims=True)",
+    "var": "((X - mean.reshape(shape)) ** 2).mean(axis=axes)",
     "moving": "momentum * moving_mean + (1 - momentum) * mean",
     "predict": "moving_mean, moving_var",
     "root": "nd.sqrt(var + eps)",
 }
-DENSE, WHOLE = "dense-solution", "batch-norm-solution"
+LAST, ANY, MASK = "last-solution", "axis-solution", "mask-solution"
+PLACES = {
+    LAST: {
+        "name": "channels_last",
+        "axis": "",
+        "axes": "tuple(range(len(X.shape) - 1))",
+        "shape": "(-1,)",
+    },
+    ANY: {
+        "name": "any_axis",
+        "axis": ", axis",
+        "axes": "tuple(a for a in range(X.ndim) if a != axis % X.ndim)",
+        "shape": "[-1 if a == axis % X.ndim else 1 for a in range(X.ndim)]",
+    },
+}
+MASKED = """
+def masked(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    mask = mask.expand_dims(axis=2)
+    if autograd.is_training():
+        mean = (mask * X).sum(axis=(0, 1)) / mask.sum()
+        var = (mask * (X - mean) ** 2).sum(axis=(0, 1)) / mask.sum()
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    return mask * (gamma * (X - mean) / nd.sqrt(var + eps) + beta), moving_mean, moving_var
+"""
 TESTS = {
-    "dense-output": 3,
-    "dense-modes": 2,
-    "images-output": 2,
-    "moving-averages": 2,
-    "prediction-mode": 2,
-    "gradient": 2,
-    "precision": 1,
-    "shapes": 1,
+    "last-training": 3,
+    "last-modes": 2,
+    "axis-training": 2,
+    "axis-modes": 1,
+    "axis-gradient": 2,
+    "mask-training": 2,
+    "mask-modes": 2,
+    "mask-gradient": 1,
 }
 
 
 def answer(**changes: str) -> dict[str, str]:
-    """Both functions, with changes."""
+    """All three functions, with changes in the first two."""
     parts = {**RIGHT, **changes}
     return {
-        DENSE: FUNCTION.format(name="dense_batch_norm", **parts),
-        WHOLE: FUNCTION.format(name="batch_norm", **parts),
+        **{cell: FUNCTION.format(**place, **parts) for cell, place in PLACES.items()},
+        MASK: MASKED,
     }
 
 
 def first(code: str, **changes: str) -> dict[str, str]:
     """Right answers, with code before the first."""
     given = answer(**changes)
-    return {**given, DENSE: f"{code}\n{given[DENSE]}"}
+    return {**given, LAST: f"{code}\n{given[LAST]}"}
 
 
-# Who hands in what (cells by name), the points, and whether a person has to look.
+# Who hands in what (cells by name), and the points.
 HONEST = {
     "right": (answer(), 15),
     "empty": ({}, 0),
-    "dense-only": ({DENSE: answer()[DENSE]}, 5),
-    "unbiased": (answer(var=f"{RIGHT['var']} * X.size / (X.size - X.shape[1])"), 4),
+    "first-only": ({LAST: answer()[LAST]}, 5),
+    "unbiased": (answer(var=f"{RIGHT['var']} * X.size / (X.size - gamma.size)"), 5),
     "eps-outside": (answer(root="(nd.sqrt(var) + eps)"), 5),
-    "momentum-reversed": (answer(moving="(1 - momentum) * moving_mean + momentum * mean"), 11),
-    "batch-statistics": (answer(predict="nd.moments(X, axes=axes, keepdims=True)"), 9),
+    "momentum-reversed": (answer(moving="(1 - momentum) * moving_mean + momentum * mean"), 12),
+    "batch-statistics": (answer(predict="nd.moments(X, axes=axes)"), 10),
     "detached": (answer(root="nd.sqrt(var.detach() + eps)"), 13),
-    "syntax": ({DENSE: "def dense_batch_norm(:", WHOLE: answer()[WHOLE]}, 10),
+    "syntax": ({**answer(), LAST: "def channels_last(:"}, 10),
     "prints": (first("print('x' * 1000)"), 15),
-    "extra-cell": (
-        answer(var=RIGHT["var"].replace("axes,", "AXES if len(X.shape) == 4 else 0,")),
+    "extra-cell": (answer(var=RIGHT["var"].replace("axis=axes", "axis=AXES(axes)")), 15),
+    "other-names": ({LAST: "def f(): pass", ANY: "def g(): pass"}, 0),
+    "imports-sys": (first("import sys\nprint(sys.version)"), 15),
+    "sets-attributes": (
+        first("class Options: pass\nfor n in 'ab':\n    setattr(Options, n, getattr(nd, 'sqrt'))"),
         15,
     ),
-    "other-names": ({DENSE: "def f(): pass", WHOLE: "def g(): pass"}, 0),
+    "magic": (first("%matplotlib inline"), 15),
 }
 HOSTILE = {
     "loops": (first("while True:\n    pass"), 0),
     "loops-later": (
-        {**answer(), WHOLE: "def batch_norm(*given):\n    while True:\n        pass"},
+        {**answer(), ANY: "def any_axis(*given):\n    while True:\n        pass"},
         5,
     ),
     "forks": (first("import os\nwhile True:\n    os.fork()"), 0),
@@ -83,6 +115,14 @@ HOSTILE = {
             "        hold.append(bytearray(2**26))\n\n\neat()"
         ),
         10,
+    ),
+    "eats-memory-together": (
+        first(
+            "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
+            "        hold = bytearray(os.urandom(2**20) * 600)\n        time.sleep(60)\n"
+            "time.sleep(5)"
+        ),
+        0,
     ),
     "deletes": (
         first(
@@ -101,22 +141,12 @@ HOSTILE = {
     "exits": (first("import os\nos._exit(0)"), 0),
     "system-exit": (first("raise SystemExit(0)"), 10),
     "patches-checks": (
-        {DENSE: "from d2l_bn import checks\nchecks.batch_norm = lambda *given: None"},
+        {LAST: "from d2l_bn import checks\nchecks.channels_last = lambda *given: None"},
         0,
     ),
-    "patches-numpy": (first("import numpy\nnumpy.allclose = lambda *given, **more: True"), 0),
+    "patches-numpy": (first("import numpy\nnumpy.allclose = lambda *given, **more: True"), 15),
     "prints-gigabyte": (first("for _ in range(1000):\n    print('x' * 2**20)"), 15),
-    "writes-answers": (
-        first(
-            "import os, json\n"
-            "line = json.dumps(dict(token='', error='', message='', output='')).encode() + b'\\n'\n"
-            "for number in range(3, 40):\n"
-            "    try:\n        os.write(number, line * 50)\n"
-            "    except OSError:\n        pass"
-        ),
-        0,
-    ),
-    "library": ({DENSE: "from d2l_bn import batch_norm as dense_batch_norm"}, 0),
+    "library": ({LAST: "from d2l_bn import batch_norm as channels_last"}, 0),
     "bad-json": (None, 0),
     "not-utf8": (None, 0),
     "another-exercise": (None, 0),
@@ -125,11 +155,8 @@ BY_HAND = {
     "loops",
     "loops-later",
     "forks",
+    "eats-memory-together",
     "exits",
-    "patches-checks",
-    "patches-numpy",
-    "writes-answers",
-    "library",
     "bad-json",
     "not-utf8",
     "another-exercise",
@@ -146,7 +173,7 @@ def make(release: Path, folder: Path) -> None:
         if student == "extra-cell":
             ids = [cell["id"] for cell in notebook["cells"]]
             extra = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": []}
-            extra.update(source="AXES = (0, 2, 3)", execution_count=None)
+            extra.update(source="AXES = tuple", execution_count=None)
             notebook["cells"].insert(ids.index("imports") + 1, extra)
         if student == "deletes":  # the tests, too
             notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] not in TESTS]

@@ -17,11 +17,10 @@ import submissions
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
-from classroom import EXERCISES, ClassroomError, grade, isolation, marking, records, runner
+from classroom import EXERCISES, ClassroomError, grade, isolation, marking, reach, records, runner
 from classroom.release import release
 from classroom.runner import Worker, WorkerError
 from classroom.submission import Cell, for_ipython, runnable
-from classroom.suspicion import suspicions
 
 CHECKOUT = Path(__file__).parents[2]
 needs_bubblewrap = pytest.mark.skipif(
@@ -39,12 +38,18 @@ def classroom(tmp_path):
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory):
+    return isolation.sandbox(tmp_path_factory.mktemp("sandbox"))
+
+
 def run(folder: Path, **options) -> dict[str, dict[str, str]]:
     """Mark the class; the rows of the table, by student."""
     options = {"seconds": 60, "memory": 3000, **options}
     grade.grade(folder / "class", folder / "out", source=folder / "source", **options)
     with (folder / "out" / "grades.csv").open(newline="") as file:
-        return {row["student"]: row for row in csv.DictReader(file)}
+        rows = [row for row in csv.DictReader(file) if row["exercise"] != "all"]
+    return {row["student"]: row for row in rows}
 
 
 def hand_in(folder: Path, student: str, cells: dict[str, str]) -> Path:
@@ -62,7 +67,7 @@ def hand_in(folder: Path, student: str, cells: dict[str, str]) -> Path:
 @pytest.mark.slow
 def test_thirty_submissions_are_marked_in_one_run(classroom):
     students = {**submissions.HONEST, **submissions.HOSTILE}
-    assert len(students) == 30
+    assert len(students) >= 30
     shutil.rmtree(classroom / "class")
     submissions.make(classroom / "release", classroom / "class")
     rows = run(classroom, seconds=20)
@@ -75,13 +80,10 @@ def test_thirty_submissions_are_marked_in_one_run(classroom):
         row["possible"] == "15" and row["waiting"] == "2" for row in rows.values() if row["tests"]
     )
     assert all(rows[student]["notes"] for student in submissions.BY_HAND)
+    assert not any(rows[student]["notes"] for student in submissions.HONEST)
     pages = {s: (classroom / f"out/feedback/{s}/1-batch-norm.html").read_text() for s in students}
     assert "your variance divides by n - 1" in pages["unbiased"]
-    sources = json.loads((EXERCISES / submissions.NAME).read_text())["cells"]
-    hidden = marking.hidden_lines([Cell("", "test", "".join(cell["source"])) for cell in sources])
-    assert len(hidden) > 20
     for page in pages.values():
-        assert not [line for line in hidden if line in page]
         assert len(page) < 200_000 and "<script" not in page
 
 
@@ -93,16 +95,17 @@ def test_the_solution_gets_all_points_and_waits_for_a_person(classroom):
     grade.grade(classroom / "class", classroom / "out", source=EXERCISES)
     with (classroom / "out" / "grades.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 10
+    rows = [row for row in rows if row["exercise"] != "all"]
+    assert len(rows) == 12
     points = {
         student: [(row["points"], row["possible"]) for row in rows if row["student"] == student]
         for student in ("solution", "empty")
     }
-    possible = [row["possible"] for row in rows[:5]]
+    possible = [row["possible"] for row in rows[:6]]
     assert points["solution"] == [(most, most) for most in possible]
     assert points["empty"] == [("0", most) for most in possible]
-    assert sum(map(int, possible)) == 49
-    assert [row["waiting"] for row in rows[:5]] == ["2", "2", "3", "3", "20"]
+    assert sum(map(int, possible)) == 59
+    assert [row["waiting"] for row in rows[:6]] == ["2", "2", "3", "3", "20", "0"]
     assert {row["status"] for row in rows} == {"marked"}
 
 
@@ -145,39 +148,10 @@ def test_a_passing_failure_is_not_kept(classroom, monkeypatch):
     assert run(classroom, isolated=False)["ann"]["points"] == "15"
 
 
-STEALS = """
-import operator
-up, seen = operator.attrgetter("f_" + "back"), []
-
-def look():
-    try:
-        raise ValueError
-    except ValueError as error:
-        frame = error.__traceback__.tb_frame
-    while frame is not None:
-        seen.extend(v for v in frame.f_locals.values() if isinstance(v, str) and len(v) > 99)
-        seen.extend(c for c in frame.f_code.co_consts if isinstance(c, str) and len(c) > 20)
-        frame = up(frame)
-"""
-
-
-@needs_bubblewrap
-@pytest.mark.slow
-def test_stolen_tests_are_not_on_the_page(classroom):
-    answers = submissions.answer()
-    dense = STEALS + answers[submissions.DENSE].replace("):\n", "):\n    look()\n", 1)
-    image = answers[submissions.WHOLE] + "\nprint('stolen', ''.join(seen)[::-1])"
-    hand_in(classroom, "eve", {**answers, submissions.DENSE: dense, submissions.WHOLE: image})
-    row = run(classroom)["eve"]
-    assert row["status"] == "look at by hand" and "operator" in row["notes"]
-    page = (classroom / "out/feedback/eve/1-batch-norm.html").read_text()
-    assert "<pre>stolen" not in page and page.count("Withheld until") >= 1
-
-
 @needs_bubblewrap
 @pytest.mark.slow
 def test_what_follows_an_end_is_said_to_be_not_run(classroom):
-    hand_in(classroom, "cleo", {submissions.DENSE: "import os\nos.abort()"})
+    hand_in(classroom, "cleo", {submissions.LAST: "import os\nos.abort()"})
     assert run(classroom)["cleo"]["points"] == "0"
     page = (classroom / "out/feedback/cleo/1-batch-norm.html").read_text()
     assert "This cell ended the process." in page and "Not run: the run ended" in page
@@ -211,6 +185,7 @@ def test_a_killed_run_goes_on(classroom):
 HOLDS = [  # code of a student, and the error that it ends with
     (f"open({str(EXERCISES / submissions.NAME)!r})", "FileNotFoundError"),
     (f"open({str(CHECKOUT / 'README.md')!r})", "FileNotFoundError"),
+    (f"open({str(reach.PACKAGE / 'nn' / 'normalization.py')!r})", "FileNotFoundError"),
     ("open('/usr/new', 'w')", "Error"),
     ("import d2l_bn; open(d2l_bn.__file__, 'a')", "Error"),
     ("import socket; socket.create_connection(('192.0.2.1', 80), 3)", "OSError"),
@@ -221,113 +196,89 @@ HOLDS = [  # code of a student, and the error that it ends with
     ("raise SystemExit", "SystemExit"),
     ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     ("print(In)", "NameError"),
-    ("import IPython; IPython.get_ipython().history_manager", "AttributeError"),
+    ("import torch", "ModuleNotFoundError"),
+    ("import nbgrader", "ModuleNotFoundError"),
+    ("from d2l_bn import BatchNorm\nBatchNorm(3, 2)", "RuntimeError"),
+    ("import mxnet\nclass Mine(mxnet.gluon.nn.BatchNorm): pass", ""),
+    ("import matplotlib.pyplot", ""),
     ("x = !true", "SyntaxError"),
 ]
 
 
+def holds(answer, error):
+    """Whether code ended with this error, or with none."""
+    found = answer["error"]["kind"] if answer["error"] else ""
+    return error in found and bool(error) == bool(found)
+
+
 @needs_bubblewrap
 @pytest.mark.parametrize(("code", "error"), [*HOLDS, ("open('/etc/passwd')", "Error")])
-def test_the_sandbox_holds(code, error):
-    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
-        answer = worker.run(code, test=False)
-        assert error in answer["error"] and bool(error) == bool(answer["error"])
+def test_the_sandbox_holds(sandbox, code, error):
+    with Worker(sandbox, seconds=60, memory=3000) as worker:
+        assert holds(worker.run(code), error)
 
 
 @needs_bubblewrap
-def test_the_first_process_of_the_sandbox_survives():
+@pytest.mark.parametrize("code", ["import mxnet", "from d2l_bn import checks\nimport mxnet.nd"])
+def test_without_mxnet_there_is_none(sandbox, code):
+    with Worker(sandbox, seconds=60, memory=3000, mxnet=False) as worker:
+        assert holds(worker.run(code), "ModuleNotFoundError")
+        assert holds(worker.run("import numpy, d2l_bn\nfrom d2l_bn import checks"), "")
+
+
+@needs_bubblewrap
+def test_the_first_process_of_the_sandbox_survives(sandbox):
     code = "import os\ntry:\n    os.kill(1, 9)\nexcept PermissionError:\n    pass"
-    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
-        assert worker.run(code, test=False)["error"] == ""
-        assert worker.run("1", test=False)["error"] == ""
+    with Worker(sandbox, seconds=60, memory=3000) as worker:
+        assert holds(worker.run(code), "")
+        assert holds(worker.run("1"), "")
 
 
 @needs_bubblewrap
-def test_a_test_is_not_in_the_process_before_its_turn():
-    search = (
-        "print([o for o in __import__('gc').get_objects() if isinstance(o, str) and 'NEEDLE' in o])"
-    )
-    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
-        worker.run("x = 1", test=False)
-        before = worker.run(search.replace("NEEDLE", "NEE' + 'DLE"), test=False)
-        assert before["output"].strip() == "[]"
-
-
-@needs_bubblewrap
-def test_the_text_of_a_test_is_in_no_frame_while_it_runs():
+def test_nothing_is_in_the_process_before_it_is_asked(sandbox):
+    """No expected value, no test, and not the seed; of handles nothing but the pipe."""
     look = (
-        "import sys\n"
-        "def look():\n"
-        "    frame, found = sys._getframe(), []\n"
-        "    while frame is not None:\n"
-        "        found += [k for k, v in frame.f_locals.items() if 'NEE' + 'DLE' in str(v)]\n"
-        "        frame = frame.f_back\n"
-        "    print(found)"
+        "import gc, os\n"
+        "texts = [o for o in gc.get_objects() if isinstance(o, dict)]\n"
+        "print([k for o in texts for k in list(o) if k in ('secret', 'seed_of', 'told')])\n"
+        "print([os.readlink(f'/proc/self/fd/{n}') for n in range(99) "
+        "if os.path.exists(f'/proc/self/fd/{n}')])\n"
+        "import sys; print([m for m in sys.modules if m.startswith(('classroom', 'd2l_bn.'))])\n"
+        "print([n for n in os.environ if n.startswith('WORKER')])"
     )
-    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
-        worker.run(look, test=False)
-        assert worker.run("# NEEDLE\nlook()", test=True)["output"] == "[]\n"
-        assert "here" in worker.run("here = 'NEEDLE'\nlook()", test=True)["output"]
+    with Worker(sandbox, seconds=60, memory=3000) as worker:
+        answer = worker.run(look)
+        assert holds(answer, "")
+        found, handles, modules, limits = answer["output"].splitlines()
+    assert found == limits == "[]"
+    kinds = {handle.split(":")[0] for handle in eval(handles)}
+    assert kinds <= {"pipe", "/dev/null"} and handles.count("pipe") <= 4
+    assert set(eval(modules)) == {f"d2l_bn.{n}" for n in ("_compat", "checks")} | {
+        f"d2l_bn.checks.{n}" for n in ("answers", "plain")
+    }
 
 
 @needs_bubblewrap
-@pytest.mark.parametrize(
-    "patch",
-    [
-        "c.batch_norm = lambda f, *parts, keep=c.batch_norm: f is mine or keep(f, *parts)",
-        "c.batch_norm.__code__ = (lambda *candidate, **options: None).__code__",
-        "vars(c.function).update(_training=lambda *given: 'right')",
-        "numpy.allclose = lambda *given, keep=numpy.allclose, **options: keep(*given, **options)",
-    ],
-)
-def test_what_tests_rely_on_is_compared(patch):
-    code = f"import numpy\nimport d2l_bn.checks as c\nmine = print\n{patch}"
-    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
-        assert worker.run(code, test=False)["error"] == ""
-        assert worker.run("1", test=True)["error"] == "Tampering"
+def test_inputs_come_from_the_secret_and_the_submission(sandbox):
+    seen = {}
+    for secret in ("a", "a", "b"):
+        cells = [
+            Cell("f", "student", "def f(X, *given):\n    print(X.sum().asscalar())\n    return X"),
+            Cell("t", "test", "checks.batch_norm(f, 'shapes')", 1),
+            Cell("", "student", "print(1)"),
+        ]
+        asked = []
+        original = runner.Worker.ask
 
+        def ask(self, what, keep=asked, original=original, **request):
+            keep.append(request["arguments"][0].sum()) if what == "call" else None
+            return original(self, what, **request)
 
-@needs_bubblewrap
-def test_an_honest_cell_is_not_taken_for_tampering():
-    code = "import numpy\nimport d2l_bn.checks as c\nfrom mxnet import nd\nc.own_work('x = 1')"
-    with Worker(isolation.sandbox(), seconds=60, memory=3000) as worker:
-        assert worker.run(code, test=False)["error"] == ""
-        assert worker.run("1", test=True)["error"] == ""
-
-
-def test_a_quoted_test_is_withheld():
-    secret = marking.hidden_lines(
-        [Cell("", "test", f"x\n{marking.HIDDEN}\nexpected = gamma * another_value + 1\n")]
-    )
-    text = marking.withheld("a\n  expected = gamma * another_value + 1\nb", secret)
-    assert text == "a\n(withheld)\nb"
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import sys",
-        "from os import _exit; import os; os._exit(0)",
-        "checks.batch_norm = None",
-        "setattr(checks, 'batch_norm', None)",
-        "nd.array = print",
-        "import IPython",
-        "getattr(f, '__' + 'globals__')",
-        "vars(checks)['batch_norm'] = None",
-        "class A:\n    def __array_function__(self, *given): return True",
-        "import __main__",
-        "import d2l_bn.checks as c\nc.batch_norm = None",
-        "exec('1')",
-        "f.__globals__['checks'] = None",
-    ],
-)
-def test_manipulations_are_noticed(code):
-    assert suspicions([Cell("answer", "student", code)])
-
-
-def test_plain_answers_are_not_suspicious():
-    cells = [Cell(name, "student", code) for name, code in submissions.answer().items()]
-    assert suspicions(cells) == []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner.Worker, "ask", ask)
+            marking.mark(cells, sandbox, seconds=60, memory=3000, secret=secret)
+        assert asked == seen.setdefault(secret, asked)
+    assert seen["a"] != seen["b"]
 
 
 @needs_bubblewrap
@@ -342,7 +293,7 @@ def test_without_bubblewrap_nothing_runs(classroom, monkeypatch):
     monkeypatch.setattr(isolation.shutil, "which", lambda name: None)
     with pytest.raises(ClassroomError, match="apt-get install bubblewrap"):
         run(classroom)
-    assert not (classroom / "out").exists()
+    assert not (classroom / "out" / "grades.csv").exists()
 
 
 @pytest.mark.slow
@@ -362,7 +313,7 @@ def test_odd_things_are_for_a_person(classroom):
     notebook = json.loads(twice.read_text())
     notebook["cells"] += [dict(notebook["cells"][-1], id="again")]
     twice.write_text(json.dumps(notebook))
-    hand_in(classroom, "long", {submissions.DENSE: "x = 1" + " + 1" * 100_000})
+    hand_in(classroom, "long", {submissions.LAST: "x = 1" + " + 1" * 100_000})
     (classroom / "class" / "copy").symlink_to(classroom / "source")  # the solutions
     hand_in(classroom, "windows", {}).write_bytes(b"\xef\xbb\xbf" + twice.read_bytes())
     (classroom / "class" / "=1+1").mkdir()
@@ -380,8 +331,8 @@ def test_odd_things_are_for_a_person(classroom):
 
 def starting(*command):
     """No sandbox, and another program in the place of the worker."""
-    sandbox = isolation.NoSandbox()
-    sandbox.command = lambda name, variables: [*command]
+    sandbox = isolation.NoSandbox(Path("/tmp"))
+    sandbox.command = lambda name, variables, mxnet: [*command]
     return sandbox
 
 
@@ -391,12 +342,12 @@ def test_a_worker_that_dies_or_hangs_is_told():
         Worker(ending, seconds=5, memory=3000) as worker,
         pytest.raises(WorkerError, match="ended"),
     ):
-        worker.run("1", test=False)
+        worker.run("1")
     hanging = starting(sys.executable, "-c", "import time; time.sleep(60)")
     with Worker(hanging, seconds=0.2, memory=3000) as worker:
         worker.first = False
         with pytest.raises(WorkerError, match=r"longer than 0\.2 seconds"):
-            worker.run("1", test=False)
+            worker.run("1")
 
 
 def test_lines_of_ipython_do_nothing():
@@ -406,11 +357,10 @@ def test_lines_of_ipython_do_nothing():
     assert runnable(python) == python
     odd = [Cell("answer", "student", "x = %timeit -o 1"), Cell("right", "student", python)]
     assert for_ipython(odd) == ["answer"]
-    assert suspicions([Cell("answer", "student", "!rm x\nimport gc")]) == ["answer: imports gc"]
 
 
 @needs_bubblewrap
-def test_a_worker_that_reads_no_more_is_stopped():
+def test_a_worker_that_reads_no_more_is_stopped(sandbox):
     """A student's code puts another pipe in the place of that through which cells come."""
     code = (
         "import os, stat\n"
@@ -423,57 +373,30 @@ def test_a_worker_that_reads_no_more_is_stopped():
         "    except OSError:\n"
         "        pass\n"
     )
-    with Worker(isolation.sandbox(), seconds=2, memory=3000) as worker:
-        assert worker.run(code, test=False)["error"] == ""
+    with Worker(sandbox, seconds=2, memory=3000) as worker:
+        assert holds(worker.run(code), "")
         with pytest.raises(WorkerError, match="longer than 2 seconds"):
-            worker.run("# " + "x" * 1_000_000, test=False)
+            worker.run("# " + "x" * 1_000_000)
 
 
 @needs_bubblewrap
-def test_a_submission_has_a_limit_for_all_its_cells(monkeypatch):
+def test_a_submission_has_a_limit_for_all_its_cells(sandbox, monkeypatch):
     monkeypatch.setattr(runner, "WHOLE", 1)
     monkeypatch.setattr(runner, "STARTING", 20)
     cells = [Cell("", "student", "import time; time.sleep(9)") for _ in range(4)]
-    cells.append(Cell("late", "test", "1", 3))
-    marked = marking.mark(cells, isolation.sandbox(), seconds=10, memory=3000)
+    cells.append(Cell("late", "test", "checks.batch_norm(f)", 3))
+    marked = marking.mark(cells, sandbox, seconds=10, memory=3000)
     assert marked.status == "look at by hand" and "10 seconds in all" in marked.notes[0]
     assert sum(cell.points for cell in marked.cells) == 0
 
 
 @needs_bubblewrap
-def test_answers_that_outwit_the_tests_get_nothing_or_a_look(classroom):
-    """What a review found: hooks of IPython, arrays that are equal to all, and what hides them."""
-    hook = "import IPython\nIPython.get_ipython().input_transformers_post.append(lambda lines: [])"
-    equal = (
-        "import numpy\n"
-        "class Equal(numpy.ndarray):\n"
-        "    def __array_function__(self, *given): return True\n"
-        "def dense_batch_norm(X, *given):\n"
-        "    class Y:\n"
-        "        shape = X.shape\n"
-        "        def asnumpy(self): return numpy.zeros(X.shape).view(Equal)\n"
-        "    return Y(), *given[2:4]\n"
-    )
-    deep = "if 0:\n    np" + ".a" * 600 + " = 1"
-    hand_in(classroom, "hook", {submissions.DENSE: hook, submissions.WHOLE: "0"})
-    hand_in(classroom, "bang", {submissions.DENSE: f"x = !true\n{hook}", submissions.WHOLE: "0"})
-    hand_in(classroom, "equal", {submissions.DENSE: equal, submissions.WHOLE: "0"})
-    hand_in(classroom, "deep", {submissions.DENSE: deep, submissions.WHOLE: "0"})
-    (classroom / "class" / "deep" / ("a" * 249 + ".ipynb")).write_text("{}")
-    rows = run(classroom)
-    for student in ("hook", "bang", "equal", "deep"):
-        assert rows[student]["points"] == "0" or rows[student]["status"] != "marked", student
-
-
-@needs_bubblewrap
 def test_a_cell_above_the_first_one_is_run(classroom):
-    right = submissions.answer(
-        var=submissions.RIGHT["var"].replace("axes,", "AXES if len(X.shape) == 4 else 0,")
-    )
+    right = submissions.answer(var=submissions.RIGHT["var"].replace("axes", "AXES(axes)"))
     path = hand_in(classroom, "ann", right)
     notebook = json.loads(path.read_text())
     extra = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": []}
-    notebook["cells"].insert(0, dict(extra, source="AXES = (0, 2, 3)", execution_count=None))
+    notebook["cells"].insert(0, dict(extra, source="AXES = tuple", execution_count=None))
     path.write_text(json.dumps(notebook))
     assert run(classroom)["ann"]["points"] == "15"
 
@@ -498,7 +421,9 @@ ENGINE = """#!/bin/sh
 # Stands in for podman: writes down what it is asked, and runs the worker without a container.
 echo "$@" >> {log}
 [ "$1" = run ] || exit 0
-exec {python} -s -B {worker}
+case "$*" in *"find_spec"*) echo "d2l_bn /image/d2l_bn"; echo "mxnet /image/mxnet"; exit 0;; esac
+PYTHONPATH={folder}
+exec {python} -s -B "$PYTHONPATH"/worker.py
 """
 
 
@@ -508,7 +433,8 @@ def engine(tmp_path, monkeypatch):
     log, program = tmp_path / "asked", tmp_path / "bin" / "podman"
     program.parent.mkdir()
     program.write_text(
-        ENGINE.format(log=log, python=sys.executable, worker=isolation.WORKER), encoding="utf-8"
+        ENGINE.format(log=log, python=sys.executable, folder=reach.prepare(tmp_path / "made")),
+        encoding="utf-8",
     )
     program.chmod(0o755)
     monkeypatch.setattr(
@@ -517,11 +443,13 @@ def engine(tmp_path, monkeypatch):
     return log
 
 
-def test_containers_see_nothing_and_are_killed(engine):
-    with Worker(isolation.sandbox(image="some-image"), seconds=60, memory=3000) as worker:
-        assert worker.run("x = 1", test=False)["error"] == ""
+def test_containers_see_nothing_and_are_killed(engine, tmp_path):
+    found = isolation.sandbox(tmp_path / "made", image="some-image")
+    with Worker(found, seconds=60, memory=3000) as worker:
+        assert holds(worker.run("x = 1"), "")
         name = worker.name
-    trial, started, killed = engine.read_text().splitlines()
+    lines = [line for line in engine.read_text().splitlines() if line.startswith(("run", "kill"))]
+    trial, started, killed = [line for line in lines if " -c " not in line]
     assert killed == f"kill {name}" and f"--name {name} " in started and name not in trial
     for option in (
         "--network none",
@@ -535,45 +463,47 @@ def test_containers_see_nothing_and_are_killed(engine):
         "--env OMP_NUM_THREADS=1",
     ):
         assert f" {option} " in started
-    volumes = [part for part in started.split() if part.endswith(":ro")]
-    assert volumes == [
-        f"{isolation.PACKAGE}:{isolation.PACKAGE}:ro",
-        f"{isolation.WORKER}:/worker.py:ro",
-    ]
-    assert started.endswith(" some-image python3 -s -B /worker.py")
+    volumes = {part.split(":")[1] for part in started.split() if part.endswith(":ro")}
+    assert volumes == {
+        "/reach/d2l_bn",
+        "/reach/worker.py",
+        "/image/d2l_bn",
+        "/image/mxnet/libmxnet.so",
+    }
+    assert started.endswith(" some-image python3 -s -B /reach/worker.py")
 
 
-def test_an_image_needs_an_engine(monkeypatch):
+def test_an_image_needs_an_engine(monkeypatch, tmp_path):
     monkeypatch.setattr(isolation.shutil, "which", lambda name: None)
     with pytest.raises(ClassroomError, match="podman or docker"):
-        isolation.sandbox(image="some-image")
+        isolation.sandbox(tmp_path, image="some-image")
 
 
-def test_an_engine_that_does_not_work_is_quoted(engine):
+def test_an_engine_that_does_not_work_is_quoted(engine, tmp_path):
     program = engine.parent / "bin" / "podman"
+    program.parent.mkdir(exist_ok=True)
     program.write_text("#!/bin/sh\necho no such image >&2\nexit 125\n")
     with pytest.raises(ClassroomError, match="no such image"):
-        isolation.sandbox(image="some-image")
+        isolation.sandbox(tmp_path, image="some-image")
 
 
 @pytest.mark.slow
 @needs_image
 @pytest.mark.parametrize(("code", "error"), HOLDS)
-def test_a_container_holds_as_well(code, error):
-    with Worker(isolation.sandbox(image=IMAGE), seconds=60, memory=3000) as worker:
-        answer = worker.run(code, test=False)
-        assert error in answer["error"] and bool(error) == bool(answer["error"])
+def test_a_container_holds_as_well(tmp_path, code, error):
+    with Worker(isolation.sandbox(tmp_path, image=IMAGE), seconds=60, memory=3000) as worker:
+        assert holds(worker.run(code), error)
 
 
 @pytest.mark.slow
 @needs_image
-def test_a_container_is_gone_after_a_loop():
-    sandbox = isolation.sandbox(image=IMAGE)
+def test_a_container_is_gone_after_a_loop(tmp_path):
+    sandbox = isolation.sandbox(tmp_path, image=IMAGE)
     with Worker(sandbox, seconds=60, memory=3000) as worker:
-        worker.run("1", test=False)
+        worker.run("1")
         worker.seconds = 1
         with pytest.raises(WorkerError, match="longer than 1 seconds"):
-            worker.run("while True: pass", test=False)
+            worker.run("while True: pass")
     left = subprocess.run(
         [sandbox.engine, "ps", "--quiet", "--filter", f"name={worker.name}"],
         capture_output=True,

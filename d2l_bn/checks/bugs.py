@@ -1,0 +1,146 @@
+"""Checks the exercise with six bugs: each part looks at one bug alone, whatever the others do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Callable
+
+import numpy as np
+
+from d2l_bn.checks import mistakes
+from d2l_bn.checks.asking import Check
+from d2l_bn.checks.cases import Case, make
+from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
+from d2l_bn.checks.layer import AVERAGES, INPUTS, Layer, registered
+
+TINY = 1e-12  # an eps that doesn't matter, wherever it stands
+
+
+def mended(function, layer, *parts: str, allow_library: bool = False) -> None:
+    """Check that bugs are mended, in a function like `batch_norm` and a layer that calls it.
+
+    Parameters
+    ----------
+    function, layer : callable
+        As in `batch_norm` and `layer`.
+    *parts : {"eps", "axes", "averages", "mode", "parameters", "shared"}
+        The bugs to look at; without any, all.
+    allow_library : bool, default False
+        Accept that ready-made normalizations are called.
+
+    Raises
+    ------
+    CheckFailed
+        At the first bug that is left.
+    ValueError
+        If a part is unknown.
+    """
+    respondent = Check.of(layer, allow_library)
+    known: dict[str, Callable] = {
+        "eps": _eps,
+        "axes": _axes,
+        "averages": _averages,
+        "mode": _mode,
+        "parameters": partial(_parameters, layer=respondent),
+        "shared": partial(_shared, layer=respondent),
+    }
+    check = Check.of(function, allow_library)
+    Question(check.respondent, ready_made=allow_library).run(known, parts)
+
+
+def _compare(check: Question, case: Case, part: str, mode: str, training: bool) -> None:
+    here = check.on(PLAIN, case, part)
+    received = here.result(mode)[0]
+    expected = case.training() if training else case.prediction()
+    causes = (
+        chain(mistakes.of_axes(case), mistakes.of_training(case))
+        if training
+        else mistakes.of_prediction(case)
+    )
+    here.compare("the output", received, expected, causes, TRAINING if training else PREDICTION)
+
+
+def _eps(check: Question) -> str:
+    part = "eps"
+    small = check.draw((8, 2), 500, eps=1e-2)
+    small = small._replace(X=0.01 * small.X)
+    for case in (make([[0.01, 0.02], [0.03, 0.06]], eps=0.001), small):
+        _compare(check, case, part, "record", True)
+    return part
+
+
+def _axes(check: Question) -> str:
+    part = "axes of images"
+    visible = make([[[[1, 2, 3], [0, 4, 2]]], [[[3, 6, 3], [5, 2, 5]]]], eps=TINY)
+    for case in (visible, check.draw((6, 2, 3, 5), 501, eps=TINY)):
+        _compare(check, case, part, "record", True)
+    return part
+
+
+def _averages(check: Question) -> str:
+    part = "moving averages"
+    visible = make([[1, 2], [3, 6]], mean=[10, 10], var=[8, 8], momentum=0.75)
+    for case in (visible, check.draw((8, 2), 502, momentum=0.6)):
+        here = check.on(PLAIN, case, part)
+        _, *received = here.result("record")
+        for name, value, old, new, causes in zip(
+            AVERAGES,
+            received,
+            (case.mean, case.var),
+            case.moments(),
+            (mistakes.of_moving_mean(case), mistakes.of_moving_var(case)),
+        ):
+            here.compare(name, value, case.moving(old, new), causes, STATISTICS)
+    return part
+
+
+def _mode(check: Question) -> str:
+    part = "the switch between the modes"
+    visible = make([[1, 2], [3, 6]], mean=[0, 1], var=[1, 4], eps=TINY)
+    for case in (visible, check.draw((8, 2), 503, eps=TINY)):
+        for mode, training in (("record without training", False), ("train", True)):
+            here = check.on(PLAIN, case, f"{part}, {mode}")
+            other = case.prediction() if training else case.training()
+            right = case.training() if training else case.prediction()
+            here.compare("the output", here.result(mode)[0], right, [(_SWITCH, other)], PREDICTION)
+    return part
+
+
+_SWITCH = (
+    "the code asks autograd.is_recording(), which tells whether operations are recorded. "
+    "autograd.is_training() tells the mode."
+)
+
+
+def _parameters(_: Question, layer: Check) -> str:
+    check = layer.at("parameters")
+    for num_dims in (2, 4):
+        block = Layer.made(check, num_dims)
+        held = block.state()
+        for name in ("gamma", "beta"):
+            registered(block.check, name, held[name])
+    return check.part
+
+
+def _shared(_: Question, layer: Check) -> str:
+    check = layer.at("two layers")
+    first, second = (Layer.made(check, 2) for _ in range(2))
+    before = second.averages()
+    X = np.round(check.draw(INPUTS[2], 504).X, 1) + 5
+    first.forward(X, "record")
+    third = Layer.made(check, 2)
+    for name, was, now, new in zip(AVERAGES, before, second.averages(), third.averages()):
+        for words, value in (("of another one", now), ("that a new one begins with", new)):
+            if not np.array_equal(was, value):
+                replace(check, given={"X": X}).fail(
+                    f"training one layer changes {name} {words}.",
+                    expected=was,
+                    received=value,
+                    cause="the averages belong to the class, so all layers have the same ones. "
+                    "Make them in __init__, new ones for each layer.",
+                )
+    if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
+        check.fail("the averages of a trained layer stay as they were.")
+    return check.part
