@@ -17,8 +17,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMPILE = "import d2l_bn; from d2l_bn.nn import operator; operator.available()"
-
 
 def main(arguments=None):
     """Make or complete the environment, unless it is ready for the extras."""
@@ -81,8 +79,6 @@ def complete(folder, extras):
         run(sys.executable, "-m", "venv", str(folder))
     print("Installing packages: half a minute to a few, 400 MB", flush=True)
     install(folder / "bin" / "python", extras)
-    # Ahead of its first use. Where there is no compiler, it says so, and training goes on without.
-    subprocess.call([str(folder / "bin" / "python"), "-c", COMPILE])
     note.write_text(json.dumps({"key": key, "extras": extras}))
 
 
@@ -95,12 +91,14 @@ def fingerprint():
 
 
 def install(python, extras):
-    """Install with pip: pip's own pinned version first, MXNet last and without its dependencies."""
+    """Install with pip, its own pinned version first and MXNet last, and compile the operator."""
     pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     run(*pip, "-c", "constraints.txt", "pip", "setuptools")
     project = f".[{','.join(extras)}]" if extras else "."
     run(*pip, "-c", "constraints.txt", "--no-build-isolation", "-e", project)
     run(*pip, "--no-deps", "mxnet==1.9.1")
+    # Ahead of its first use. Where there is no compiler, it says so, and training goes on without.
+    run(str(python), "-c", "from d2l_bn.nn import operator; operator.available()")
 
 
 def run(*command):

@@ -39,7 +39,8 @@ def setup(tmp_path, monkeypatch):
 
 def test_installs_once(setup):
     setup.main("env", [])
-    assert [line.split()[1:3] for line in setup.commands] == [["-m", "venv"]] + 3 * [["-m", "pip"]]
+    kinds = [line.split()[1:3] for line in setup.commands]
+    assert kinds == [["-m", "venv"], *3 * [["-m", "pip"]], ["-c", "from"]]
     assert setup.commands[2].endswith("-c constraints.txt --no-build-isolation -e .")
     assert setup.commands[3].endswith("--no-deps mxnet==1.9.1")
     del setup.commands[:]
@@ -51,7 +52,7 @@ def test_an_extra_is_added_and_the_others_kept(setup):
     setup.main("env", ["test"])
     del setup.commands[:]
     setup.main("env", ["lint"])
-    assert len(setup.commands) == 3  # no new environment
+    assert len(setup.commands) == 4  # no new environment
     assert setup.commands[1].endswith("-e .[lint,test]")
     del setup.commands[:]
     setup.main("env", ["test", "lint"])

@@ -16,7 +16,7 @@ from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
 
 DRAWN = 60  # images in a figure, at most
-SURE = 0.8  # what a network says of the pictures that it knows is nearly always above
+SURE = 0.9  # what a network says of the pictures that it knows is nearly always above
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

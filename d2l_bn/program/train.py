@@ -17,7 +17,7 @@ from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.places import load
 from d2l_bn.nn.networks import POOLING
 from d2l_bn.program import outcome, run_folder
-from d2l_bn.system.errors import RunError
+from d2l_bn.system.errors import InputError, RunError
 from d2l_bn.system.files import replacing
 from d2l_bn.system.interrupts import deferred
 from d2l_bn.system.memory import keep_memory
@@ -88,7 +88,10 @@ def _settings(options: argparse.Namespace, saved: dict) -> Settings:
     else:
         others = {**asdict(Settings()), **RECIPES[options.recipe or "default"]}
     given = {name: getattr(options, name) for name in others}
-    return Settings(**{name: others[name] if v is None else v for name, v in given.items()})
+    try:
+        return Settings(**{name: others[name] if v is None else v for name, v in given.items()})
+    except TypeError as error:  # somebody has edited the checkpoint
+        raise InputError(f"the run has settings of a wrong kind ({error}); --overwrite") from error
 
 
 def _offer_to_go_on(options: argparse.Namespace) -> None:

@@ -260,6 +260,7 @@ DAMAGES = {
     "other data": (lambda path: tell(path, data="MNIST"), "data is bars, .* there it was MNIST"),
     "other settings": (lambda path: tell(path, norm="none"), "is damaged, not a whole checkpoint"),
     "unknown settings": (lambda path: tell(path, lr=-1), "lr must be a positive number"),
+    "words for settings": (lambda path: tell(path, lr="fast"), "settings of a wrong kind"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
     "missing": (lambda path: path.unlink(), None),
 }
