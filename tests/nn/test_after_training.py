@@ -116,7 +116,7 @@ def test_folding_into_another_network_is_refused():
     first = nn.Sequential()
     first.add(d2l_bn.BatchNorm(1, 4))
     first.initialize()
-    with pytest.raises(ValueError, match="nothing stands before"):
+    with pytest.raises(ValueError, match="must stand right after"):
         d2l_bn.fold(first, other)
 
 
