@@ -139,7 +139,7 @@ def test_begins_with_the_setup_cell(path):
 
 
 def test_exercises_begin_with_the_setup_cell():
-    assert len(chapters.exercises()) == 5
+    assert len(chapters.exercises()) == 6
     for path in chapters.exercises():
         assert code(path)[0].source == chapters.setup_cell()
 
