@@ -4,6 +4,8 @@
 // order, so that any number of threads gives the same bits.
 #include <cmath>
 #include <locale>
+#include <sstream>
+#include <stdexcept>
 #include "blocks.h"
 #include "mxnet/lib_api.h"
 
@@ -57,7 +59,7 @@ void forward(const Attributes& attributes, Tensors& in, Tensors& out) {
     out[1].data<T>()[c] = T(momentum * moving_mean[c] + (1 - momentum) * mu[c]);
     out[2].data<T>()[c] = T(momentum * moving_var[c] + (1 - momentum) * var);
   }
-  in_large_pages(Y, sizeof(T) * in[0].size());
+  ask_for_pages(Y, sizeof(T) * in[0].size());
   layout.each_block([&](const Block& b) {  // y_i = gamma (x_i - mu) / s + beta
     layout.fill(b, Y, [=](int64_t i, int64_t c) { return scale[c] * (X[i] - mu[c]) + beta[c]; });
   });
@@ -96,7 +98,7 @@ void backward(const Attributes& attributes, Tensors& in, Tensors& out) {
     mean_dY[c] = given ? 0 : dbeta / m;  // given statistics don't depend on x
     slope[c] = given ? 0 : dgamma / m * inverse_s[c];
   }
-  in_large_pages(dX, sizeof(T) * in[0].size());
+  ask_for_pages(dX, sizeof(T) * in[0].size());
   layout.each_block([&](const Block& b) {  // dx_i = gamma / s (dy_i - dbeta / m - x^_i dgamma / m)
     layout.fill(b, dX, [=](int64_t i, int64_t c) {
       return scale[c] * (dY[i] - mean_dY[c] - (X[i] - mu[c]) * slope[c]);
