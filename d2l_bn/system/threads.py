@@ -3,7 +3,7 @@
 MXNet takes half of the processors that it sees. On two idle cores its engine and Python already
 work side by side: one thread trained 9,061 examples a second, two that sleep while they wait 6,012.
 NaiveEngine with two that spin reached 11,563, but where another program wants the same cores, it
-took ten times as long and more.
+took several times as long. (One epoch each; the last with other programs running.)
 """
 
 from __future__ import annotations
