@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 
 import d2l_bn
+from d2l_bn.training import set_seed
 from experiments.tables import Experiment
 
-import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
@@ -58,7 +58,7 @@ def variance_shift(
     """
     if order not in ORDERS:
         raise ValueError(f"order must be one of {ORDERS}, got {order!r}")
-    mx.random.seed(seed)
+    set_seed(seed)
     norm, drop = d2l_bn.BatchNorm(FEATURES, 2), d2l_bn.Dropout(1 - keep)
     pair = nn.Sequential()
     pair.add(*((drop, norm) if order == "dropout first" else (norm, drop)))

@@ -10,7 +10,7 @@ import numpy as np
 
 import d2l_bn
 from d2l_bn.data import Dataset, batches, load
-from d2l_bn.training import NORMS, softmax_cross_entropy
+from d2l_bn.training import NORMS, set_seed, softmax_cross_entropy
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -64,7 +64,7 @@ def endless(
 
 def initialized(net: gluon.Block, dataset: Dataset, seed: int) -> gluon.Block:
     """Initialize `net` from a seed, with all its shapes known."""
-    mx.random.seed(seed)
+    set_seed(seed)
     net.initialize(mx.init.Xavier())
     net(nd.zeros((1, 1, *dataset.image_shape)))
     return net

@@ -13,7 +13,7 @@ import numpy as np
 
 import d2l_bn
 from d2l_bn.data import batch_count
-from d2l_bn.training import NORMS, evaluate, softmax_cross_entropy
+from d2l_bn.training import NORMS, evaluate, set_seed, softmax_cross_entropy
 from experiments import shared
 from experiments.tables import Experiment
 
@@ -110,7 +110,7 @@ def _length(arrays: list[nd.NDArray]) -> float:
 
 def run_linear(norm: str, seed: int, steps: int = LINEAR_STEPS, every: int = 250):
     """Train a deep linear network on a linear map, and yield a row every `every` steps."""
-    mx.random.seed(seed)
+    set_seed(seed)
     X, truth = nd.random.normal(shape=(SAMPLES, WIDTH)), nd.random.normal(shape=(WIDTH, WIDTH))
     targets = nd.dot(X, truth)
     net, kind = nn.Sequential(), NORMS[norm]

@@ -13,10 +13,10 @@ from d2l_bn.data.batching import batch_count, batches
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.nn.networks import lenet
 from d2l_bn.system.errors import RunError
+from d2l_bn.training.seeds import set_seed
 from d2l_bn.training.settings import NORMS, Settings
 from d2l_bn.training.step import evaluate, train_epoch
 
-import mxnet as mx
 from mxnet import gluon, init, nd
 
 EVALUATION_BATCH = 1000
@@ -25,7 +25,7 @@ EVALUATION_BATCH = 1000
 def build(settings: Settings, dataset: Dataset) -> gluon.Block:
     """The LeNet that `settings` ask for, with initial parameters that depend on the seed alone."""
     contexts = settings.contexts
-    mx.random.seed(settings.seed)
+    set_seed(settings.seed)
     net = lenet(NORMS[settings.norm], classes=dataset.classes, pooling=settings.pooling)
     net.initialize(init.Xavier(), ctx=contexts)
     net(nd.zeros((1, 1, *dataset.image_shape), ctx=contexts[0]))  # now all shapes are known
