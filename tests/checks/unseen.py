@@ -1,0 +1,500 @@
+"""Wrong solutions that were written before looking at the checks, each with what is wrong in it.
+
+Each is the exercise's own solution with a few words exchanged, as a student may slip. How often the
+checks name the cause of such a mistake is the measure of what they are worth: a list that was
+written beside the checks can't say it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+
+EXERCISES = Path(__file__).parents[2] / "chapters" / "exercises"
+PLACES = {
+    "channels_last": ("1-batch-norm", "last-solution"),
+    "any_axis": ("1-batch-norm", "axis-solution"),
+    "masked": ("1-batch-norm", "mask-solution"),
+    "BatchNorm": ("2-the-layer", "layer-solution"),
+    "backward": ("3-the-gradient", "backward-solution"),
+}
+
+
+@functools.cache
+def cells(exercise: str) -> dict[str, str]:
+    notebook = json.loads((EXERCISES / f"{exercise}.ipynb").read_text(encoding="utf-8"))
+    named = [cell for cell in notebook["cells"] if "nbgrader" in cell["metadata"]]
+    return {cell["metadata"]["nbgrader"]["grade_id"]: "".join(cell["source"]) for cell in named}
+
+
+def solution(name: str, *edits: str):
+    """The exercise's solution `name`, in which each "old -> new" of `edits` is done once."""
+    exercise, grade_id = PLACES[name]
+    source = cells(exercise)[grade_id]
+    for old, new in (edit.split(" -> ") for edit in edits):
+        assert source.count(old) >= 1, (name, old)
+        source = source.replace(old, new, 1)
+    scope = {"mx": mx, "np": np, "nd": nd, "nn": nn, "gluon": gluon, "autograd": autograd}
+    exec(cells("2-the-layer")["given-function"], scope)
+    exec(source, scope)
+    return scope[name]
+
+
+class Unseen(NamedTuple):
+    mistake: str
+    name: str
+    edits: tuple[str, ...]
+
+
+def last(mistake: str, *edits: str) -> Unseen:
+    return Unseen(mistake, "channels_last", edits)
+
+
+def axis(mistake: str, *edits: str) -> Unseen:
+    return Unseen(mistake, "any_axis", edits)
+
+
+def mask(mistake: str, *edits: str) -> Unseen:
+    return Unseen(mistake, "masked", edits)
+
+
+def layer(mistake: str, *edits: str) -> Unseen:
+    return Unseen(mistake, "BatchNorm", edits)
+
+
+def gradient(mistake: str, *edits: str) -> Unseen:
+    return Unseen(mistake, "backward", edits)
+
+
+MEAN = "X.mean(axis=axes)"
+VAR = "((X - mean) ** 2).mean(axis=axes)"
+AXES = "tuple(range(len(X.shape) - 1))"
+UPDATE_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
+UPDATE_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
+DX = "(G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / std"
+STORE = "mean[:], var[:] = new_mean, new_var"
+
+WRONG = [
+    # channels last
+    last("averages over the examples only", f"{AXES} -> 0"),
+    last("axes fixed to those of images", f"{AXES} -> (0, 1, 2)"),
+    last("chapter 1's axes: channels in axis 1", f"{AXES} -> 0 if len(X.shape) == 2 else (0, 2, 3)"),
+    last("each example by itself", f"{AXES} -> tuple(range(1, len(X.shape) - 1))"),
+    last("averages over the channels", f"{MEAN} -> X.mean(axis=-1, keepdims=True)",
+         f"{VAR} -> ((X - mean) ** 2).mean(axis=-1, keepdims=True)"),
+    last("one mean and variance for all channels", f"{AXES} -> tuple(range(len(X.shape)))"),
+    last("variance divided by n - 1", f"{VAR} -> ((X - mean) ** 2).sum(axis=axes) / (X.size / X.shape[-1] - 1)"),
+    last("epsilon outside of the root", "nd.sqrt(var + eps) -> (nd.sqrt(var) + eps)"),
+    last("no root", "nd.sqrt(var + eps) -> (var + eps)"),
+    last("epsilon left out", "nd.sqrt(var + eps) -> nd.sqrt(var)"),
+    last("epsilon fixed at 1e-5", "nd.sqrt(var + eps) -> nd.sqrt(var + 1e-5)"),
+    last("epsilon squared", "nd.sqrt(var + eps) -> nd.sqrt(var + eps ** 2)"),
+    last("momentum weighs the new value",
+         f"{UPDATE_MEAN} -> moving_mean = (1 - momentum) * moving_mean + momentum * mean",
+         f"{UPDATE_VAR} -> moving_var = (1 - momentum) * moving_var + momentum * var"),
+    last("parentheses forgotten: + 1 - momentum * mean", "+ (1 - momentum) * mean -> + 1 - momentum * mean"),
+    last("new value added whole", "+ (1 - momentum) * mean -> + mean", "+ (1 - momentum) * var -> + var"),
+    last("momentum fixed at 0.9", f"{UPDATE_MEAN} -> moving_mean = 0.9 * moving_mean + 0.1 * mean",
+         f"{UPDATE_VAR} -> moving_var = 0.9 * moving_var + 0.1 * var"),
+    last("moving variance kept as a standard deviation", "(1 - momentum) * var -> (1 - momentum) * nd.sqrt(var)"),
+    last("moving variance takes the mean", "(1 - momentum) * var -> (1 - momentum) * mean"),
+    last("moving variance grows from the moving mean", "momentum * moving_var -> momentum * moving_mean"),
+    last("moving variance not updated", f"{UPDATE_VAR} -> pass"),
+    last("is_training without parentheses", "autograd.is_training() -> autograd.is_training"),
+    last("is_recording decides", "autograd.is_training() -> autograd.is_recording()"),
+    last("modes exchanged", "if autograd.is_training() -> if not autograd.is_training()"),
+    last("normalizes with the moving averages while training",
+         "Y = gamma -> mean, var = moving_mean, moving_var\n    Y = gamma"),
+    last("returns the batch's statistics", "return Y, moving_mean, moving_var -> return Y, mean, var"),
+    last("averages returned in the other order", "return Y, moving_mean -> return Y, moving_var",
+         "moving_var, moving_var -> moving_var, moving_mean"),
+    last("returns the output alone", "return Y, moving_mean, moving_var -> return Y"),
+    last("nothing returned", "return Y, moving_mean, moving_var -> Y, moving_mean, moving_var"),
+    last("gamma also multiplies beta",
+         "gamma * (X - mean) / nd.sqrt(var + eps) + beta -> gamma * ((X - mean) / nd.sqrt(var + eps) + beta)"),
+    last("the mean isn't subtracted: precedence", "gamma * (X - mean) -> gamma * X - mean"),
+    last("mean of the squares in place of the variance", f"{VAR} -> (X ** 2).mean(axis=axes)"),
+    last("deviations from the moving mean", "((X - mean) ** 2) -> ((X - moving_mean) ** 2)"),
+    last("absolute deviations", "((X - mean) ** 2) -> nd.abs(X - mean)"),
+    last("sums in place of means", f"{MEAN} -> X.sum(axis=axes) / len(X)", f"{VAR} -> ((X - mean) ** 2).sum(axis=axes) / len(X)"),
+    last("a name that isn't defined", "var + eps -> var + epsilon"),
+    # any axis
+    axis("negative axes aren't turned", "axis = axis % len(X.shape) -> pass"),
+    axis("negative axes are turned wrongly", "axis % len(X.shape) -> abs(axis)"),
+    axis("averages over the channels' axis", "if other != axis -> if other == axis",
+         "mean.reshape(shape) -> X.mean(axis=axes, keepdims=True)"),
+    axis("gamma and beta line up with the last axis", "mean, var, gamma, beta = (value -> mean, var = (value",
+         "in (mean, var, gamma, beta)) -> in (mean, var))"),
+    axis("shape fixed for axis 1 of images", "tuple(length if place == axis else 1 for place, length in enumerate(X.shape)) -> (1, -1, 1, 1)"),
+    axis("shape fixed for the last axis", "tuple(length if place == axis else 1 for place, length in enumerate(X.shape)) -> (1,) * (len(X.shape) - 1) + (-1,)"),
+    axis("ones and lengths exchanged", "length if place == axis else 1 -> 1 if place == axis else length"),
+    axis("averages returned in the shape that spreads", f"{MEAN} -> X.mean(axis=axes, keepdims=True)",
+         "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> ((X - mean) ** 2).mean(axis=axes, keepdims=True)",
+         "if autograd -> moving_mean, moving_var = moving_mean.reshape(shape), moving_var.reshape(shape)\n    if autograd"),
+    axis("mean of squares minus square of mean", "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> (X ** 2).mean(axis=axes) - mean ** 2"),
+    axis("mean and variance detached", "(value.reshape(shape) for value in (mean, var, gamma, beta)) -> (value.reshape(shape) for value in (mean.detach(), var.detach(), gamma, beta))"),
+    axis("variance detached", "in (mean, var, gamma, beta)) -> in (mean, var.detach(), gamma, beta))"),
+    axis("mean detached", "in (mean, var, gamma, beta)) -> in (mean.detach(), var, gamma, beta))"),
+    axis("mean and variance through NumPy", f"mean = {MEAN} -> mean = nd.array(X.asnumpy().mean(axes))",
+         "var = ((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> var = nd.array(X.asnumpy().var(axes))"),
+    axis("statistics under pause", f"mean = {MEAN} -> with autograd.pause(train_mode=True):\n            mean = {MEAN}"),
+    axis("output rebuilt from NumPy", "return Y, -> return nd.array(Y.asnumpy()),"),
+    axis("averages overwritten in place", "moving_mean = momentum -> moving_mean[:] = momentum",
+         "moving_var = momentum -> moving_var[:] = momentum"),
+    axis("X overwritten in place", "Y = gamma * (X - mean) -> X[:] = X - mean\n    Y = gamma * X"),
+    axis("axes exchanged and not back", "axes = -> X = X.swapaxes(axis, 1)\n    axis = 1\n    axes ="),
+    axis("reshaped to columns without moving the axis",
+         "axes = -> given, C = X.shape, X.shape[axis]\n    X, axis = X.reshape((-1, C)), 1\n    axes =", "return Y -> return Y.reshape(given)"),
+    axis("divided by the examples alone", f"{MEAN} -> X.sum(axis=axes) / X.shape[0]",
+         "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> ((X - mean.reshape(shape)) ** 2).sum(axis=axes) / X.shape[0]"),
+    axis("moving averages not reshaped when predicting", "mean, var, gamma, beta = ( -> if autograd.is_training():\n        mean, var = mean.reshape(shape), var.reshape(shape)\n    gamma, beta = (",
+         "in (mean, var, gamma, beta)) -> in (gamma, beta))"),
+    axis("len(X) in place of the rank", "axis % len(X.shape) -> axis % len(X)"),
+    # masked
+    mask("counts the padding", "mask.sum() -> mask.size"),
+    mask("means over everything", "(mask * X).sum(axis=(0, 1)) / count -> X.mean(axis=(0, 1))",
+         "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> ((X - mean) ** 2).mean(axis=(0, 1))"),
+    mask("variance over everything", "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> ((X - mean) ** 2).mean(axis=(0, 1))"),
+    mask("padding set to 0 and then counted in the variance", "(mask * (X - mean) ** 2) -> ((mask * X - mean) ** 2)"),
+    mask("output not masked", "Y = mask * (gamma -> Y = (gamma"),
+    mask("output masked before beta is added", "mask * (gamma * (X - mean) / nd.sqrt(var + eps) + beta) -> mask * gamma * (X - mean) / nd.sqrt(var + eps) + beta"),
+    mask("output masked in training only", "Y = mask * (gamma -> Y = (mask if autograd.is_training() else 1) * (gamma"),
+    mask("mean of the sentences' means", "(mask * X).sum(axis=(0, 1)) / count -> ((mask * X).sum(axis=1) / mask.sum(axis=1)).mean(axis=0)"),
+    mask("each place by itself", "mask.sum() -> mask.sum(axis=0)"),
+    mask("counts channels, too", "mask.sum() -> (mask * nd.ones(X.shape)).sum()"),
+    mask("no expand_dims", "mask = mask.expand_dims(axis=2) -> pass"),
+    mask("expand_dims in the wrong place", "expand_dims(axis=2) -> expand_dims(axis=1)"),
+    mask("mask exchanged: 1 means padding", "mask.expand_dims(axis=2) -> 1 - mask.expand_dims(axis=2)"),
+    mask("counts less one", "mask.sum() -> mask.sum() - 1"),
+    mask("variance detached", "nd.sqrt(var + eps) -> nd.sqrt(var.detach() + eps)"),
+    mask("mean of squares minus square of mean", "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> (mask * X ** 2).sum(axis=(0, 1)) / count - mean ** 2"),
+    mask("padding keeps its input", "Y = mask * ( -> Y = (1 - mask) * X + mask * ("),
+    mask("moving averages of everything", "(1 - momentum) * mean -> (1 - momentum) * X.mean(axis=(0, 1))"),
+    mask("counts the sentences", "mask.sum() -> len(X)"),
+    # the layer
+    layer("no super().__init__()", "super().__init__() -> pass"),
+    layer("shape (features,)", "(1, num_features) if num_dims == 2 else (1, num_features, 1, 1) -> (num_features,)"),
+    layer("the two shapes exchanged", "num_dims == 2 -> num_dims == 4"),
+    layer("gamma starts at 0", 'init="ones" -> init="zeros"'),
+    layer("moving variance starts at 1", '"moving_var", init="zeros" -> "moving_var", init="ones"'),
+    layer("gamma and beta plain arrays",
+          'self.params.get("gamma", shape=shape, init="ones") -> nd.ones(shape)', 'self.params.get("beta", shape=shape, init="zeros") -> nd.zeros(shape)',
+          "self.gamma.data(here), self.beta.data(here) -> self.gamma.as_in_context(here), self.beta.as_in_context(here)"),
+    layer("averages are trained", ', "grad_req": "null" -> '),
+    layer("gamma isn't trained", 'shape=shape, init="ones" -> init="ones", **kept'),
+    layer("both averages in one parameter", '"moving_var", init -> "moving_mean", init'),
+    layer("averages never stored", f"{STORE} -> pass"),
+    layer("stored crosswise", f"{STORE} -> mean[:], var[:] = new_var, new_mean"),
+    layer("averaged twice", f"{STORE} -> mean[:] = 0.9 * mean + 0.1 * new_mean\n                var[:] = 0.9 * var + 0.1 * new_var"),
+    layer("averages handed over crosswise", "mean, var, self.eps -> var, mean, self.eps"),
+    layer("eps and momentum handed over crosswise", "self.eps, self.momentum\n -> self.momentum, self.eps\n"),
+    layer("gamma and beta handed over crosswise", "self.gamma.data(here), self.beta.data(here) -> self.beta.data(here), self.gamma.data(here)"),
+    layer("momentum of PyTorch", "momentum=0.9 -> momentum=0.1"),
+    layer("context left out", "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.data(), self.moving_var.data()"),
+    layer("mode read inside of pause", "if autograd.is_training():\n            with autograd.pause():\n                -> with autograd.pause():\n            if autograd.is_training():\n                "),
+    layer("the pair is returned", "return Y -> return Y, new_mean, new_var"),
+    layer("the Parameter is replaced by an array", f"{STORE} -> self.moving_mean, self.moving_var = new_mean, new_var"),
+    layer("a mutable default keeps the averages", "momentum=0.9): -> momentum=0.9, kept_by={}):",
+          'self.moving_mean = self -> self.moving_mean = kept_by[shape] = kept_by.get(shape) or self'),
+    layer("init left out", 'shape=shape, init="ones" -> shape=shape'),
+    layer("is_recording guards the update", "autograd.is_training() -> autograd.is_recording()"),
+    layer("X copied to the first context", "here = X.context -> X = X.copyto(mx.cpu(0))\n        here = X.context"),
+    layer("Parameters handed over", "self.gamma.data(here), self.beta.data(here) -> self.gamma, self.beta"),
+    layer("averages plain arrays", 'self.params.get("moving_mean", init="zeros", **kept) -> nd.zeros(shape)',
+          'self.params.get("moving_var", init="zeros", **kept) -> nd.zeros(shape)',
+          "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.copyto(here), self.moving_var.copyto(here)",
+          f"{STORE} -> self.moving_mean, self.moving_var = new_mean, new_var"),
+    layer("epsilon of Keras", "eps=1e-5 -> eps=1e-3"),
+    layer("always in training mode", "Y, new_mean, new_var = -> with autograd.train_mode():\n            Y, new_mean, new_var ="),
+    layer("hybrid_forward in a Block", "def forward(self, X) -> def hybrid_forward(self, F, X)"),
+    layer("Parameters made by hand, not registered", 'self.params.get("gamma" -> gluon.Parameter("gamma"'),
+    # the gradient by hand
+    gradient("beta: mean in place of sum", "dbeta, dgamma = dY.sum(axis=0) -> dbeta, dgamma = dY.mean(axis=0)"),
+    gradient("beta: not summed", "dbeta, dgamma = dY.sum(axis=0) -> dbeta, dgamma = dY"),
+    gradient("gamma: X in place of X_hat", "(dY * X_hat).sum(axis=0) -> (dY * X).sum(axis=0)"),
+    gradient("gamma: centred but not scaled", "(dY * X_hat).sum(axis=0) -> (dY * (X - X.mean(axis=0))).sum(axis=0)"),
+    gradient("gamma: multiplied by gamma", "(dY * X_hat).sum(axis=0) -> (gamma * dY * X_hat).sum(axis=0)"),
+    gradient("only the direct way", f"{DX} -> G / std"),
+    gradient("the way through the variance left out", " - X_hat * (G * X_hat).mean(axis=0) -> "),
+    gradient("the way through the mean left out", "G - G.mean(axis=0) - -> G -"),
+    gradient("gamma left out", "G = gamma * dY -> G = dY"),
+    gradient("plus in place of minus", "- X_hat * (G -> + X_hat * (G"),
+    gradient("sums in place of means", "G.mean(axis=0) -> G.sum(axis=0)", "(G * X_hat).mean(axis=0) -> (G * X_hat).sum(axis=0)"),
+    gradient("2 of the square not cancelled", "- X_hat * (G -> - 2 * X_hat * (G"),
+    gradient("variance with n - 1", "X.var(axis=0) -> X.var(axis=0, ddof=1)"),
+    gradient("divided by the variance", ") / std\n    return -> ) / std ** 2\n    return"),
+    gradient("epsilon outside of the root", "np.sqrt(X.var(axis=0) + eps) -> np.sqrt(X.var(axis=0)) + eps"),
+    gradient("order of the gradients", "return dX, dgamma, dbeta -> return dX, dbeta, dgamma"),
+    gradient("axis 1", "dbeta, dgamma = dY.sum(axis=0) -> dbeta, dgamma = dY.sum(axis=1)"),
+]
+
+
+def right_last_transposed(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    columns = X.reshape((-1, X.shape[-1]))
+    if autograd.is_training():
+        mean = nd.mean(columns, axis=0)
+        var = nd.mean(nd.square(nd.broadcast_sub(columns, mean.reshape((1, -1)))), axis=0)
+        moving_mean = moving_mean - (1 - momentum) * (moving_mean - mean)
+        moving_var = moving_var - (1 - momentum) * (moving_var - var)
+    else:
+        mean, var = moving_mean, moving_var
+    return ((columns - mean) * (gamma * (var + eps) ** -0.5) + beta).reshape(X.shape), moving_mean, moving_var
+
+
+def right_last_moments(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    if not autograd.is_training():
+        scale = gamma / nd.sqrt(moving_var + eps)
+        return X * scale + (beta - moving_mean * scale), moving_mean, moving_var
+    mean, var = nd.moments(X, axes=list(range(X.ndim - 1)))
+    new_mean = nd.add_n(moving_mean * momentum, mean * (1 - momentum))
+    new_var = nd.add_n(moving_var * momentum, var * (1 - momentum))
+    return nd.broadcast_div(X - mean, nd.sqrt(var + eps)) * gamma + beta, new_mean, new_var
+
+
+def right_last_list(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    n = X.size // X.shape[-1]
+    ones = nd.ones((1, n), ctx=X.context, dtype=X.dtype)
+    if autograd.is_training():
+        mean = nd.dot(ones, X.reshape((n, -1)))[0] / n
+        centred = X.reshape((n, -1)) - mean
+        var = nd.dot(ones, centred * centred)[0] / n
+        with autograd.pause():
+            moving_mean = momentum * moving_mean + (1 - momentum) * mean
+            moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    x_hat = (X - mean) * nd.rsqrt(var + eps)
+    return [gamma * x_hat + beta, moving_mean, moving_var]
+
+
+def right_axis_swapped(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    Z = nd.swapaxes(X, axis % X.ndim, X.ndim - 1)
+    Y, mean, var = right_last_transposed(Z, gamma, beta, moving_mean, moving_var, eps, momentum)
+    return nd.swapaxes(Y, axis % X.ndim, X.ndim - 1), mean, var
+
+
+def right_axis_transposed(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    axis = axis if axis >= 0 else axis + X.ndim
+    order = [axis] + [i for i in range(X.ndim) if i != axis]
+    back = [order.index(i) for i in range(X.ndim)]
+    Z = X.transpose(order)
+    shape = Z.shape
+    Z = Z.reshape((shape[0], -1))
+    if autograd.is_training():
+        mean = Z.mean(axis=1)
+        var = ((Z - mean.expand_dims(1)) ** 2).mean(axis=1)
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean.detach()
+        moving_var = momentum * moving_var + (1 - momentum) * var.detach()
+    else:
+        mean, var = moving_mean, moving_var
+    Z = (Z - mean.expand_dims(1)) / nd.sqrt(var + eps).expand_dims(1)
+    Y = gamma.expand_dims(1) * Z + beta.expand_dims(1)
+    return Y.reshape(shape).transpose(back), moving_mean, moving_var
+
+
+def right_axis_exclude(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    shape = [1] * X.ndim
+    shape[axis] = -1
+    spread = lambda value: value.reshape(shape).broadcast_like(X)  # noqa: E731
+    if autograd.is_training():
+        mean = nd.mean(X, axis=axis % X.ndim, exclude=True)
+        var = nd.mean(nd.square(X - spread(mean)), axis=axis % X.ndim, exclude=True)
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = spread(gamma) * (X - spread(mean)) / spread(nd.sqrt(var + eps)) + spread(beta)
+    return Y, moving_mean, moving_var
+
+
+def right_axis_loop(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    slices, means, variances = [], [], []
+    for c in range(X.shape[axis]):
+        x = nd.take(X, nd.array([c]), axis=axis)
+        if autograd.is_training():
+            mean = x.mean()
+            var = ((x - mean) ** 2).mean()
+            means.append(momentum * moving_mean[c] + (1 - momentum) * mean)
+            variances.append(momentum * moving_var[c] + (1 - momentum) * var)
+        else:
+            mean, var = moving_mean[c], moving_var[c]
+        slices.append(gamma[c] * (x - mean) / (var + eps).sqrt() + beta[c])
+    if means:
+        moving_mean, moving_var = nd.concat(*means, dim=0), nd.concat(*variances, dim=0)
+    return nd.concat(*slices, dim=axis % X.ndim), moving_mean, moving_var
+
+
+def right_mask_where(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    counts = nd.broadcast_to(mask.reshape((0, 0, 1)), X.shape)
+    nothing = nd.zeros_like(X)
+    if autograd.is_training():
+        n = counts.sum(axis=(0, 1))
+        mean = nd.where(counts, X, nothing).sum(axis=(0, 1)) / n
+        var = nd.where(counts, (X - mean) ** 2, nothing).sum(axis=(0, 1)) / n
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = gamma * (X - mean) / nd.sqrt(var + eps) + beta
+    return nd.where(counts, Y, nothing), moving_mean, moving_var
+
+
+def right_mask_share(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    m = nd.expand_dims(mask, -1)
+    if autograd.is_training():
+        mean = (X * m).mean(axis=(0, 1)) / mask.mean()
+        var = ((X - mean) * m).square().mean(axis=(0, 1)) / mask.mean()
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    return m * gamma * (X - mean) / nd.sqrt(var + eps) + m * beta, moving_mean, moving_var
+
+
+def right_mask_number(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    count = int(mask.sum().asscalar())
+    mask = mask.reshape(X.shape[:2] + (1,))
+    if autograd.is_training():
+        mean = (mask * X).sum(axis=0).sum(axis=0) / count
+        centred = mask * (X - mean)
+        var = (centred * centred).sum(axis=0).sum(axis=0) / count
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    return mask * (gamma * ((X - mean) / (var + eps) ** 0.5) + beta), moving_mean, moving_var
+
+
+def right_mask_columns(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    rows, weights = X.reshape((-1, X.shape[2])), mask.reshape((1, -1))
+    if autograd.is_training():
+        mean = nd.dot(weights, rows).reshape(-1) / weights.sum()
+        var = nd.dot(weights, (rows - mean) ** 2).reshape(-1) / weights.sum()
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = (gamma * (rows - mean) / nd.sqrt(var + eps) + beta) * weights.T
+    return Y.reshape(X.shape), moving_mean, moving_var
+
+
+class RightKwargs(nn.Block):
+    """Keyword arguments passed on, contexts written one by one, statistics by the library's names."""
+
+    def __init__(self, num_features, num_dims, **kwargs):
+        super().__init__(**kwargs)
+        shape = [1, num_features] + [1] * (num_dims - 2)
+        get = self.params.get
+        self.gamma = get("gamma", shape=shape, init=mx.init.One())
+        self.beta = get("beta", shape=shape, init=mx.init.Zero())
+        self.running_mean = get("running_mean", shape=shape, init="zeros", differentiable=False)
+        self.running_var = get("running_var", shape=shape, init="zeros", differentiable=False)
+
+    def forward(self, X):
+        training = autograd.is_training()
+        gamma, beta, mean, var = (p.data(X.context) for p in (self.gamma, self.beta, self.running_mean, self.running_var))
+        Y, m, v = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
+        if training:
+            m.copyto(mean)
+            v.copyto(var)
+        return Y
+
+
+class RightSetData(nn.Block):
+    """The averages are written into all contexts by `set_data`."""
+
+    def __init__(self, num_features, num_dims):
+        super(RightSetData, self).__init__()
+        shape = {2: (1, num_features), 4: (1, num_features, 1, 1)}[num_dims]
+        self.gamma = self.params.get("gamma", shape=shape, init="ones")
+        self.beta = self.params.get("beta", shape=shape, init="zeros")
+        self.moving_mean = self.params.get("moving_mean", shape=shape, init="zeros", grad_req="null")
+        self.moving_var = self.params.get("moving_var", shape=shape, init="zeros", grad_req="null")
+
+    def forward(self, X):
+        ctx = X.ctx
+        Y, mean, var = batch_norm(
+            X, self.gamma.data(ctx), self.beta.data(ctx), self.moving_mean.data(ctx), self.moving_var.data(ctx), 1e-5, 0.9)
+        if autograd.is_training():
+            self.moving_mean.set_data(mean)
+            self.moving_var.set_data(var)
+        return Y
+
+
+class RightConstant(nn.Block):
+    """The statistics are non-differentiable parameters that the layer makes by hand and registers."""
+
+    def __init__(self, num_features, num_dims, eps=1e-5, momentum=0.9):
+        super().__init__()
+        self.options = eps, momentum
+        for name, start in [("gamma", "ones"), ("beta", "zeros"), ("moving_mean", "zeros"), ("moving_var", "zeros")]:
+            kept = {"grad_req": "null"} if "moving" in name else {}
+            shape = (1, num_features) + (1, 1) * (num_dims == 4)
+            setattr(self, name, self.params.get(name, shape=shape, init=start, **kept))
+
+    def forward(self, X):
+        values = [getattr(self, name).data(X.context) for name in ("gamma", "beta", "moving_mean", "moving_var")]
+        Y, *new = batch_norm(X, *values, *self.options)
+        for old, value in zip(values[2:], new):
+            old[:] = value
+        return Y
+
+
+def right_backward_sums(dY, X, gamma, eps):
+    m, features = X.shape
+    mu = X.sum(0) / m
+    centred = X - mu
+    var = (centred ** 2).sum(0) / m
+    inv = 1 / np.sqrt(var + eps)
+    dX_hat = dY * gamma
+    dvar = (dX_hat * centred).sum(0) * -0.5 * inv ** 3
+    dmu = -(dX_hat * inv).sum(0) + dvar * (-2 * centred).sum(0) / m
+    dX = dX_hat * inv + dvar * 2 * centred / m + dmu / m
+    return dX, np.sum(dY * centred * inv, axis=0), np.sum(dY, axis=0)
+
+
+def right_backward_compact(dY, X, gamma, eps):
+    m = len(X)
+    std = (X.var(0) + eps) ** 0.5
+    x_hat = (X - X.mean(0)) / std
+    dgamma, dbeta = np.einsum("ij,ij->j", dY, x_hat), np.ones(m) @ dY
+    return gamma / (m * std) * (m * dY - dbeta - x_hat * dgamma), dgamma, dbeta
+
+
+def right_backward_columns(dY, X, gamma, eps):
+    dX, dgamma, dbeta = np.zeros_like(X), np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for j in range(X.shape[1]):
+        x, g = X[:, j], dY[:, j]
+        s = np.sqrt(np.var(x) + eps)
+        h = (x - x.mean()) / s
+        dbeta[j], dgamma[j] = g.sum(), g @ h
+        dX[:, j] = gamma[j] * (g - g.mean() - h * (g @ h) / x.size) / s
+    return dX, dgamma, dbeta
+
+
+def right_backward_keepdims(dY, X, gamma, eps):
+    mean, var = X.mean(axis=0, keepdims=True), X.var(axis=0, keepdims=True)
+    root = np.sqrt(var + eps)
+    X_hat = np.divide(np.subtract(X, mean), root)
+    G = np.multiply(dY, gamma[None])
+    project = lambda A: A.mean(axis=0, keepdims=True)  # noqa: E731
+    dX = (G - project(G) - X_hat * project(G * X_hat)) / root
+    return [dX, (dY * X_hat).sum(axis=0), dY.sum(axis=0)]
+
+
+exec(cells("2-the-layer")["given-function"], globals())
+RIGHT = {
+    "channels_last": [right_last_transposed, right_last_moments, right_last_list],
+    "any_axis": [right_axis_swapped, right_axis_transposed, right_axis_exclude, right_axis_loop],
+    "masked": [right_mask_where, right_mask_share, right_mask_number, right_mask_columns],
+    "BatchNorm": [RightKwargs, RightSetData, RightConstant],
+    "backward": [right_backward_sums, right_backward_compact, right_backward_columns, right_backward_keepdims],
+}
