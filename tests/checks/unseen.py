@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from d2l_bn.nn.statistic import Statistic
+
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -448,6 +450,50 @@ class RightConstant(nn.Block):
         return Y
 
 
+class RightStatistic(nn.Block):
+    """As chapter 2 ends: the averages are statistics, which move to where the data is."""
+
+    def __init__(self, num_features, num_dims):
+        super().__init__()
+        shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        self.gamma = self.params.get("gamma", shape=shape, init="ones")
+        self.beta = self.params.get("beta", shape=shape, init="zeros")
+        self.running_mean = Statistic.of(self.params, "running_mean", shape)
+        self.running_var = Statistic.of(self.params, "running_var", shape)
+
+    def forward(self, X):
+        here = X.context
+        mean, var = (each.data().as_in_context(here) for each in (self.running_mean, self.running_var))
+        Y, mean, var = batch_norm(X, self.gamma.data(here), self.beta.data(here), mean, var, 1e-5, 0.9)
+        self.running_mean.set_data(mean)
+        self.running_var.set_data(var)
+        return Y
+
+
+class RightAssigned(nn.Block):
+    """The update by hand from the difference, while recording is off."""
+
+    def __init__(self, num_features, num_dims):
+        super().__init__(prefix="mine_")
+        self.shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        with self.name_scope():
+            self.gamma = self.params.get("scale", shape=self.shape, init="ones")
+            self.beta = self.params.get("shift", shape=self.shape, init="zeros")
+            self.moving_mean = self.params.get_constant("mean", nd.zeros(self.shape))
+            self.moving_var = self.params.get_constant("variance", nd.zeros(self.shape))
+
+    def forward(self, X):
+        parameters = (self.gamma, self.beta, self.moving_mean, self.moving_var)
+        gamma, beta, mean, var = [p.data(X.context) for p in parameters]
+        Y, new_mean, new_var = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
+        training = autograd.is_training()
+        with autograd.pause():
+            if training:
+                mean += new_mean - mean
+                var += new_var - var
+        return Y
+
+
 def right_backward_sums(dY, X, gamma, eps):
     m, features = X.shape
     mu = X.sum(0) / m
@@ -495,6 +541,6 @@ RIGHT = {
     "channels_last": [right_last_transposed, right_last_moments, right_last_list],
     "any_axis": [right_axis_swapped, right_axis_transposed, right_axis_exclude, right_axis_loop],
     "masked": [right_mask_where, right_mask_share, right_mask_number, right_mask_columns],
-    "BatchNorm": [RightKwargs, RightSetData, RightConstant],
+    "BatchNorm": [RightKwargs, RightSetData, RightConstant, RightStatistic, RightAssigned],
     "backward": [right_backward_sums, right_backward_compact, right_backward_columns, right_backward_keepdims],
 }
