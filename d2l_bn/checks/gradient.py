@@ -10,6 +10,7 @@ from typing import Callable
 
 import numpy as np
 
+from d2l_bn.checks import inference
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.mistakes import Mistakes
@@ -90,7 +91,8 @@ def _compare(check: Check, part: str, index: int, causes: Callable) -> str:
                 cause=_swapped(values, index, case, dY)
                 or find(causes(case, dY), received, expected)
                 or (_ROUGH if close(received, expected, 1e-4) else "")
-                or _property(name, received, case),
+                or (name == "dX" and _property(received, case, dY))
+                or "",
             )
     _large(check, part, LONG if index == 0 else WIDE)
     return part
@@ -149,26 +151,26 @@ def _of_shape(name: str, other_order: bool) -> str:
     )
 
 
-def _property(name: str, dX: np.ndarray, case: Case) -> str:
+def _property(dX: np.ndarray, case: Case, dY: np.ndarray) -> str:
     """Return a property of dX that does not hold, to say where to look."""
-    if name != "dX":
-        return ""
-    unknown = "not one of the known mistakes."
+    found = inference.of_gradient(case, dY, dX)
+    if found:
+        return found
     mean, var = case.moments()
     sums = dX.sum(0)
     if not close(sums, 0 * sums, 1e-3):
         return (
-            f"{unknown} Shifting a feature changes no output, so each column of dX sums to 0; "
-            f"yours sum to {np.round(sums, 3).tolist()}. Look at the path through the mean."
+            f"{inference.UNKNOWN} Shifting a feature changes no output, so each column of dX sums "
+            f"to 0; yours sum to {np.round(sums, 3).tolist()}. Look at the path through the mean."
         )
     sums = (dX * (case.X - mean) / np.sqrt(var + case.eps)).sum(0)
     if case.eps < 1e-4 and not close(sums, 0 * sums, 1e-3):
         return (
-            f"{unknown} Stretching a feature changes no output, but for eps, so each column of "
-            f"dX * X_hat sums to 0; yours sum to {np.round(sums, 3).tolist()}. Look at the path "
-            "through the variance."
+            f"{inference.UNKNOWN} Stretching a feature changes no output, but for eps, so each "
+            f"column of dX * X_hat sums to 0; yours sum to {np.round(sums, 3).tolist()}. Look at "
+            "the path through the variance."
         )
-    return f"{unknown} Both paths fit. Look at the factors: gamma, the standard deviation, m."
+    return f"{inference.UNKNOWN} Look at the factors: gamma, the standard deviation, m."
 
 
 def _call(check: Check, case: Case, dY: np.ndarray) -> list[np.ndarray]:
