@@ -188,11 +188,14 @@ class Answers:
 
 
 def _network(layer):
-    """Put a layer into a network, whose file has the names of attributes, with dots.
+    """Put a layer into a network, unless it saves and loads in a way of its own.
 
-    Gluon takes a file without dots for one of its old format, with the names of parameters.
+    A file of one layer has names without dots, which Gluon takes for an old format.
     """
-    network = _mxnet().gluon.nn.Sequential()
+    nn = _mxnet().gluon.nn
+    if type(layer).load_parameters is not nn.Block.load_parameters:
+        return layer
+    network = nn.Sequential()
     network.add(layer)
     return network
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, combinations
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
@@ -110,10 +110,17 @@ class Question(Check):
             return chain(self.form.wrong_axes(case), mistakes.of_training(case))
         return chain(self.form.wrong_prediction(case), mistakes.of_prediction(case))
 
-    def result(self, mode: str, dtype: str = "float32") -> list[np.ndarray]:
+    def attempt(self, mode: str) -> Optional[np.ndarray]:
+        """The output, or None if something is wrong with its form."""
+        try:
+            return self.result(mode, explain=lambda words: "")[0]
+        except CheckFailed:
+            return None
+
+    def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
         """Call the function and check the form of what it returns, but not the numbers."""
         given = self.form.arguments(self.case)
-        explain = partial(_explain, self, mode)
+        explain = explain or partial(_explain, self, mode)
         answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
         values = self.three_values(answer["result"], NAMES)
         self._untouched(given, answer["after"], mode, dtype)
@@ -167,7 +174,9 @@ class Question(Check):
         here = replace(self, given=self.form.shown(self.case, shown))
         output, predicts = name == "the output", np.array_equal(expected, self.case.prediction())
         here._shape(name, received, expected)
-        here.finite(name, received, _NAN)
+        counts = self.form.array(self.case.shown(np.ones_like(self.case.X)))
+        only_padding = output and np.isfinite(received[counts != 0]).all()
+        here.finite(name, received, _NAN_IN_PADDING if only_padding else _NAN)
         right = self.form.array(expected) if output else self.form.value(expected)
         if close(received, right):
             return
@@ -212,6 +221,10 @@ _HARD_CODED = (
 _NAN = (
     "a division by zero, or the root of a negative number. eps, inside the root, prevents "
     "the first: nd.sqrt(var + eps). ((X - mean) ** 2).mean(...) is never negative."
+)
+_NAN_IN_PADDING = (
+    "it is so where the mask is 0. Multiply by the mask, and don't divide by it: 0 / 0 is no "
+    "number."
 )
 
 
@@ -465,26 +478,23 @@ def _explain(check: Question, mode: str, words: str) -> str:
     square = _padded(square, check, 7) if case.mask is not None else square
     cause = _of_sign(check, mode)
     here = check.on(form, square, check.part)
-    try:
-        ours = np.moveaxis(here.result(mode)[0], form.axis, 1)
-        cause = cause or find(here.known(mode), ours, here.right(mode))
-    except CheckFailed:
-        pass
+    received = here.attempt(mode)
+    if not cause and received is not None:
+        cause = find(here.known(mode), np.moveaxis(received, form.axis, 1), here.right(mode))
     return cause or _of_shapes(form, case, words)
 
 
 def _of_sign(check: Question, mode: str) -> str:
-    """Return a cause if the same axis, counted from the front, gives the right output."""
+    """Return a cause if the same axis, counted from the other end, gives the right output."""
     form, ndim = check.form, check.case.X.ndim
-    if not form.says_axis or form.axis >= 0:
+    if not form.says_axis:
         return ""
-    axis = form.axis + ndim
+    axis = form.axis + ndim if form.axis < 0 else form.axis - ndim
     there = check.on(form._replace(axis=axis), check.case, check.part)
-    try:
-        right = close(there.result(mode)[0], form.array(there.right(mode)))
-    except CheckFailed:
+    received = there.attempt(mode)
+    if received is None or not close(received, form.array(there.right(mode))):
         return ""
-    return right * (
+    return (
         f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
         "isn't. Negative axes count from the end: axis % len(X.shape)."
     )

@@ -80,7 +80,8 @@ def _compare(check: Check, part: str, index: int, causes: Callable) -> str:
         value = values[index]
         if value.size != expected.size or (index == 0 and value.shape != expected.shape):
             other_order = value.shape == case.X.shape != values[0].shape
-            here.shape(name, value, expected.shape, _of_shape(name, other_order))
+            turned = index == 0 and value.shape == expected.shape[::-1]
+            here.shape(name, value, expected.shape, _of_shape(name, other_order, turned))
         received = value.reshape(expected.shape)
         here.finite(name, received, "a division by zero. Is eps inside the root?")
         if not close(received, expected, EXACT):
@@ -140,9 +141,11 @@ def _swapped(values: list[np.ndarray], index: int, case: Case, dY: np.ndarray) -
     return ""
 
 
-def _of_shape(name: str, other_order: bool) -> str:
+def _of_shape(name: str, other_order: bool, turned: bool) -> str:
     if other_order:
         return "the order is another one: return dX, dgamma, dbeta."
+    if turned:
+        return f"{name} is turned. It has the shape of X."
     if name == "dX":
         return "dX has one value for each value of X. The sums over the batch stand inside it."
     return (
@@ -302,6 +305,14 @@ def of_input(case: Case, dY: np.ndarray) -> Mistakes:
             "X_hat is missing in the path through the variance. The variance moves each output in "
             "proportion to its own X_hat.",
             dY - by_mean - (dY * X_hat).mean(0),
+        ),
+        (
+            "the mean of dY goes over the features. Take it over the batch, axis 0.",
+            dY - dY.mean(1, keepdims=True) - by_var,
+        ),
+        (
+            "the mean of dY * X_hat goes over everything. Take it over the batch, axis 0.",
+            dY - by_mean - X_hat * (dY * X_hat).mean(),
         ),
         (
             "the factor 2 of the square is forgotten in the path through the variance.",

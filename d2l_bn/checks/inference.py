@@ -33,17 +33,18 @@ def of_output(case: Case, Y: np.ndarray, mean: np.ndarray, var: np.ndarray, whos
     used, squared = (case.beta - b) / a, (case.gamma / a) ** 2
     if close(used, mean, 1e-3):
         eps = squared - var
-        if close(eps, np.full_like(eps, eps.mean()), 1e-3 * eps.mean()) and eps.mean() > 1e-9:
+        alike = close(eps, np.full_like(eps, eps.mean()), 1e-3 * eps.mean())
+        if alike and eps.mean() > 1e-9 and abs(eps.mean() / case.eps - 1) > 0.05:
             return f"eps acts as {eps.mean():.3g} in your code. Here it is {case.eps:g}."
         share = _share(squared - case.eps, var)
         words = "your variance" if share else ""
     else:
         share = _share(used, mean)
         words = "your mean" if share else ""
-    if words:
+    if words and close(case.size / share, np.round(case.size / share), 1e-3):
         return (
-            f"{words} is {share:.4g} times that of {whose}. Do you divide a sum by "
-            f"{case.size / share:.4g}? A channel has {case.size} values that count."
+            f"{words} is {share:.4g} times that of {whose}, as if a sum were divided by "
+            f"{case.size / share:.4g}, where a channel has {case.size} values that count."
         )
     return (
         f"{UNKNOWN} Your output is that of mean {_listed(used)} and variance "
@@ -78,6 +79,8 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
         factors = np.linalg.lstsq(basis, dX.reshape(-1), rcond=None)[0]
         if not close(basis @ factors, dX.reshape(-1), 1e-6):
             continue
+        if np.ptp(factors * [1, -1, -1]) < 1e-6 and not words:
+            return f"dX is {factors[0]:.4g} times too large. Where does m stand, and where gamma?"
         for way, factor in zip(("direct way", "mean", "variance"), factors * [1, -1, -1]):
             if abs(factor - 1) > 1e-6 and not words:
                 path = f"the path through the {way}" if way != "direct way" else f"the {way}"
@@ -87,7 +90,7 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
 
 
 def _share(received: np.ndarray, right: np.ndarray) -> float:
-    """Return the number, other than 0 and 1, that `received` is `right` times; 0 if there is none.
+    """Return the number, other than 1, that `received` is `right` times, and 0 if there is none.
 
     One channel alone would fit whatever it is.
     """

@@ -431,8 +431,8 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
 def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
     """Yield the average with other values of momentum, each with its cause."""
     yield (
-        "momentum acts as 0.99. Either it is that, in place of 0.9, or the new averages, which "
-        "batch_norm returns, are averaged with the old ones once more. Store them as they are.",
+        "your layer uses momentum = 0.99, or it averages twice: what batch_norm returns are the "
+        "new averages, to be stored as they are. Here momentum is 0.9.",
         case._replace(momentum=0.99).moving(old, new),
     )
     for momentum in (0.999, 0.95, 0.8, 0.7, 0.5):

@@ -42,6 +42,10 @@ def of_training(case: Case) -> Mistakes:
         "your variance is the mean of |X - mean|. Square the differences: ((X - mean) ** 2).",
         case.output(mean, case.average(np.abs(D))),
     )
+    yield (
+        "the mean and the variance are in each other's place: (X - mean) / nd.sqrt(var + eps).",
+        case.output(var, mean),
+    )
     for moving in (case.mean, case.moving(case.mean, mean)):
         yield (
             "your variance is taken around the moving mean. Take it around the mean of the batch.",
@@ -72,11 +76,12 @@ def of_training(case: Case) -> Mistakes:
 def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
     """Yield the mistakes in scaling and shifting by these statistics, whose names have `prefix`."""
     m, v = f"{prefix}mean", f"{prefix}var"
+    the_mean, the_var = (m, v) if prefix else ("the mean", "the variance")
     X, gamma, beta, eps = case.X, case.gamma, case.beta, case.eps
     D, std = X - mean, np.sqrt(var + eps)
     X_hat = D / std
     yield (
-        f"{m} is not subtracted. Normalize X - {m}, not X.",
+        f"{the_mean} is not subtracted. Normalize X - {m}, not X.",
         gamma * X / std + beta,
     )
     yield (
@@ -85,8 +90,8 @@ def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
         gamma * (X - mean / std) + beta,
     )
     yield (
-        f"gamma multiplies X before {m} is subtracted. Put parentheses around the difference: "
-        f"gamma * (X - {m}) / nd.sqrt({v} + eps) + beta.",
+        f"gamma multiplies X before {the_mean} is subtracted. Put parentheses around the "
+        f"difference: gamma * (X - {m}) / nd.sqrt({v} + eps) + beta.",
         (gamma * X - mean) / std + beta,
     )
     yield (
@@ -100,7 +105,7 @@ def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
         gamma * X - mean + beta,
     )
     yield (
-        f"you divide by {v}. Divide by its square root: nd.sqrt({v} + eps).",
+        f"you divide by {the_var}. Divide by its square root: nd.sqrt({v} + eps).",
         gamma * D / (var + eps) + beta,
     )
     yield (
@@ -108,7 +113,7 @@ def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
         gamma * D * std + beta,
     )
     yield (
-        f"{m} is added. Subtract it: X - {m}.",
+        f"{the_mean} is added. Subtract it: X - {m}.",
         gamma * (X + mean) / std + beta,
     )
     tiny = "" if np.min(var) < 0.1 else ", or a fixed small number stands in its place"
@@ -146,6 +151,11 @@ def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
         "Normalize first, then return gamma * X_hat + beta.",
         gamma * D / np.sqrt(gamma**2 * var + eps),
     )
+    yield (
+        "beta is divided by the standard deviation, too. Add it last: gamma * X_hat + beta.",
+        gamma * (D + beta) / std,
+    )
+    yield "gamma multiplies twice. Y = gamma * X_hat + beta.", gamma**2 * X_hat + beta
     yield "beta is subtracted. It is added: gamma * X_hat + beta.", gamma * X_hat - beta
     yield "you divide by gamma. It multiplies: gamma * X_hat + beta.", X_hat / gamma + beta
 
@@ -249,6 +259,10 @@ def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
             for var in (X.var(places, keepdims=kept), squares.mean(places, keepdims=kept)):
                 Y = gamma * (X - mean) / np.sqrt(var + case.eps) + beta
                 yield f"{words} {right}", np.moveaxis(Y, axis, 1)
+        own = np.moveaxis(case.moments()[0], 1, axis)
+        var = ((X - own) ** 2).mean(places, keepdims=True)
+        Y = gamma * (X - own) / np.sqrt(var + case.eps) + beta
+        yield f"for the variance, {words} {right}", np.moveaxis(Y, axis, 1)
     flat = X.reshape(-1, case.gamma.size)
     flat = (flat - flat.mean(0)) / np.sqrt(flat.var(0) + case.eps)
     for Y in (
@@ -310,6 +324,7 @@ def of_mask(case: Case) -> Mistakes:
     every = case._replace(mask=None)
     mean, var = case.moments()
     filled = every._replace(X=case.shown(case.X))
+    mean_of_sums = case.X.sum(case.axes, keepdims=True) / case.size
     yield (
         "padded places count in the mean and in the variance. Take both over the places where the "
         "mask is 1.",
@@ -320,7 +335,7 @@ def of_mask(case: Case) -> Mistakes:
         "of the mask, not by the number of places.",
         every.output(*filled.moments()),
     )
-    for wrong in (every.moments()[0], filled.moments()[0]):
+    for wrong in (every.moments()[0], filled.moments()[0], mean_of_sums):
         yield (
             "padded places count in the mean. Divide the sum over the places where the mask is 1 "
             "by the sum of the mask.",
