@@ -628,7 +628,7 @@ class RightSetData(nn.Block):
     """The averages are written into all contexts by `set_data`."""
 
     def __init__(self, num_features, num_dims):
-        super(RightSetData, self).__init__()
+        super(RightSetData, self).__init__()  # noqa: UP008 - as students know it
         shape = {2: (1, num_features), 4: (1, num_features, 1, 1)}[num_dims]
         self.gamma = self.params.get("gamma", shape=shape, init="ones")
         self.beta = self.params.get("beta", shape=shape, init="zeros")
@@ -730,7 +730,7 @@ class RightAssigned(nn.Block):
 
 
 def right_backward_sums(dY, X, gamma, eps):
-    m, features = X.shape
+    m = X.shape[0]
     mu = X.sum(0) / m
     centred = X - mu
     var = (centred**2).sum(0) / m
