@@ -147,6 +147,7 @@ class Answers:
                 "parameter": parameter,
                 "registered": any(value is one for one in registered),
                 "trained": trained,
+                "grad_req": str(getattr(value, "grad_req", ""))[:LONGEST],
                 "array": _array(array),
                 "context": _context(array),
                 "gradient": _array(value.grad(here)) if trained else None,

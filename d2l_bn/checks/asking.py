@@ -216,6 +216,16 @@ _IN_PLACE = (
     "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a new "
     "array: X = X - mean."
 )
+_NUMPY = "a NumPy function gets an NDArray. Use MXNet's: nd.sqrt(X), X.mean(axis=0)."
+# What NumPy and PyTorch have under other names, or MXNet not at all.
+_FOREIGN = {
+    "var": "((X - mean) ** 2).mean(axis=...)",
+    "std": "nd.sqrt(((X - mean) ** 2).mean(axis=...))",
+    "unsqueeze": "expand_dims(axis=...)",
+    "view": "reshape(shape)",
+    "permute": "transpose(axes)",
+    "dim": "ndim, without parentheses",
+}
 HINTS = (
     (
         "broadcast",
@@ -224,7 +234,7 @@ HINTS = (
     ),
     (
         "Reduction axis",
-        "an axis is averaged that X does not have. Dense input has 2 axes, images 4: len(X.shape).",
+        "an axis is averaged that X does not have. len(X.shape) tells how many there are.",
     ),
     ("Inplace operations", _IN_PLACE),
     ("already in a computational graph", _IN_PLACE),
@@ -244,8 +254,13 @@ HINTS = (
     ),
     (
         "Changing attribute type",
-        "an array is assigned over a Parameter. Write into the Parameter's array: "
-        "self.moving_mean.data(X.context)[:] = the new value.",
+        "an array is assigned over a Parameter. Write into the Parameter: "
+        "self.moving_mean.set_data(the new value).",
+    ),
+    ("maximum number of dimension", _NUMPY),
+    (
+        "Cannot find argument",
+        "an argument has the name that NumPy or PyTorch give it. MXNet's are axis and keepdims.",
     ),
     ("where it is not associated", _ONE_BRANCH),
     ("referenced before assignment", _ONE_BRANCH),
@@ -281,6 +296,7 @@ def hint(words: str, where: str) -> str:
     for text, cause in HINTS:
         if text in words:
             return cause
-    if re.search(r"\bnp\.", where):
-        return "a NumPy function gets an NDArray. Use MXNet's: nd.sqrt(X), X.mean(axis=0)."
-    return ""
+    name = re.search(r"(?:NDArray'|mxnet\.ndarray') .*no attribute '(\w+)'", words)
+    if name and name[1] in _FOREIGN:
+        return f"MXNet's arrays have no {name[1]}. Write {_FOREIGN[name[1]]}."
+    return _NUMPY if re.search(r"\bnp\.", where) else ""

@@ -142,7 +142,8 @@ class Question(Check):
         if name in ("Y", "the output"):
             self.shape(name, value, self.form.array(ours).shape)
         else:
-            self.shape(name, value, self.form.value(ours).shape, KEEP_SHAPE)
+            right = self.form.value(ours).shape
+            self.shape(name, value, right, DROP_AXES if value.ndim > len(right) else KEEP_SHAPE)
 
     def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
         """Say so if the call changed its arguments; the averages may change while training."""
@@ -213,6 +214,10 @@ class Question(Check):
 KEEP_SHAPE = (
     "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
     "reshape the mean and the variance to it."
+)
+DROP_AXES = (
+    "it has more axes than the average that came in. Leave keepdims out, or reshape what you return "
+    "to the shape that it came with, and average over all axes but the channels'."
 )
 _HARD_CODED = (
     "these are the numbers of an example that the check shows. Compute everything from the "
@@ -502,6 +507,12 @@ def _of_sign(check: Question, mode: str) -> str:
 
 def _of_shapes(form: Form, case: Case, words: str) -> str:
     """Return a cause by the shapes that an exception names."""
+    if "Reduction axis" in words:
+        ndim = case.X.ndim
+        return (
+            f"an axis is averaged that isn't there: your X has {ndim} axes, 0 to {ndim - 1}. "
+            f"len(X.shape) tells. {form.where(case)}"
+        )
     if "broadcast" not in words or not form.flat:
         return ""
     shape, rest = form.array(case.X).shape, case.X.ndim - 1

@@ -131,6 +131,8 @@ class Layer:
 
 def _of_words(words: str) -> str:
     """Return the cause of an exception of these words in forward, or ""."""
+    if "already in a computational graph" in words:
+        return _WRITTEN_WHILE_RECORDED
     shape = "gamma, beta or an average has another shape than it should, or they are handed over in"
     return f"{shape} another order. {_SHAPE[0].upper()}{_SHAPE[1:]}" * ("broadcast" in words)
 
@@ -154,7 +156,7 @@ def _parameters(check: Check) -> str:
                 replace(block.check, given={}).fail(
                     f"{name} is trained.",
                     expected='grad_req "null"',
-                    received='another grad_req, such as "write"',
+                    received=f'grad_req "{held[name]["grad_req"]}"',
                     cause="a trainer would change the moving averages. Make them with "
                     'grad_req="null".',
                 )
@@ -182,6 +184,11 @@ def registered(check: Check, name: str, held: dict) -> None:
         )
 
 
+_WRITTEN_WHILE_RECORDED = (
+    "an average is written while autograd records it. An average is not trained: make it with "
+    'grad_req="null". If that is so already, write it inside of autograd.pause(), and read the mode '
+    "before: inside of it, autograd.is_training() is False."
+)
 _SHAPE = (
     "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for num_dims 4, so "
     "that it broadcasts."
@@ -357,7 +364,7 @@ def _statistics(check: Check) -> str:
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
         batches = [_drawn(check, shape, number) for number in (410, 411, 413)]
-        _predicts(block, batches, _drawn(check, shape, 414), _BEGUN if np.any(begun) else _MODES)
+        _predicts(block, batches, _drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
             X = _drawn(check, shape, 412)
             case = block.case(X)
@@ -371,15 +378,17 @@ _BEGUN = (
     "then they belong to the class, to the module or to a default argument. Make them in __init__."
 )
 _MODES = 'the averages are not to blame. Mend what the part "modes" says first.'
+_AVERAGES = 'the averages are not those of the steps. Mend what the part "statistics" says first.'
 
 
-def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str) -> None:
+def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str = "") -> None:
     """Say so if a prediction doesn't use the averages that steps from zero give."""
     tracked = make(batches[0], var=np.zeros(X.shape[1]), eps=EPS)
     for batch in batches:
         step = tracked._replace(X=batch)
         mean, var = step.moments()
         tracked = step._replace(mean=step.moving(step.mean, mean), var=step.moving(step.var, var))
+    right = close(np.stack(block.averages()), np.stack([tracked.mean, tracked.var]))
     tracked = tracked._replace(X=X)
     received = block.forward(X, "predict")
     if not close(received, tracked.prediction(), 1e-3):
@@ -388,7 +397,9 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str
             "the prediction after three steps is wrong.",
             expected=tracked.prediction(),
             received=received,
-            cause=find(mistakes.of_prediction(tracked), received, tracked.prediction()) or cause,
+            cause=find(mistakes.of_prediction(tracked), received, tracked.prediction())
+            or cause
+            or (_MODES if right else _AVERAGES),
         )
 
 
@@ -441,9 +452,9 @@ def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
 
 
 _NOT_KEPT = (
-    "the new averages are not kept after training mode. Write them into the arrays that the layer "
-    "keeps: self.moving_mean.data(X.context)[:] = ... for a Parameter. Read the mode before "
-    "autograd.pause(): inside of it, autograd.is_training() is False."
+    "the new averages are not kept after training mode. Write them into what the layer "
+    "keeps: self.moving_mean.set_data(...) for a Parameter. Read the mode before autograd.pause(): "
+    "inside of it, autograd.is_training() is False."
 )
 _HANDED_OVER = (
     "the moving mean and the moving variance are handed over in each other's place. The order is "
@@ -485,26 +496,19 @@ def _independence(check: Check) -> str:
                 cause=f"{name} is made once, for the class or the module. Make it in __init__.",
             )
     X, dY = _drawn(check, INPUTS[2], 440), _drawn(check, INPUTS[2], 441)
-    output, before = other.forward(X, "record"), other.averages()
+    before = other.state()
     one.forward(X, "record", dY=dY)
     one.check.ask("step", key=one.key, rate=0.5)
-    for name, was, now in zip(AVERAGES, before, other.averages()):
-        if not np.array_equal(was, now):
+    after = other.state()
+    for name in ("gamma", "beta", *AVERAGES):
+        was, now = before[name]["array"], after[name]["array"]
+        if was is not None and not np.array_equal(was, now):
             check.at(part).fail(
                 f"training one layer changes {name} of another.",
                 expected=was,
                 received=now,
-                cause=f"{name} is shared: it belongs to the class, to the module or to a default "
-                "argument. Make it in __init__, a new one for each layer.",
+                cause=_SHARED.replace("it is", f"{name} is", 1),
             )
-    received = other.forward(X, "record")
-    if not close(received, output, 1e-3):
-        replace(check.at(part), given={"X": X}).fail(
-            "a step of a trainer with one layer changes the output of another.",
-            expected=output,
-            received=received,
-            cause="gamma or beta is made once, for the class or the module. Make both in __init__.",
-        )
     return part
 
 
@@ -548,19 +552,27 @@ def _contexts(check: Check) -> str:
 
 
 def _two_contexts(check: Check, part: str) -> None:
-    """Check a layer with a copy of its parameters on each of two contexts."""
+    """Check that two shards on two contexts are two batches in a row for one set of averages."""
     block = Layer.made(check.at(part), 2, contexts=(0, 1)).at(f"{part}, a layer on two")
-    X, dY = _drawn(check, INPUTS[2], 422), _drawn(check, INPUTS[2], 423)
-    case = block.case(X, 1)
+    shard, X, dY = (_drawn(check, INPUTS[2], number) for number in (424, 422, 423))
+    first = block.case(shard, 0)
+    block.forward(shard, "record")
+    mean, var = map(first.moving, (first.mean, first.var), first.moments())
+    case = first._replace(X=X, mean=mean, var=var)
     block.forward(X, "record", context=1, dY=dY)
     _on_the_context(block)
     here, there = block.state(1), block.state(0)
+    found = block.averages(1)
+    apart = [case.moving(old, new) for old, new in zip((first.mean, first.var), case.moments())]
     _step(
         block,
         case,
-        "of cpu(1) isn't what one step there makes of it.",
-        "forward takes the array of another context: self.moving_mean.data(X.context) has the one "
-        "where X is, and so for moving_var.",
+        "after a shard on cpu(0) and one on cpu(1) isn't that of two batches in a row.",
+        "each context keeps averages of its own. There is one set for the layer: "
+        "self.moving_mean.set_data(...) writes to all contexts, and so for moving_var."
+        if all(map(close, found, apart))
+        else "forward takes the array of another context: self.moving_mean.data(X.context) has the "
+        "one where X is, and so for moving_var.",
         context=1,
     )
     for name in ("gamma", "beta"):
@@ -606,7 +618,7 @@ def _saving(check: Check) -> str:
         for _ in range(3):
             block.forward(X, "record")
         expected = block.forward(X, "predict")
-        _predicts(block, [X] * 3, X, _MODES)
+        _predicts(block, [X] * 3, X)
         file = block.check.ask("save", key=block.key)["file"]
         elsewhere = replace(block.check, respondent=check.respondent.afresh())
         loaded = Layer(elsewhere, f"layer {next(_numbers)}")
@@ -620,8 +632,8 @@ def _saving(check: Check) -> str:
                     received=now,
                     cause="save_parameters writes parameters only. Make the averages parameters "
                     f'that are not trained: self.params.get("{name}", shape=shape, '
-                    'init=init.Zero(), grad_req="null"), and write the new value into '
-                    f"self.{name}.data(X.context)[:].",
+                    'init=init.Zero(), grad_req="null"), and write the new value by '
+                    f"self.{name}.set_data(...).",
                 )
         if not close(received, expected):
             replace(block.check, given={"X": X}).fail(

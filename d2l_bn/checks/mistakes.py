@@ -564,7 +564,10 @@ def of_cut(case: Case, dY: np.ndarray) -> Mistakes:
     X_hat = (case.X - mean) / np.sqrt(var + case.eps)
     through_var = X_hat * case.average(dY * X_hat)
     through_mean = case.average(dY)
-    rule = "Leave detach(), asnumpy() and autograd.pause() out: the gradient goes through both."
+    rule = (
+        "Leave detach(), asnumpy() and autograd.pause() out of the mean and the variance that "
+        "normalize X: the gradient goes through both. The moving averages may be detached."
+    )
     for words, gradient in (
         ("the mean and the variance are cut from the graph.", scale * dY),
         ("the mean is cut from the graph.", scale * (dY - through_var)),

@@ -97,7 +97,7 @@ AXES = "tuple(range(len(X.shape) - 1))"
 UPDATE_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
 UPDATE_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
 DX = "(G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / std"
-STORE = "mean[:], var[:] = new_mean, new_var"
+STORE = "self.moving_mean.set_data(new_mean)\n            self.moving_var.set_data(new_var)"
 
 # fmt: off
 WRONG = [
@@ -292,9 +292,9 @@ WRONG = [
     layer("averages never stored", "the new averages are not kept after training",
         f"{STORE} -> pass"),
     layer("stored crosswise", "the mean and the variance are stored in each",
-        f"{STORE} -> mean[:], var[:] = new_var, new_mean"),
+        "set_data(new_mean) -> set_data(new_var)", "moving_var.set_data(new_var) -> moving_var.set_data(new_mean)"),
     layer("averaged twice", "your layer uses momentum = 0.99, or it",
-        f"{STORE} -> mean[:] = 0.9 * mean + 0.1 * new_mean\n                var[:] = 0.9 * var + 0.1 * new_var"),
+        "set_data(new_mean) -> set_data(0.9 * mean + 0.1 * new_mean)", "set_data(new_var) -> set_data(0.9 * var + 0.1 * new_var)"),
     layer("averages handed over crosswise", "moving_mean and moving_var are in each",
         "mean, var, self.eps -> var, mean, self.eps"),
     layer("eps and momentum handed over crosswise", "eps and momentum are handed over in each",
@@ -306,7 +306,7 @@ WRONG = [
     layer("context left out", "forward takes the array of another context",
         "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.data(), self.moving_var.data()"),
     layer("mode read inside of pause", "the new averages are not kept after training",
-        "if autograd.is_training():\n            with autograd.pause():\n                -> with autograd.pause():\n            if autograd.is_training():\n                "),
+        f"if autograd.is_training():\n            {STORE} -> with autograd.pause():\n          if autograd.is_training():\n            {STORE}"),
     layer("the pair is returned", "all three values are returned. Keep the",
         "return Y -> return Y, new_mean, new_var"),
     layer("the Parameter is replaced by an array", "an array is assigned over a Parameter. Write",
@@ -418,7 +418,7 @@ WRONG = [
     layer("the output is detached", "the output does not depend on X by operations",
         "return Y -> return Y.detach()"),
     layer("only the mean is stored", "the new averages are not kept after training",
-        f"{STORE} -> mean[:] = new_mean"),
+        f"{STORE} -> self.moving_mean.set_data(new_mean)"),
     layer("averages begin anew at each call", "the new averages are not kept after training",
         "mean, var = self.moving_mean.data(here), self.moving_var.data(here) -> mean, var = nd.zeros(self.gamma.shape, here), nd.zeros(self.gamma.shape, here)"),
     layer("another name for the average", "__init__ does not set self.moving_var, or",
@@ -619,8 +619,9 @@ class RightKwargs(nn.Block):
         )
         Y, m, v = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
         if training:
-            m.copyto(mean)
-            v.copyto(var)
+            for kept, new in ((self.running_mean, m), (self.running_var, v)):
+                for each in kept.list_data():
+                    new.copyto(each)
         return Y
 
 
@@ -676,8 +677,8 @@ class RightConstant(nn.Block):
             for name in ("gamma", "beta", "moving_mean", "moving_var")
         ]
         Y, *new = batch_norm(X, *values, *self.options)
-        for old, value in zip(values[2:], new):
-            old[:] = value
+        for name, value in zip(("moving_mean", "moving_var"), new):
+            getattr(self, name).set_data(value)
         return Y
 
 
@@ -724,8 +725,9 @@ class RightAssigned(nn.Block):
         training = autograd.is_training()
         with autograd.pause():
             if training:
-                mean += new_mean - mean
-                var += new_var - var
+                for kept, change in ((parameters[2], new_mean - mean), (parameters[3], new_var - var)):
+                    for each in kept.list_data():
+                        each += change.as_in_context(each.context)
         return Y
 
 
