@@ -16,8 +16,9 @@ STUB = 'raise NotImplementedError("write your solution here, in place of this li
 README = """\
 # Exercises on batch normalization
 
-Open the notebooks in JupyterLab, in the order of their numbers. The first cell of each installs
-what is missing, on a hosted service too; on your own machine, see d2l_bn's README.
+Open the notebooks in JupyterLab, in the order of their numbers. They need d2l_bn, whose README says
+how to install it. Where it is missing, the first cell of each notebook installs it, if the teacher
+has set an address to install from, and says what to do otherwise.
 
 Write in the cells that say so, and add cells if you like. The other cells are put back as they were
 before your work is marked, and all are run as plain Python: lines that begin with % or ! do nothing

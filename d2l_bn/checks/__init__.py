@@ -14,6 +14,7 @@ a notebook, so that a check says the same each time and leaves the notebook's ra
 """
 
 from d2l_bn.checks.bugs import mended
+from d2l_bn.checks.corrected import corrected
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.function import any_axis, batch_norm, channels_last, masked
 from d2l_bn.checks.gradient import backward
@@ -27,6 +28,7 @@ __all__ = [
     "backward",
     "batch_norm",
     "channels_last",
+    "corrected",
     "fast_backward",
     "fast_layer",
     "layer",

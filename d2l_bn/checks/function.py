@@ -216,8 +216,8 @@ KEEP_SHAPE = (
     "reshape the mean and the variance to it."
 )
 DROP_AXES = (
-    "it has more axes than the average that came in. Leave keepdims out, or reshape what you return "
-    "to the shape that it came with, and average over all axes but the channels'."
+    "it has more axes than the average that came in. Leave keepdims out, or reshape what you "
+    "return to the shape that it came with, and average over all axes but the channels'."
 )
 _HARD_CODED = (
     "these are the numbers of an example that the check shows. Compute everything from the "

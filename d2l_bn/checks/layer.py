@@ -122,6 +122,14 @@ class Layer:
         mean, var = self.averages(context)
         return make(X, mean=mean, var=var, eps=EPS)
 
+    def loaded(self, check: Check, num_dims: int) -> Layer:
+        """A new layer that has loaded what this one saves, in a process that has seen nothing."""
+        file = self.check.ask("save", key=self.key)["file"]
+        elsewhere = replace(self.check, respondent=check.respondent.afresh())
+        loaded = Layer(elsewhere, f"layer {next(_numbers)}")
+        elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
+        return loaded
+
     def at(self, part: str, **given) -> Layer:
         """The same layer at another place of the check."""
         layer = Layer(self.check.at(part, **given), self.key)
@@ -137,7 +145,7 @@ def _of_words(words: str) -> str:
     return f"{shape} another order. {_SHAPE[0].upper()}{_SHAPE[1:]}" * ("broadcast" in words)
 
 
-def _drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0) -> np.ndarray:
+def drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0) -> np.ndarray:
     """Draw an input with one digit after the point, which is easy to read."""
     return np.round(check.draw(shape, number).X, 1) * scale
 
@@ -186,8 +194,8 @@ def registered(check: Check, name: str, held: dict) -> None:
 
 _WRITTEN_WHILE_RECORDED = (
     "an average is written while autograd records it. An average is not trained: make it with "
-    'grad_req="null". If that is so already, write it inside of autograd.pause(), and read the mode '
-    "before: inside of it, autograd.is_training() is False."
+    'grad_req="null". If that is so already, write it inside of autograd.pause(), and read the '
+    "mode before: inside of it, autograd.is_training() is False."
 )
 _SHAPE = (
     "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for num_dims 4, so "
@@ -227,9 +235,9 @@ def _modes(check: Check) -> str:
     for num_dims, shape in INPUTS.items():
         block = Layer.made(check.at(part), num_dims)
         for number, scale in ((400, 1.0), (404, 0.01)):  # the small one shows eps
-            _output(block, f"{part}, training", _drawn(check, shape, number, scale), True)
-        _stored(block, part, _drawn(check, shape, 406))
-        _output(block, f"{part}, prediction", _drawn(check, shape, 401) + 3, False)
+            _output(block, f"{part}, training", drawn(check, shape, number, scale), True)
+        _stored(block, part, drawn(check, shape, 406))
+        _output(block, f"{part}, prediction", drawn(check, shape, 401) + 3, False)
     _trains(Layer.made(check.at(part), 2), part)
     return part
 
@@ -246,7 +254,7 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
         causes = (
             chain(mistakes.of_axes(case), mistakes.of_training(case))
             if training
-            else mistakes.of_prediction(case)
+            else chain(mistakes.of_prediction(case), [(_ZEROS, case.output(0, 0))])
         )
         here.fail(
             "the output is wrong.",
@@ -255,6 +263,9 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             cause=find(chain(causes, _other_eps(case, training)), received, expected)
             or _of_start(block.state()),
         )
+
+
+_ZEROS = "forward hands zeros to batch_norm in place of the averages that the layer keeps."
 
 
 def _of_start(held: dict) -> str:
@@ -305,7 +316,7 @@ def _swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray
 def _trains(block: Layer, part: str) -> None:
     """Check that gamma and beta receive their gradients, and that a trainer changes them."""
     check, rate = block.check, 0.5
-    X, dY = _drawn(check, INPUTS[2], 402), _drawn(check, INPUTS[2], 403)
+    X, dY = drawn(check, INPUTS[2], 402), drawn(check, INPUTS[2], 403)
     case = block.at(part).case(X)
     block.forward(X, "record", dY=dY)
     held = block.state()
@@ -355,7 +366,7 @@ def _statistics(check: Check) -> str:
         block = Layer.made(check.at(part), num_dims)
         begun = block.averages()
         for number, mode in ((410, "record"), (411, "record"), (413, "train")):
-            X = _drawn(check, shape, number)
+            X = drawn(check, shape, number)
             case = block.case(X)
             block.forward(X, mode)
             found = block.averages()
@@ -363,10 +374,10 @@ def _statistics(check: Check) -> str:
                 right = [case.moving(case.mean, case.moments()[0]), case.var]
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
-        batches = [_drawn(check, shape, number) for number in (410, 411, 413)]
-        _predicts(block, batches, _drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
+        batches = [drawn(check, shape, number) for number in (410, 411, 413)]
+        _predicts(block, batches, drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
-            X = _drawn(check, shape, 412)
+            X = drawn(check, shape, 412)
             case = block.case(X)
             block.forward(X, mode)
             _kept(block, X, case, (case.mean, case.var), words)
@@ -495,7 +506,7 @@ def _independence(check: Check) -> str:
                 f"two layers share {name}.",
                 cause=f"{name} is made once, for the class or the module. Make it in __init__.",
             )
-    X, dY = _drawn(check, INPUTS[2], 440), _drawn(check, INPUTS[2], 441)
+    X, dY = drawn(check, INPUTS[2], 440), drawn(check, INPUTS[2], 441)
     before = other.state()
     one.forward(X, "record", dY=dY)
     one.check.ask("step", key=one.key, rate=0.5)
@@ -516,7 +527,7 @@ def _contexts(check: Check) -> str:
     """Check that the statistics follow the input to another context, and keep their values."""
     part = "contexts"
     block = Layer.made(check.at(part), 2).at(part)
-    X = _drawn(check, INPUTS[2], 420)
+    X = drawn(check, INPUTS[2], 420)
     case = block.case(X)
     block.forward(X, "record")
     _step(
@@ -526,7 +537,7 @@ def _contexts(check: Check) -> str:
         'the contexts are not to blame. Mend what the part "statistics" says first.',
     )
     block.check.ask("move", key=block.key, context=1)
-    X = _drawn(check, INPUTS[2], 421)
+    X = drawn(check, INPUTS[2], 421)
     case = block.case(X)
     block.forward(X, "record", context=1)
     held = block.state()
@@ -554,7 +565,7 @@ def _contexts(check: Check) -> str:
 def _two_contexts(check: Check, part: str) -> None:
     """Check that two shards on two contexts are two batches in a row for one set of averages."""
     block = Layer.made(check.at(part), 2, contexts=(0, 1)).at(f"{part}, a layer on two")
-    shard, X, dY = (_drawn(check, INPUTS[2], number) for number in (424, 422, 423))
+    shard, X, dY = (drawn(check, INPUTS[2], number) for number in (424, 422, 423))
     first = block.case(shard, 0)
     block.forward(shard, "record")
     mean, var = map(first.moving, (first.mean, first.var), first.moments())
@@ -614,15 +625,12 @@ def _saving(check: Check) -> str:
     part = "saving and loading"
     for num_dims, shape in INPUTS.items():
         block = Layer.made(check.at(part), num_dims).at(part)
-        X = _drawn(check, shape, 430)
+        X = drawn(check, shape, 430)
         for _ in range(3):
             block.forward(X, "record")
         expected = block.forward(X, "predict")
         _predicts(block, [X] * 3, X)
-        file = block.check.ask("save", key=block.key)["file"]
-        elsewhere = replace(block.check, respondent=check.respondent.afresh())
-        loaded = Layer(elsewhere, f"layer {next(_numbers)}")
-        elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
+        loaded = block.loaded(check, num_dims)
         received = loaded.forward(X, "predict")
         for name, was, now in zip(AVERAGES, block.averages(), loaded.averages()):
             if not close(now, was, 1e-5):

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import unseen
 import wrong
 
 import d2l_bn
@@ -215,6 +216,9 @@ def test_checks_are_not_imported_with_the_package():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+TRAINED = ', "grad_req": "null" -> '
+
+
 def of_function(old, new):
     return wrong.wrong(old, new, "", "").candidate()
 
@@ -263,6 +267,30 @@ def test_contexts_are_not_blamed_for_another_mistake():
     layer = wrong.wrong("1e-5, 0.9)", "1e-5, 0.99)", "", "", wrong.LAYER).candidate()
     failed = fails(layer, "contexts", check=checks.layer)
     assert failed.property == "moving_mean is wrong after one step, before the context changes."
+
+
+def in_part(part, *edits):
+    return fails(unseen.solution("BatchNorm", *edits), part, check=checks.layer)
+
+
+def test_each_part_of_a_layer_says_which_part_to_mend_first():
+    assert in_part("parameters", TRAINED).received == 'grad_req "write"'
+    for part in ("modes", "statistics", "independence", "contexts", "saving"):
+        assert 'make it with grad_req="null"' in in_part(part, TRAINED).cause
+    for part in ("contexts", "saving"):
+        failed = in_part(part, f"{unseen.STORE} -> pass")
+        assert failed.cause.endswith('Mend what the part "statistics" says first.')
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        'shape=shape, init="ones" -> shape=shape, init="normal"',
+        "if autograd.is_training() -> Y = Y + mean\n        if autograd.is_training()",
+    ],
+)
+def test_layers_are_not_said_to_share_what_they_do_not(edit):
+    checks.layer(unseen.solution("BatchNorm", edit), "independence")
 
 
 @pytest.mark.parametrize("line", ["with self.name_scope(): pass", "self.bias = nn.Dense(1)"])

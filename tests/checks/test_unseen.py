@@ -12,13 +12,16 @@ CHECKS = {
     "any_axis": checks.any_axis,
     "masked": checks.masked,
     "BatchNorm": checks.layer,
+    "Corrected": checks.corrected,
     "backward": checks.backward,
 }
 RIGHT = [(name, each) for name, group in unseen.RIGHT.items() for each in group]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wrong", unseen.WRONG, ids=lambda wrong: f"{wrong.name}, {wrong.mistake}")
+@pytest.mark.parametrize(
+    "wrong", [*unseen.WRONG, *unseen.MET], ids=lambda wrong: f"{wrong.name}, {wrong.mistake}"
+)
 def test_the_cause_of_a_mistake_is_named(wrong):
     with pytest.raises(checks.CheckFailed) as failed:
         CHECKS[wrong.name](unseen.solution(wrong.name, *wrong.edits))

@@ -31,6 +31,7 @@ PLACES = {
     "any_axis": ("1-batch-norm", "axis-solution"),
     "masked": ("1-batch-norm", "mask-solution"),
     "BatchNorm": ("2-the-layer", "layer-solution"),
+    "Corrected": ("2-the-layer", "corrected-solution"),
     "backward": ("3-the-gradient", "backward-solution"),
 }
 
@@ -51,6 +52,8 @@ def solution(name: str, *edits: str):
         source = source.replace(old, new, 1)
     scope = {"mx": mx, "np": np, "nd": nd, "nn": nn, "gluon": gluon, "autograd": autograd}
     scope["batch_norm"] = given_function()
+    if name == "Corrected":
+        exec(cells(exercise)["layer-solution"], scope)
     exec(source, scope)
     return scope[name]
 
@@ -85,6 +88,10 @@ def mask(mistake: str, cause: str, *edits: str) -> Unseen:
 
 def layer(mistake: str, cause: str, *edits: str) -> Unseen:
     return Unseen(mistake, cause, "BatchNorm", edits)
+
+
+def corrected(mistake: str, cause: str, *edits: str) -> Unseen:
+    return Unseen(mistake, cause, "Corrected", edits)
 
 
 def gradient(mistake: str, cause: str, *edits: str) -> Unseen:
@@ -193,7 +200,7 @@ WRONG = [
         "tuple(length if place == axis else 1 for place, length in enumerate(X.shape)) -> (1,) * (len(X.shape) - 1) + (-1,)"),
     axis("ones and lengths exchanged", "an array gets a shape for another number of",
         "length if place == axis else 1 -> 1 if place == axis else length"),
-    axis("averages returned in the shape that spreads", "the moving averages must keep the shape that",
+    axis("averages returned in the shape that spreads", "it has more axes than the average that came",
         f"{MEAN} -> X.mean(axis=axes, keepdims=True)",
          "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> ((X - mean) ** 2).mean(axis=axes, keepdims=True)",
          "if autograd -> moving_mean, moving_var = moving_mean.reshape(shape), moving_var.reshape(shape)\n    if autograd"),
@@ -304,7 +311,8 @@ WRONG = [
     layer("momentum of PyTorch", "momentum is reversed. It weighs the old",
         "momentum=0.9 -> momentum=0.1"),
     layer("context left out", "forward takes the array of another context",
-        "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.data(), self.moving_var.data()"),
+        "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.data(), self.moving_var.data()",
+         f"{STORE} -> mean[:], var[:] = new_mean, new_var"),
     layer("mode read inside of pause", "the new averages are not kept after training",
         f"if autograd.is_training():\n            {STORE} -> with autograd.pause():\n          if autograd.is_training():\n            {STORE}"),
     layer("the pair is returned", "all three values are returned. Keep the",
@@ -397,7 +405,7 @@ WRONG = [
         "mean, var, gamma, beta = (value -> mean, var, gamma = (value", "(mean, var, gamma, beta)) -> (mean, var, gamma))"),
     axis("output turned", "Y was averaged, summed or broadcast along the",
         "return Y -> return Y.T"),
-    axis("averages returned with lengths of 1", "the moving averages must keep the shape that",
+    axis("averages returned with lengths of 1", "it has more axes than the average that came",
         "return Y, moving_mean, moving_var -> return Y, moving_mean.reshape(shape), moving_var.reshape(shape)"),
     mask("mean of everything by the count", "padded places count in the mean. Divide the",
         "(mask * X).sum(axis=(0, 1)) -> X.sum(axis=(0, 1))"),
@@ -419,7 +427,7 @@ WRONG = [
         "return Y -> return Y.detach()"),
     layer("only the mean is stored", "the new averages are not kept after training",
         f"{STORE} -> self.moving_mean.set_data(new_mean)"),
-    layer("averages begin anew at each call", "the new averages are not kept after training",
+    layer("averages begin anew at each call", "forward hands zeros to batch_norm in place of",
         "mean, var = self.moving_mean.data(here), self.moving_var.data(here) -> mean, var = nd.zeros(self.gamma.shape, here), nd.zeros(self.gamma.shape, here)"),
     layer("another name for the average", "__init__ does not set self.moving_var, or",
         "self.moving_var -> self.moving_variance", "self.moving_var.data -> self.moving_variance.data"),
@@ -443,6 +451,51 @@ WRONG = [
         "return dX, -> return dX.T,"),
     gradient("dY changed in place", "+=, -=, *=, /= and [:] = write into the",
         "G = gamma * dY -> dY *= gamma\n    G = dY"),
+]
+# What a student met who had only the book: the advice was wrong, or there was none.
+MET = [
+    last("keepdims, as in chapter 1", "it has more axes than the average that came",
+        f"{MEAN} -> X.mean(axis=axes, keepdims=True)",
+         f"{VAR} -> ((X - mean) ** 2).mean(axis=axes, keepdims=True)"),
+    last("axes of images for a sequence", "an axis is averaged that isn't there: your X has 3 axes, 0 to 2.",
+        f"{AXES} -> (0, 1, 2) if len(X.shape) == 4 else (0, 2, 3)"),
+    last("the mean by NumPy", "the mean is cut from the graph. Leave detach(), asnumpy() and autograd.pause() out of the",
+        f"{MEAN} -> nd.array(X.asnumpy().mean(axis=axes))"),
+    last("var, as NumPy has it", "MXNet's arrays have no var. Write ((X - mean) ** 2)",
+        f"{VAR} -> X.var(axis=axes)"),
+    last("dim, as PyTorch has it", "an argument has the name that NumPy or PyTorch",
+        f"{MEAN} -> X.mean(dim=axes)"),
+    last("NumPy's root", "a NumPy function gets an NDArray.",
+        "nd.sqrt -> np.sqrt"),
+    mask("unsqueeze, as PyTorch has it", "MXNet's arrays have no unsqueeze. Write expand_dims",
+        "expand_dims(axis=2) -> unsqueeze(2)"),
+    layer("averages of each context", "each context keeps averages of its own.",
+        f"{STORE} -> mean[:], var[:] = new_mean, new_var"),
+    corrected("not corrected", "the averages are not divided",
+        "1 - self.momentum**t if t else 1 -> 1"),
+    corrected("zero divided by zero", "1 - 0.9 ** 0 is 0, and nothing can be divided",
+        " if t else 1 -> "),
+    corrected("the variance alone", "moving_mean is not divided",
+        "self.moving_mean.data(here) / share -> self.moving_mean.data(here)"),
+    corrected("multiplied", "the averages are multiplied",
+        "data(here) / share -> data(here) * share", "data(here) / share -> data(here) * share"),
+    corrected("0.1 in place of 0.9", "you divide by 0.9 ** t, the share of the start",
+        "self.momentum**t -> (1 - self.momentum)**t"),
+    corrected("the share of the start", "you divide by 0.9 ** t, the share of the start",
+        "1 - self.momentum**t -> self.momentum**t"),
+    corrected("one too many", "your t is 2 after 1 batch.",
+        "1 - self.momentum**t -> 1 - self.momentum**(t + 1)"),
+    corrected("predictions count, too", "your t is 3 after 1 batch.",
+        "        if autograd.is_training():\n            self.num -> \n        self.num_batches.set_data(count + 1)\n        if autograd.is_training():\n            self.num",
+         "            self.num_batches.set_data(count + 1)\n            return -> \n            return"),
+    corrected("the corrected averages are stored", "the corrected averages are stored",
+        "return super().forward(X) -> Y = super().forward(X)\n            share = 1 - 0.9 ** count.asscalar()\n            for each in (self.moving_mean, self.moving_var):\n                each.set_data(each.data(here) / share)\n            return Y",
+         "1 - self.momentum**t if t else 1 -> 1"),
+    corrected("a count that isn't saved", "the number of batches isn't saved.",
+        "self.num_batches = self.params.get(\n                \"num_batches\", shape=(1,), init=\"zeros\", grad_req=\"null\"\n            ) -> self.count = nd.zeros(1)",
+         "count = self.num_batches.data(here) -> count = self.count.copy()", "self.num_batches.set_data(count + 1) -> self.count += 1"),
+    corrected("a count of each context", "your t is 2 after 3 batches.",
+        "self.num_batches.set_data(count + 1) -> count += 1"),
 ]
 # fmt: on
 
@@ -725,7 +778,10 @@ class RightAssigned(nn.Block):
         training = autograd.is_training()
         with autograd.pause():
             if training:
-                for kept, change in ((parameters[2], new_mean - mean), (parameters[3], new_var - var)):
+                for kept, change in (
+                    (parameters[2], new_mean - mean),
+                    (parameters[3], new_var - var),
+                ):
                     for each in kept.list_data():
                         each += change.as_in_context(each.context)
         return Y

@@ -293,7 +293,7 @@ CHEATS |= {
         "    for v in held.values():\n        if isinstance(v, dict):\n"
         "            v.update(registered=True, trained=True, shared=False, context=1)\n"
         "    return held\nAnswers.state = state",
-        most=3,  # its parameters are as they should be
+        most=2,  # its parameters are as they should be
     ),
     "a layer that is kept instead of saved": layer(
         PLAIN,
@@ -302,13 +302,13 @@ CHEATS |= {
         "    return {'file': numpy.zeros(1, 'uint8'), 'ready_made': []}\n"
         "def load(self, name, key, arguments, file):\n    self.layers[key] = kept[-1]\n"
         "    return {'ready_made': []}\nAnswers.save, Answers.load = save, load",
-        most=10,  # all but saving
+        most=7,  # all but saving
     ),
     "Gluon's layer under another name": layer(
         "return self.ready(X)",
         "old = nn.Block.__init__\nmake = getattr(nn, 'Batch' + 'Norm')\n"
         "def ready(self, X):\n    one = make(center=False, scale=False)\n    one.initialize()\n"
         "    return self.gamma.data() * one(X) + self.beta.data()\nnn.Block.ready = ready",
-        most=3,
+        most=2,
     ),
 }

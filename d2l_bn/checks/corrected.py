@@ -1,0 +1,163 @@
+"""Checks a layer whose predictions are right from the first batch: its averages are corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Callable
+
+import numpy as np
+
+from d2l_bn.checks import mistakes
+from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
+
+MOMENTUM = 0.9
+
+
+def corrected(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+    """Check a layer that divides its moving averages by 1 - 0.9 ** t when it predicts.
+
+    t is the number of batches that it was trained on. Before the first it predicts anything finite.
+
+    Parameters
+    ----------
+    candidate, allow_library
+        As in `layer`.
+    *parts : {"prediction", "contexts", "saving"}
+        What to check; without any, everything.
+    """
+    known: dict[str, Callable[[Check], str]] = {
+        "prediction": _prediction,
+        "contexts": _contexts,
+        "saving": _saving,
+    }
+    Check.of(candidate, allow_library).run(known, parts)
+
+
+def _prediction(check: Check) -> str:
+    part = "corrected prediction"
+    for num_dims, shape in INPUTS.items():
+        block = Layer.made(check.at(part), num_dims)
+        X = drawn(check, shape, 500)
+        first = block.forward(X, "predict")
+        replace(block.check, given={"X": X}).finite(
+            "the prediction before the first batch",
+            first,
+            "1 - 0.9 ** 0 is 0, and nothing can be divided by it. Leave the averages as they are "
+            "while t is 0.",
+        )
+        batches = []
+        for number, mode in ((501, "record"), (502, "train"), (503, "record")):
+            batches.append(drawn(check, shape, number))
+            received = block.forward(batches[-1], mode)
+            expected = make(batches[-1], eps=EPS).training()
+            if not close(received, expected, 1e-3):
+                replace(block.check, given={"X": batches[-1]}).fail(
+                    "the output in training mode is wrong.",
+                    expected=expected,
+                    received=received,
+                    cause="training mode is that of 2.1, with the mean and variance of the batch.",
+                )
+            for mode in ("predict", "record without training"):
+                _predicts(block, batches, X, mode)
+    return part
+
+
+def _averages(batches: list[np.ndarray], stored: Callable = lambda average, t: average) -> list:
+    """The moving mean and variance after these batches, if each step keeps `stored` of them."""
+    averages = [np.zeros_like(value) for value in make(batches[0]).moments()]
+    for t, batch in enumerate(batches, 1):
+        step = make(batch, momentum=MOMENTUM)
+        averages = [stored(step.moving(*pair), t) for pair in zip(averages, step.moments())]
+    return averages
+
+
+def _share(t: float) -> float:
+    return 1 - MOMENTUM**t
+
+
+def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", context=0) -> None:
+    """Say so if a prediction isn't that of the corrected averages of these batches."""
+    t, (mean, var) = len(batches), _averages(batches)
+    case = make(X, eps=EPS, mean=mean / _share(t), var=var / _share(t))
+    received = block.forward(X, mode, context=context)
+    if not close(received, case.prediction(), 1e-3):
+        given = {"X": X, "t": t, "moving_mean": mean, "moving_var": var}
+        replace(block.check, given=given).fail(
+            f"the prediction after {t} batch{'es' * (t > 1)} is wrong.",
+            expected=case.prediction(),
+            received=received,
+            cause=find(_wrong(case, batches), received, case.prediction())
+            or find(mistakes.of_prediction(case), received, case.prediction())
+            or 'Does BatchNorm pass "statistics"? The averages of 2.1 are what is divided.',
+        )
+
+
+def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the predictions of mistaken corrections, each with its cause."""
+    t, (mean, var) = len(batches), _averages(batches)
+    yield (
+        "the averages are not divided: moving_mean / (1 - 0.9 ** t), and so for moving_var.",
+        case.output(mean, var),
+    )
+    yield "moving_var is not divided by 1 - 0.9 ** t.", case.output(case.mean, var)
+    yield "moving_mean is not divided by 1 - 0.9 ** t.", case.output(mean, case.var)
+    yield (
+        "the averages are multiplied by 1 - 0.9 ** t. Divide them.",
+        case.output(mean * _share(t), var * _share(t)),
+    )
+    yield (
+        "you divide by 0.9 ** t, the share of the start, or by 1 - 0.1 ** t. Divide by "
+        "1 - 0.9 ** t.",
+        case.output(mean / MOMENTUM**t, var / MOMENTUM**t),
+    )
+    for other in (*range(t + 1, 4 * t + 9), *range(1, t)):
+        yield (
+            f"your t is {other} after {t} batch{'es' * (t > 1)}. It counts the batches in training "
+            "mode, each once, for each layer, whatever the context.",
+            case.output(mean / _share(other), var / _share(other)),
+        )
+    yield (
+        "the corrected averages are stored, and the next step goes on from them. Store those of "
+        "2.1, and divide when predicting.",
+        case.output(*_averages(batches, lambda average, t: average / _share(t))),
+    )
+
+
+def _contexts(check: Check) -> str:
+    """Check that shards on two contexts count as two batches."""
+    part = "contexts"
+    block = Layer.made(check.at(part), 2, contexts=(0, 1)).at(part)
+    batches = [drawn(check, INPUTS[2], number) for number in (510, 511, 512)]
+    for batch, context in zip(batches, (0, 1, 1)):
+        block.forward(batch, "record", context=context)
+    for context in (1, 0):
+        _predicts(block, batches, drawn(check, INPUTS[2], 513), context=context)
+    return part
+
+
+def _saving(check: Check) -> str:
+    """Check that a loaded layer predicts, and goes on counting, as the saved one does."""
+    part = "saving and loading"
+    block = Layer.made(check.at(part), 2).at(part)
+    batches = [drawn(check, INPUTS[2], number) for number in (520, 521)]
+    X = drawn(check, INPUTS[2], 522)
+    for batch in batches:
+        block.forward(batch, "record")
+    _predicts(block, batches, X)
+    loaded = block.loaded(check, 2)
+    received, expected = loaded.forward(X, "predict"), block.forward(X, "predict")
+    if not close(received, expected):
+        replace(block.check, given={"X": X}).fail(
+            "the loaded layer predicts something else.",
+            expected=expected,
+            received=received,
+            cause="the number of batches isn't saved. Keep it as one more parameter with "
+            'grad_req="null", as the averages are.',
+        )
+    batches.append(drawn(check, INPUTS[2], 523))
+    loaded.forward(batches[-1], "record")
+    _predicts(loaded.at(f"{part}, one batch later"), batches, X)
+    return part
