@@ -286,7 +286,7 @@ def test_each_part_of_a_layer_says_which_part_to_mend_first():
     "edit",
     [
         'shape=shape, init="ones" -> shape=shape, init="normal"',
-        "if autograd.is_training() -> Y = Y + mean\n        if autograd.is_training()",
+        "if autograd.is_training() -> Y = Y + mean.copy()\n        if autograd.is_training()",
     ],
 )
 def test_layers_are_not_said_to_share_what_they_do_not(edit):
