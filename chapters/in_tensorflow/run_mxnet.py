@@ -1,4 +1,4 @@
-"""One training step of the source's, our, Gluon's and the raw operator's batch normalization."""
+"""Two training steps of the source's, our, Gluon's and the raw operator's batch normalization."""
 
 from __future__ import annotations
 
@@ -83,11 +83,17 @@ def _step(layer, statistics, gradients, case: Case) -> Run:
     after = averages()
     unmoved = np.array_equal(forward, before)
     assert unmoved or np.array_equal(forward, after), "the averages must move once"
-    alone = layer(X).asnumpy()
+    with autograd.predict_mode():
+        predicted_next = layer(-X).asnumpy()
+    predicted, alone = layer(X).asnumpy(), layer(-X).asnumpy()
+    with autograd.record():
+        Y_next = layer(-X)
+    Y_next.backward(nd.array(case.dY))
     return Run(
         Y.asnumpy(), X.grad.asnumpy(), dgamma, dbeta,
-        before[0], before[1], after[0], after[1], alone,
-        {"": alone, RECORDED: Y.asnumpy()}, "backward" if unmoved else "forward",
+        before[0], before[1], after[0], after[1], predicted, "backward" if unmoved else "forward",
+        Y_next.asnumpy(), predicted_next, averages()[0],
+        {"": alone, RECORDED: Y_next.asnumpy()},
     )  # fmt: skip
 
 
