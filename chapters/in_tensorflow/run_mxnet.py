@@ -79,6 +79,7 @@ def _step(layer, statistics, gradients, case: Case) -> Run:
     Y.wait_to_read()
     forward = averages()
     Y.backward(nd.array(case.dY))
+    dX = X.grad.asnumpy()  # before the second step, which writes its own there
     dgamma, dbeta = (gradient.asnumpy().reshape(-1) for gradient in gradients())
     after = averages()
     unmoved = np.array_equal(forward, before)
@@ -90,7 +91,7 @@ def _step(layer, statistics, gradients, case: Case) -> Run:
         Y_next = layer(-X)
     Y_next.backward(nd.array(case.dY))
     return Run(
-        Y.asnumpy(), X.grad.asnumpy(), dgamma, dbeta,
+        Y.asnumpy(), dX, dgamma, dbeta,
         before[0], before[1], after[0], after[1], predicted, "backward" if unmoved else "forward",
         Y_next.asnumpy(), predicted_next, averages()[0],
         {"": alone, RECORDED: Y_next.asnumpy()},

@@ -169,8 +169,10 @@ def test_a_layer_that_trains_on_its_averages_shows():
             with autograd.predict_mode():
                 return super().forward(X)
 
-    layer = Layer("odd", "MXNet", partial(run_mxnet.run_block, Lazy, run_mxnet._moving))
-    assert conventions.row(layer)["a batch is normalized with"] == "moving averages"
+    case = make_case(probes.DENSE)
+    for make, own in ((Lazy, False), (run_mxnet.Source, True)):
+        run = run_mxnet.run_block(make, run_mxnet._moving, case)
+        assert probes.uses_its_own(case, run, "trained") is own
 
 
 def test_markdown_has_every_row_and_cell():
@@ -228,7 +230,7 @@ class Odd(run_mxnet.Source):
         n = X.size // X.shape[1]
         if self.unbiased and self.moving_var is not old:
             batch = self.moving_var - self.momentum * old
-            self.moving_var = self.momentum * old + batch * n / (n - 1)
+            self.moving_var = self.momentum * old + batch * n / max(n - 1, 1)
         return Y
 
 
