@@ -417,7 +417,7 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
         for x, y in points:
             drawing.box(x, y, 7, 7, fill=colour, line=colour)
         (first, y), (last, end) = points[0], points[-1]
-        beside = (first - 4, y - 18) if side < 0 else (first + 10, y)
+        beside = (first + 8, y + 16) if side < 0 else (first + 10, y)
         drawing.text(*beside, f"{values[0]:.2f}", colour, "start")
         drawing.text(last + 14, end + side, f"{name}: {values[-1]:.2f}", colour, "start")
     return drawing
