@@ -27,14 +27,14 @@ class Dropper(NamedTuple):
     call: Callable[[np.ndarray, float, Optional[bool]], np.ndarray]
 
 
-def defaults(rate: float = 0.25, droppers=None) -> list[dict[str, str]]:
+def defaults(rate: float = 0.25) -> list[dict[str, str]]:
     """Measure each dropout on 40,000 ones, with the chance `rate` of dropping. One row each.
 
     `dropped`, `the rest becomes` and `mean` are those of training mode; `mode, if not named` is
     measured too, and so is `rate 1`, where nothing is kept. Where a framework isn't installed,
     the cells of its rows say so.
     """
-    return [describe(dropper, rate) for dropper in droppers or DROPPERS]
+    return [describe(dropper, rate) for dropper in DROPPERS]
 
 
 def describe(dropper: Dropper, rate: float = 0.25) -> dict[str, str]:

@@ -17,7 +17,6 @@ from in_tensorflow import conventions, dropout
 from in_tensorflow.frameworks import ELSEWHERE, PACKAGES, missing
 
 FOLDER = Path(__file__).with_name("elsewhere")
-STAMP = ("measured", "with")
 
 
 def main() -> None:
@@ -27,11 +26,15 @@ def main() -> None:
         raise SystemExit(f"{'; '.join(lacking)}: make elsewhere PYTHON=python3.13")
     FOLDER.mkdir(exist_ok=True)
     tables = {
-        "conventions": (conventions.table(ELSEWHERE), ELSEWHERE),
-        "dropout": (dropout.defaults(droppers=dropout.ELSEWHERE), dropout.ELSEWHERE),
+        "conventions": [
+            {**conventions.row(layer), **stamp(layer.framework)} for layer in ELSEWHERE
+        ],
+        "dropout": [
+            {**dropout.describe(dropper), **stamp(dropper.framework)}
+            for dropper in dropout.ELSEWHERE
+        ],
     }
-    for name, (rows, things) in tables.items():
-        stamped = [{**row, **stamp(thing.framework)} for row, thing in zip(rows, things)]
+    for name, stamped in tables.items():
         with (FOLDER / f"{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(stamped[0]), lineterminator="\n")
             writer.writeheader()

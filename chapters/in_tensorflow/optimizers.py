@@ -96,12 +96,7 @@ def second_steps() -> list[dict[str, str]]:
     rows = []
     for name, (framework, steps) in OPTIMIZERS.items():
         reason = missing(framework)
-        second = None if reason else round(steps()[1], 4)
-        rows.append(
-            {
-                "optimizer": name,
-                "second step": reason or f"{second:g}",
-                "it keeps a sum of": reason or {1.0: "steps", 0.19: "gradients"}[second],
-            }
-        )
+        second = reason or f"{steps()[1]:.2g}"
+        kept = reason or {"1": "steps", "0.19": "gradients"}[second]
+        rows.append({"optimizer": name, "second step": second, "it keeps a sum of": kept})
     return rows

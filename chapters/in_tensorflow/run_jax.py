@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is first imported
 
@@ -135,7 +136,7 @@ class Equinox:
     training, predicting = ("inference", False), ("inference", True)
 
 
-CLASSES = {"Keras": Keras, "Linen": Linen, "NNX": NNX, "Equinox": Equinox}
+CLASSES: dict[str, Any] = {"Keras": Keras, "Linen": Linen, "NNX": NNX, "Equinox": Equinox}
 
 
 def run(case: Case, *, make: str, start=None, **options) -> Run:
@@ -160,12 +161,11 @@ def run(case: Case, *, make: str, start=None, **options) -> Run:
     except ValueError:  # the mode must be named
         default = {}
     arrays = (Y, dX, dgamma, dbeta, *layer.averages(state), *layer.averages(new), predicted)
-    return Run(
-        *map(channels_first, arrays), "forward",
-        channels_first(Y_next), channels_first(Y_next_predict),
-        channels_first(layer.averages(last)[0]),
-        {place: channels_first(value) for place, value in default.items()},
-    )  # fmt: skip
+    second = (Y_next, Y_next_predict, layer.averages(last)[0])
+    defaults = {place: channels_first(value) for place, value in default.items()}
+    return Run._make(
+        [*map(channels_first, arrays), "forward", *map(channels_first, second), defaults]
+    )
 
 
 def with_epsilon(options: dict) -> dict:
