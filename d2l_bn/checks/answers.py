@@ -110,13 +110,16 @@ class Answers:
         return {"block": block, "kind": kind(layer)}
 
     @answering
-    def forward(self, name, key, X, *, mode, context=0, dY=None, repeat=1) -> dict:
-        """Call a layer in a mode, and differentiate if there is a gradient of the output."""
+    def forward(self, name, key, X, *, mode, context=0, current=0, dY=None, repeat=1) -> dict:
+        """Call a layer in a mode, and differentiate if there is a gradient of the output.
+
+        X is on `context`; `current` is the one that MXNet takes where the layer names none.
+        """
         mxnet = _mxnet()
         given = mxnet.nd.array(X, ctx=mxnet.cpu(context))
         gradient = None if dY is None else mxnet.nd.array(dY, ctx=mxnet.cpu(context))
         for _ in range(repeat):
-            with _mode(mode):
+            with mxnet.cpu(current), _mode(mode):
                 Y = self.layers[key](given)
             if gradient is not None:
                 Y.backward(gradient)

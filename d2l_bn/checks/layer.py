@@ -75,12 +75,10 @@ class Layer:
             )
         return Layer(check, key)
 
-    def forward(self, X: np.ndarray, mode: str, *, context: int = 0, dY=None) -> np.ndarray:
+    def forward(self, X: np.ndarray, mode: str, *, dY=None, **contexts: int) -> np.ndarray:
         """The output; where a gradient `dY` of it is given, the parameters get theirs."""
         check = replace(self.check, given={"X": X})
-        answer = check.ask(
-            "forward", _of_words, key=self.key, X=X, mode=mode, context=context, dY=dY
-        )
+        answer = check.ask("forward", _of_words, key=self.key, X=X, mode=mode, dY=dY, **contexts)
         (value,) = answer["result"]["values"]
         if value["type"] != "NDArray":
             check.fail(
@@ -570,7 +568,8 @@ def _two_contexts(check: Check, part: str) -> None:
     block.forward(shard, "record")
     mean, var = map(first.moving, (first.mean, first.var), first.moments())
     case = first._replace(X=X, mean=mean, var=var)
-    block.forward(X, "record", context=1, dY=dY)
+    # The current context is a third, so that an array of another than X's is noticed.
+    block.forward(X, "record", context=1, current=2, dY=dY)
     _on_the_context(block)
     here, there = block.state(1), block.state(0)
     found = block.averages(1)

@@ -124,7 +124,7 @@ PARTIAL = [
         "self.gamma.data(here), self.beta.data(here)",
         "self.gamma.data(), self.beta.data()",
         11,
-        "made on, or fetched from, another context",
+        "an array is taken from another context than that of X",
     ),
     (
         "2-the-layer",
