@@ -1,4 +1,4 @@
-"""Comparing two settings that were run with the same seeds: interval and tests for pairs.
+"""Comparing two settings that were run with the same seeds: an interval and a test for pairs.
 
 Runs of one seed share their initial weights and the order of their images, so the samples are
 not independent: what is looked at are the differences, seed by seed.
@@ -35,21 +35,3 @@ def sign_flips(first: np.ndarray, second: np.ndarray) -> float:
     ways = np.array(list(itertools.product((1, -1), repeat=len(differences))))
     means = np.abs(ways @ differences)
     return float(np.mean(means >= means[0] * (1 - 1e-9)))
-
-
-def pitman_morgan(first: np.ndarray, second: np.ndarray, ways: int = 20_000) -> float:
-    """The two-sided p value of a difference of variances of paired samples.
-
-    After Pitman (1939) and Morgan (1939), Biometrika 31, pages 9 and 13: the variances are equal
-    if sums and differences of the pairs are uncorrelated. The p value is the share of random
-    orders of the differences that correlate at least as strongly.
-    """
-    sums, differences = np.add(first, second), np.subtract(first, second)
-    found = abs(np.corrcoef(sums, differences)[0, 1])
-    rng = np.random.default_rng(0)
-    orders = rng.permuted(np.tile(differences, (ways, 1)), axis=1)
-    centred = sums - sums.mean()
-    lengths = np.sqrt((centred**2).sum() * ((differences - differences.mean()) ** 2).sum())
-    return float(np.mean(np.abs(orders @ centred) / lengths >= found * (1 - 1e-9)))
-
-

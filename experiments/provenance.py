@@ -2,7 +2,7 @@
 
 Digits move with the processor, since sums are then added in another order. Whoever compares a run
 of theirs with a table sees here on what it was made, with which versions and command, and how
-long its cases took together.
+many seconds of the processor its cases took together, over all its threads.
 """
 
 from __future__ import annotations

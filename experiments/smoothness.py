@@ -1,4 +1,4 @@
-"""Experiment 3b: smoothness and internal covariate shift as Santurkar and others (2018) define them.
+"""Experiment 3b: smoothness and covariate shift as Santurkar and others (2018) define them.
 
 Along the step: walk from the weights w in the direction of the negative gradient g, and look at
 the loss, at how far the gradient there is from g, and at that change over the distance walked
@@ -10,6 +10,7 @@ and on a small VGG with ReLU, which learns without normalization too.
 from __future__ import annotations
 
 from itertools import islice
+from typing import Optional
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from mxnet.gluon import nn
 
 BATCH = 64
 WALK = np.linspace(0.25, 2, 8)  # how far to walk, in steps of the learning rate
-STEPS = {"lenet": 900, "lenet x3": 900, "vgg": 400}
+STEPS = {"lenet": 900, "lenet x3": 900, "vgg": 300}
 EVERY = {"lenet": 30, "lenet x3": 30, "vgg": 20}
 RATE = {"lenet": 0.3, "lenet x3": 0.3, "vgg": 0.05}
 
@@ -61,16 +62,18 @@ def vgg(norm: str) -> nn.Sequential:
     return net
 
 
-def run_bands(net: str, norm: str, seed: int):
+def run_bands(net: str, norm: str, seed: int, steps: Optional[int] = None):
     """Train on the sample; yield what lies along the step now and then."""
-    for number, model, X, y in moments(net, norm, seed):
+    for number, model, X, y in moments(net, norm, seed, steps):
         yield {"step": number, **along_the_gradient(model, X, y, RATE[net])}
 
 
-def run_shift(net: str, norm: str, seed: int):
+def run_shift(net: str, norm: str, seed: int, steps: Optional[int] = None):
     """Train on the sample; yield each layer's internal covariate shift now and then."""
-    for number, model, X, y in moments(net, norm, seed):
-        for layer, (length, change, cosine) in enumerate(covariate_shift(model, X, y, RATE[net]), 1):
+    for number, model, X, y in moments(net, norm, seed, steps):
+        for layer, (length, change, cosine) in enumerate(
+            covariate_shift(model, X, y, RATE[net]), 2
+        ):
             yield {
                 "step": number,
                 "layer": layer,
@@ -80,12 +83,12 @@ def run_shift(net: str, norm: str, seed: int):
             }
 
 
-def moments(net: str, norm: str, seed: int):
+def moments(net: str, norm: str, seed: int, steps: Optional[int] = None):
     """Train, and yield (step, network, X, y) before some of the steps, at the batch they take."""
     model = network(net, norm, seed)
     optimizer = shared.trainer(model, RATE[net])
     batches = shared.endless(shared.images("sample"), BATCH, seed)
-    for number, (X, y) in enumerate(islice(batches, STEPS[net]), 1):
+    for number, (X, y) in enumerate(islice(batches, steps or STEPS[net]), 1):
         if number % EVERY[net] == 0:
             yield number, model, X, y
         shared.step(model, optimizer, X, y)
