@@ -31,7 +31,7 @@ EXPERIMENTS = {
         choice.EXPERIMENT,
         *cure.EXPERIMENTS,
         covariate_shift.EXPERIMENT,
-        *sweeps.EXPERIMENTS,
+        sweeps.EXPERIMENT,
         noisy.EXPERIMENT,
         *smoothness.EXPERIMENTS,
         deep_linear.EXPERIMENT,

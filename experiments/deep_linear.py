@@ -17,7 +17,7 @@ import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
-DEPTH, WIDTH, SAMPLES, STEPS, LR = 25, 10, 1000, 10_000, 1e-6
+DEPTH, WIDTH, SAMPLES, STEPS, LR = 25, 10, 1000, 5_000, 1e-6
 
 
 def task(seed: int) -> tuple[nd.NDArray, nd.NDArray]:
@@ -37,7 +37,7 @@ def stairs(targets: np.ndarray) -> np.ndarray:
     return np.append(np.cumsum(values[::-1] ** 2)[::-1], 0) / len(targets)
 
 
-def run(norm: str, seed: int, steps: int = STEPS, every: int = 250):
+def run(norm: str, seed: int, steps: int = STEPS, every: int = 125):
     """Train on the map of a seed, and yield a row every `every` steps."""
     X, targets = task(seed)
     net, kind = nn.Sequential(), NORMS[norm]

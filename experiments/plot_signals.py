@@ -9,7 +9,7 @@ from experiments.plots import LABELS, mean_and_range
 from experiments.signals import EDGES
 from experiments.tables import select
 
-NETS = {"lenet": "LeNet", "lenet x3": "LeNet, weights x 3", "vgg": "small VGG, ReLU"}
+NETS = {"lenet x3": "LeNet, weights x 3", "vgg": "small VGG, ReLU"}
 MEASURES = {  # of the walk along the step, after figure 4 of Santurkar and others
     "variation": "variation of the loss",
     "change_max": "change of the gradient",
@@ -33,7 +33,7 @@ def bands(rows: list[dict], net: str):
 
 def definition_2_1(rows: list[dict]):
     """Internal covariate shift layer by layer: mean over a run, mean and range of the seeds."""
-    figure, grid = new_figure(2, 3, size=(9, 5.4), sharey="row", sharex="col")
+    figure, grid = new_figure(2, 2, size=(9, 5.4), sharey="row", sharex="col")
     for line, name in zip(grid, ("relative", "cosine")):
         for axes, net in zip(line, NETS):
             for number, norm in enumerate(("scratch", "none")):

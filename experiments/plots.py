@@ -144,22 +144,6 @@ def failures(runs: list[dict]) -> int:
     return sum(not run["test_accuracy"] >= FAILS_BELOW for run in runs)
 
 
-def batch_sizes(rows: list[dict]):
-    """Final test accuracy of each run over the batch size."""
-    figure, axes = new_figure(size=(6.5, 3.6))
-    for number, norm in enumerate(("scratch", "none")):
-        sizes, accuracies = by_seed(select(rows, norm=norm), "batch_size", "test_accuracy")
-        look = dict(color=COLOURS[number], marker=MARKERS[number], ls="", ms=6, alpha=0.7)
-        axes.plot(np.tile(sizes, len(accuracies)), accuracies.ravel(), label=LABELS[norm], **look)
-    axes.axhline(0.1, color="0.3", ls="--", lw=1, label="guessing")
-    axes.set(xscale="log", xlabel="batch size", ylabel="test accuracy", ylim=(0, 1))
-    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
-    axes.minorticks_off()
-    axes.set(title="Ten epochs: the smaller the batches, the more steps")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
 def noisy(rows: list[dict]):
     """Training loss and test accuracy over the epochs, with noise behind the normalization."""
     figure, (left, right) = new_figure(1, 2, size=(9, 3.6))
@@ -180,7 +164,7 @@ def deep_linear(rows: list[dict], steps_of: dict[int, np.ndarray]):
         for rank, height in enumerate(stairs[:-1]):
             axes.axhline(height, color="0.6", lw=0.8)
             if 3 <= rank <= 6:
-                axes.text(10_000, height, f"rank {rank}", ha="right", va="bottom", fontsize=8)
+                axes.text(5_000, height, f"rank {rank}", ha="right", va="bottom", fontsize=8)
         for number, norm in enumerate(("scratch", "none")):
             places, (losses,) = by_seed(select(rows, norm=norm, seed=seed), "step", "loss")
             axes.plot(places, losses, color=COLOURS[number], label=LABELS[norm], lw=2)

@@ -47,7 +47,7 @@ def test_each_caption_states_seeds_data_and_steps(cells):
 
 def test_a_criterion_stands_before_each_conclusion(cells):
     text = "\n".join(cells.values())
-    sections = re.split(r"^##+ (?=\d|How the default|And the batch)", text, flags=re.MULTILINE)[1:]
+    sections = re.split(r"^##+ (?=\d|How the default)", text, flags=re.MULTILINE)[1:]
     assert len([section for section in sections if "**Found" in section]) >= 10
     for section in sections:
         if "**Found" in section:
@@ -67,7 +67,6 @@ DRAWN = {
     "noisy": plots.noisy,
     "bands": lambda rows: plot_signals.bands(rows, "vgg"),
     "definition_2_1": plot_signals.definition_2_1,
-    "sweep_batch_size": plots.batch_sizes,
     "deep_linear": lambda rows: plots.deep_linear(rows, {s: np.arange(10.0, 0, -1) for s in SEEDS}),
     "ratios": plot_signals.ratios,
     "histograms": lambda rows: plot_signals.histograms(rows, "log10 gradient"),
@@ -175,7 +174,6 @@ ERRORS = {
     "choice": ("choice", {"held_out_accuracy": 0.0007}),
     "shift": ("covariate_shift", {"test_accuracy": 0.002, "moves": 0.003}),
     "sweeps": ("rate_and_scale", {"test_accuracy": 0.01}),
-    "batches": ("sweep_batch_size", {"test_accuracy": 0.01}),
     "noisy": ("noisy", {"test_accuracy": 0.005, "train_loss": 0.003}),
     "bands": ("bands", {"beta": 0.1, "change_max": 0.03, "loss_max": 0.01}),
     "definition": ("definition_2_1", {"change": 0.01, "cosine": 0.01}),
@@ -230,7 +228,6 @@ WRONG = {
     "choice": ("choice", exchanged("lr", 0.3, 0.05)),
     "shift: statistics": ("shift", exchanged("statistics", "moving", "anew")),
     "sweeps": ("sweeps", BY_NORM),
-    "batches": ("batches", BY_NORM),
     "noisy": ("noisy", exchanged("norm", "noisy", "none")),
     "bands": ("bands", BY_NORM),
     "definition": ("definition", BY_NORM),
