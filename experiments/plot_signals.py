@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib import ticker
 
 from d2l_bn.figures import COLOURS, new_figure
 from experiments.plots import LABELS, mean_and_range
@@ -26,6 +27,9 @@ def bands(rows: list[dict], net: str):
             chosen = select(rows, net=net, norm=norm)
             mean_and_range(axes, chosen, "step", name, number, LABELS[norm])
         axes.set(title=title, xlabel="step", yscale="log")
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     grid[0].legend(fontsize=8)
     figure.suptitle(NETS[net])
     return figure

@@ -11,11 +11,11 @@ from pathlib import Path
 from d2l_bn.figures.drawings import Drawing, with_and_without
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-BOOK, RESULTS = CHECKOUT / "book", CHECKOUT / "experiments" / "results"
-# By what they are called in the picture: the table of a run, and what tells its rows from others.
+BOOK, TABLE = CHECKOUT / "book", CHECKOUT / "experiments" / "results" / "full_data.csv"
+# By what they are called in the picture: what tells the rows of a run from others.
 RUNS = {
-    "with": ("cure.csv", {"recipe": "default", "seed": "0"}),
-    "without": ("default_recipe.csv", {"norm": "none", "seed": "0"}),
+    "with": {"recipe": "default", "norm": "scratch", "seed": "0"},
+    "without": {"recipe": "default", "norm": "none", "seed": "0"},
 }
 
 
@@ -26,10 +26,10 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def table() -> str:
-    """Test accuracy after each epoch with and without, from the tables of the experiments."""
+    """Test accuracy after each epoch with and without, from the table of the experiments."""
     columns = {}
-    for name, (file, run) in RUNS.items():
-        rows = [row for row in read(RESULTS / file) if run.items() <= row.items()]
+    for name, run in RUNS.items():
+        rows = [row for row in read(TABLE) if run.items() <= row.items()]
         columns[name] = [f"{float(row['test_accuracy']):.4f}" for row in rows]
     lines = (f"{epoch},{a},{b}\n" for epoch, (a, b) in enumerate(zip(*columns.values()), 1))
     return ",".join(["epoch", *columns]) + "\n" + "".join(lines)
