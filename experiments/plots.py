@@ -112,7 +112,7 @@ def unit_input(rows: list[dict]):
 
 
 def rate_and_scale(rows: list[dict]):
-    """Final test accuracy by learning rate and initial scale: the mean, and how many runs fail."""
+    """Final test accuracy by learning rate and initial scale: the mean, and failures."""
     figure, panels = new_figure(2, 1, size=(9, 6), sharex=True)
     for axes, norm in zip(panels, ("scratch", "none")):
         rates, scales = (sorted({row[name] for row in rows}) for name in ("lr", "scale"))
@@ -120,7 +120,7 @@ def rate_and_scale(rows: list[dict]):
             runs = select(rows, norm=norm, scale=scales[place[0]], lr=rates[place[1]])
             mean, lost = np.nanmean([run["test_accuracy"] for run in runs]), failures(runs)
             axes.add_patch(_square(place, mean))
-            text = f"{mean:.2f}" + (f"\n{lost} of {len(runs)} fail" if lost else "")
+            text = f"{mean:.2f}" + ("\nfails" if lost else "")
             colour = "white" if mean > 0.75 else "black"
             axes.text(*place[::-1], text, ha="center", va="center", color=colour, fontsize=9)
         axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
