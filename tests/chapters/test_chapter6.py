@@ -31,7 +31,7 @@ def need_table(name):
 def test_each_table_is_read_and_can_be_made_again(cells, name):
     need_table(name)
     everything = "\n".join(cells.values())
-    assert re.search(rf"make experiments ARGS=\"?[a-z_ ]*\b{name}\b", everything)
+    assert re.search(rf"make experiments ARGS=\"?[a-z0-9_ ]*\b{name}\b", everything)
 
 
 def test_each_caption_states_seeds_data_and_steps(cells):
