@@ -66,7 +66,7 @@ tensorflow-chapter: ## run chapter 7, with TensorFlow in an environment of its o
 	$(python) scripts/chapters.py $(or $(ARGS),7)
 
 elsewhere: VENV = .venv-elsewhere
-elsewhere: ## measure Keras 3, flax and equinox for chapter 7 (PYTHON=python3.13)
+elsewhere: ## ask Keras 3, flax and equinox for chapter 7's rows (PYTHON=python3.13)
 	$(setup) elsewhere
 	PYTHONPATH=chapters $(python) -m in_tensorflow.elsewhere
 
