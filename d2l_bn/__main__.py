@@ -82,6 +82,7 @@ def program() -> int:
     """What the shell starts: `main`, with the threads that suit the machine."""
     if set(sys.argv[1:2]) & set(COMPUTING):
         threads.choose()
+        threads.start_engine()
     for stream in (sys.stdout, sys.stderr):  # a class may have a name that a terminal can't show
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     return main()
