@@ -23,8 +23,8 @@ from mxnet import gluon, nd
 from mxnet.gluon import nn
 
 EPS, GROUPS = 1e-5, 2
-EXAMPLES, LR_PER_EXAMPLE = 8192, 0.1 / 64
-BATCH_SIZES = (2, 8, 32, 256)
+EXAMPLES, LR_PER_EXAMPLE = 6144, 0.1 / 64
+BATCH_SIZES = (2, 16, 256)
 
 
 def standardized(X: nd.NDArray, axes: tuple[int, ...]) -> nd.NDArray:

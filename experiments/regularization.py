@@ -1,4 +1,4 @@
-"""Why batch normalization regularizes: the noise of the batch's statistics, taken away and put back.
+"""Why batch normalization regularizes: the noise of its statistics, taken away and put back.
 
 Three hidden layers of 100 rectified units, 1,000 training images of the sample. Equal numbers of
 steps; only the examples differ that mean and variance are taken of: those of the batch, of a ghost
@@ -94,7 +94,7 @@ def run(statistics: str, batch_size: int, seed: int, steps: int = STEPS):
 
 
 def divided(dataset: Dataset, seed: int) -> tuple[tuple[nd.NDArray, nd.NDArray], ...]:
-    """Choose training images, other ones for each seed; all others of the sample are for the test."""
+    """Choose training images, other ones for each seed; the rest of the sample is for the test."""
     images = np.concatenate([dataset.train_images, dataset.test_images])
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     X = nd.array(images.reshape(len(images), -1) / 255, dtype=np.float32)

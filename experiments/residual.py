@@ -20,7 +20,7 @@ from mxnet import autograd, init, nd
 from mxnet.gluon import nn
 
 KINDS, NORMALIZED = ("none", "factor 0", "batch norm", "gamma 0"), ("batch norm", "gamma 0")
-RATES, BLOCKS, CHANNELS, BATCH, STEPS = (0.003, 0.03, 0.3), 8, 16, 64, 188  # two epochs
+RATES, BLOCKS, CHANNELS, BATCH, STEPS = (0.01, 0.1, 0.3), 8, 16, 64, 188  # two epochs
 
 
 class Block(nn.Block):
