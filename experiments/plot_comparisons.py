@@ -9,15 +9,22 @@ from experiments.regularization import STATISTICS
 from experiments.residual import KINDS
 from experiments.tables import by_seed, select
 
-LABELS = {"none": "none", "before": "before it", "after": "after it"}
-LABELS |= {"batch": "the batch", "ghost": "a ghost batch", "all": "all training images"}
+SOURCES = {"batch": "the batch", "ghost": "a ghost batch", "all": "all training images"}
+ORDERS = {"before": "before it", "after": "after it"}
 
 
 def regularization(rows: list[dict]):
     """Loss on training and test images, and test accuracy, by the statistics that were used."""
     figure, grid = new_figure(1, 3, size=(9, 3.6))
     for axes, column in zip(grid, ("train_loss", "test_loss", "test_accuracy")):
-        lines(axes, rows, "batch_size", column, "statistics", STATISTICS)
+        lines(
+            axes,
+            rows,
+            "batch_size",
+            column,
+            "statistics",
+            {kind: SOURCES[kind] for kind in STATISTICS},
+        )
         axes.set(title=title(column), xlabel="batch size")
     grid[0].set(ylabel="cross-entropy (nats)", yscale="log")
     grid[1].set(ylim=(0, None))
@@ -30,7 +37,7 @@ def normalizations(rows: list[dict]):
     figure, grid = new_figure(1, 2, size=(9, 3.8), sharey=True)
     columns = {"test_accuracy": "As trained", "recalibrated_accuracy": "Statistics measured anew"}
     for axes, (column, title) in zip(grid, columns.items()):
-        lines(axes, rows, "batch_size", column, "norm", NORMS)
+        lines(axes, rows, "batch_size", column, "norm", {norm: norm for norm in NORMS})
         axes.set(title=title, xlabel="batch size", ylim=(0, 1))
     grid[0].set(ylabel="test accuracy")
     return with_legend(figure, grid[0])
@@ -41,7 +48,14 @@ def placement(rows: list[dict]):
     figure, grid = new_figure(1, 2, size=(9, 3.8), sharey=True)
     for axes, activation in zip(grid, ACTIVATIONS):
         chosen = select(rows, activation=activation)
-        lines(axes, chosen, "lr", "test_accuracy", "place", PLACES)
+        lines(
+            axes,
+            chosen,
+            "lr",
+            "test_accuracy",
+            "place",
+            {place: ORDERS.get(place, place) for place in PLACES},
+        )
         name = {"sigmoid": "Sigmoid", "relu": "ReLU"}[activation]
         axes.set(title=name, xlabel="learning rate", ylim=(0.76, 0.88))
     grid[0].set(ylabel="test accuracy")
@@ -52,24 +66,23 @@ def residual(rows: list[dict]):
     """Test accuracy and training loss of the residual networks over the learning rate."""
     figure, grid = new_figure(1, 2, size=(9, 3.8))
     for axes, column in zip(grid, ("test_accuracy", "train_loss")):
-        lines(axes, rows, "lr", column, "kind", KINDS)
+        lines(axes, rows, "lr", column, "kind", {kind: kind for kind in KINDS})
         axes.set(title=title(column), xlabel="learning rate")
     grid[0].set(ylim=(0, 1))
     grid[1].set(ylabel="cross-entropy (nats)", ylim=(0, 2.5))
     return with_legend(figure, grid[0])
 
 
-def lines(axes, rows: list[dict], x: str, y: str, by: str, kinds) -> None:
+def lines(axes, rows: list[dict], x: str, y: str, by: str, labels: dict) -> None:
     """A line of means for each kind, and from the lowest seed to the highest a bar.
 
     Places are equally far apart, whatever their values, and the kinds stand side by side there.
     """
-    kinds = list(kinds)
-    for number, kind in enumerate(kinds):
+    for number, (kind, label) in enumerate(labels.items()):
         places, values = by_seed(select(rows, **{by: kind}), x, y)
-        at = [place + 0.09 * (number - (len(kinds) - 1) / 2) for place in range(len(places))]
+        at = [place + 0.09 * (number - (len(labels) - 1) / 2) for place in range(len(places))]
         look = dict(color=COLOURS[number], marker=MARKERS[number], ms=5, lw=1)
-        axes.plot(at, values.mean(axis=0), label=LABELS.get(kind, kind), **look)
+        axes.plot(at, values.mean(axis=0), label=label, **look)
         axes.vlines(at, values.min(axis=0), values.max(axis=0), color=COLOURS[number], lw=2.5)
     axes.set_xticks(range(len(places)), [f"{place:g}" for place in places])
 

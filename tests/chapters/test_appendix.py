@@ -73,7 +73,7 @@ def test_a_number_in_the_text_is_of_a_section_that_prints_it():
             "".join(out.get("text", [])) for cell in mine for out in cell.get("outputs", [])
         )
         found = next("".join(c["source"]) for c in mine if c["id"] == f"{section}-found")
-        for number in re.findall(r"\d\.\d{3}", found):
+        for number in re.findall(r"(?<!\d)\d\.\d{3}(?!\d)", found):
             assert number in printed, (section, number)
 
 
