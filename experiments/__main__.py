@@ -16,6 +16,10 @@ from experiments import (
     cure,
     dropout_shift,
     folding,
+    normalizations,
+    placement,
+    regularization,
+    residual,
     signals,
     smoothness,
     sweeps,
@@ -33,6 +37,10 @@ EXPERIMENTS = {
         *signals.EXPERIMENTS,
         dropout_shift.EXPERIMENT,
         folding.EXPERIMENT,
+        regularization.EXPERIMENT,
+        normalizations.EXPERIMENT,
+        placement.EXPERIMENT,
+        residual.EXPERIMENT,
     )
 }
 
