@@ -36,20 +36,21 @@ def choose() -> None:
     The library that runs the threads reads these variables when it is loaded, and importing
     d2l_bn has loaded it. For programs: an import chooses nothing.
     """
-    if cores() > 1 and not _chosen():
+    if cores() > 1 and not chosen():
         start = getattr(sys, "orig_argv", [sys.executable, "-m", "d2l_bn", *sys.argv[1:]])
         os.execve(sys.executable, [sys.executable, *start[1:]], {**os.environ, **CHOICE})
 
 
 def describe() -> str:
     """How many threads train, and who has chosen so."""
-    chosen = _chosen()
-    if chosen:
-        return ", ".join(f"{name}={os.environ[name]}" for name in chosen) + ", from the environment"
+    names = chosen()
+    if names:
+        return ", ".join(f"{name}={os.environ[name]}" for name in names) + ", from the environment"
     if cores() == 1:
         return "1, since there is one core"
     return " ".join(f"{name}={value}" for name, value in CHOICE.items()) + ", chosen by the program"
 
 
-def _chosen() -> list[str]:
+def chosen() -> list[str]:
+    """The variables of the environment by which the user has chosen."""
     return [name for name in OF_THE_USER if name in os.environ]
