@@ -16,6 +16,7 @@ from experiments import (
     cure,
     dropout_shift,
     folding,
+    ghost,
     signals,
     smoothness,
     sweeps,
@@ -33,6 +34,7 @@ EXPERIMENTS = {
         *signals.EXPERIMENTS,
         dropout_shift.EXPERIMENT,
         folding.EXPERIMENT,
+        ghost.EXPERIMENT,
     )
 }
 

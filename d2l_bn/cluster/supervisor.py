@@ -45,7 +45,7 @@ def main() -> int:
         return say(f"{name} {late}", advice, 1)
     code = child.returncode
     if code >= 0:
-        if code not in (0, 2) and rank() != "0":  # rank 0 has said how to go on
+        if advice and code not in (0, 2) and rank() != "0":  # rank 0 has said how to go on
             print(f"d2l-bn: {advice}", file=sys.stderr, flush=True)
             time.sleep(PAUSE)
         return code

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from d2l_bn.cluster.launched import tell_supervisor
 from d2l_bn.cluster.processes import Processes
 
 PERIOD = 0.5  # seconds between two signs of life
@@ -67,9 +68,8 @@ class Watch(threading.Thread):
             file=sys.stderr,
             flush=True,
         )
-        time.sleep(PERIOD)
-        self.comm.Abort(1)
-        os._exit(1)
+        tell_supervisor(advice="")  # it has been given
+        os._exit(1)  # the launcher then ends all; MPI's own Abort would not end in order
 
     def stop(self) -> None:
         """End, when all processes have come so far."""
