@@ -52,7 +52,9 @@ class GhostNorm(BatchNorm):
         wide = (1, shares * channels, *([1] * len(image)))
         # (shares, share, channels, ...) -> (share, shares * channels, ...), and back
         X = X.reshape((shares, self.share, channels, *image)).swapaxes(0, 1)
-        tiled = [nd.tile(p.data(), (1, shares, *([1] * len(image)))) for p in (self.gamma, self.beta)]
+        tiled = [
+            nd.tile(p.data(), (1, shares, *([1] * len(image)))) for p in (self.gamma, self.beta)
+        ]
         before = [average.reshape(wide) for average in self.averages]
         Y, *after = layer.fastest(
             X.reshape((self.share, -1, *image)), *tiled, *before, self.eps, self.momentum

@@ -34,9 +34,7 @@ class Watch(threading.Thread):
         self.processes = processes
         self.comm = processes.channel().comm
         self.names = names
-        self.silent = {
-            rank: 0.0 for rank in (range(1, self.comm.size) if self.comm.rank == 0 else [0])
-        }
+        self.silent = dict.fromkeys(range(1, self.comm.size) if self.comm.rank == 0 else [0], 0.0)
         self.sent: list[Any] = []
         self.done = threading.Event()
 

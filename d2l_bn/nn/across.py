@@ -145,7 +145,9 @@ class SyncBatchNorm(BatchNorm):
         outputs = []
         for X, part in zip(shares, parts):
             values = self.gamma.data(X.context), self.beta.data(X.context), self.eps
-            Y = part.normalized(mean.as_in_context(X.context), var.as_in_context(X.context), *values)
+            Y = part.normalized(
+                mean.as_in_context(X.context), var.as_in_context(X.context), *values
+            )
             outputs.append(Y.astype(X.dtype, copy=False))
         return outputs
 

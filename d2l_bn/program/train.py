@@ -268,8 +268,10 @@ def _going_on(options: argparse.Namespace) -> str:
             return f"make resume-cluster WORKERS={options.processes}"
     python = Path(sys.executable)
     launcher = python.with_name("mpiexec")
-    here = [path.relative_to(Path.cwd()) if Path.cwd() in path.parents else path
-            for path in (python, launcher if launcher.exists() else Path("mpiexec"))]
+    here = [
+        path.relative_to(Path.cwd()) if Path.cwd() in path.parents else path
+        for path in (python, launcher if launcher.exists() else Path("mpiexec"))
+    ]
     start = [str(here[1]), "-n", str(options.processes)] if several else []
     resume = ["-m", "d2l_bn", "train", "--resume", "--out", str(out)]
     return shlex.join([*start, str(here[0]), *resume])

@@ -28,7 +28,7 @@ from d2l_bn.training import checkpoint
 ROOT = Path(__file__).parents[2]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 TIMES = ("seconds", "examples_per_second")
-GENTLY = 30.0  # seconds in which a fault ends the job
+PATIENCE = 90  # seconds until a fault has ended the job: 20 where the machine does nothing else
 
 pytestmark = [
     pytest.mark.slow,
@@ -80,6 +80,7 @@ def out_of(program):
 
 
 def finish(*programs, seconds=300, **options):
+    """Run to the end; the exit code is mpiexec's, and after a failure any but zero."""
     with start(*programs, **options) as job:
         try:
             printed, err = job.communicate(timeout=seconds)
@@ -135,7 +136,7 @@ def test_without_exchange_it_is_another_run(folder, out, tmp_path):
 
 def test_gluons_layer_needs_statistics_of_each_share(folder, out):
     code, _, err = finish(*[program(folder, out, "--norm", "gluon")] * 2)
-    assert code == 2 and err.count("statistics must be share for norm gluon") == 1
+    assert code and err.count("statistics must be share for norm gluon") == 1
     code, _, err = finish(*[program(folder, out, "--norm", "gluon", "--statistics", "share")] * 2)
     assert code == 0, err
 
@@ -149,11 +150,11 @@ def test_resuming_gives_the_same_bits_and_only_with_as_many_processes(folder, ou
     with start(*[program(folder, again)] * 2) as job:  # ended after its first epoch
         wait_for(again / run_folder.CHECKPOINT)
         os.kill(workers(again)[1], signal.SIGKILL)
-        err = job.communicate(timeout=GENTLY)[1]
+        err = job.communicate(timeout=PATIENCE)[1]
     advice = re.search(r"rank 1 \(process.*To go on.*run: (.*)", err)
     assert advice and "--resume" in advice[1], err
     code, _, err = finish(*[program(folder, again, "--resume")] * 3)
-    assert code == 2 and "processes is 3, there it was 2" in err
+    assert code and "processes is 3, there it was 2" in err
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run(advice[1], shell=True, check=True, env=env, timeout=300, capture_output=True)
     for place in (out, again):
@@ -180,7 +181,7 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(folder, out, number, rank, m
         processes = workers(out)
         os.kill(processes[rank], number)
         try:
-            err = job.communicate(timeout=GENTLY)[1]
+            err = job.communicate(timeout=PATIENCE)[1]
         finally:
             job.kill()
     assert job.returncode != 0
@@ -191,7 +192,7 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(folder, out, number, rank, m
 
 def test_processes_that_differ_are_refused(folder, out):
     code, _, err = finish(program(folder, out), program(folder, out, "--seed", "1"))
-    assert code == 1
+    assert code
     assert "seed must be the same in all processes: rank 1 has 1, rank 0 0" in err
     assert not out.exists()
 
@@ -205,12 +206,12 @@ def test_other_data_are_refused(folder, out, tmp_path):
     changed.train_images[5, 3, 3] ^= 1
     write_idx(other / f"{FILES[0]}.gz", changed.train_images)
     code, _, err = finish(program(folder, out), program(other, out))
-    assert code == 1 and "data must be the same in all processes: rank 1 has" in err
+    assert code and "data must be the same in all processes: rank 1 has" in err
 
 
 def test_one_that_lacks_its_data_says_so(folder, out):
     code, _, err = finish(program(folder, out), program(folder / "nowhere", out))
-    assert code == 2 and re.search("d2l-bn train: rank 1: .*nowhere", err)
+    assert code and re.search("d2l-bn train: rank 1: .*nowhere", err)
 
 
 def test_one_that_does_not_come_is_not_waited_for(folder, out):

@@ -127,7 +127,6 @@ class Pretended:
         return Request()
 
 
-
 def test_a_sum_of_two_different_exchanges_is_refused():
     right = Processes(Pretended(lambda sent: sent))
     assert right.total(np.array([1.0, 2.0])).tolist() == [2, 4]
@@ -169,5 +168,3 @@ def test_a_difference_names_the_rank_and_both_values():
     processes.gather = lambda text: [text, "1.23.5"]
     with pytest.raises(RunError, match=r"numpy .* rank 1 has 1\.23\.5, rank 0 1\.26\.4"):
         processes.compare("numpy", "1.26.4")
-
-
