@@ -95,7 +95,7 @@ def check_sums(processes: Alone) -> None:
         If it is.
     """
     for count, dtype in ((1, np.float64), (33, np.float64), (LARGE, np.float32)):
-        steps = (np.arange(count) % 100).astype(dtype)
+        steps: Any = (np.arange(count) % 100).astype(dtype)
         received = processes.total((processes.rank + 1) * steps)
         expected = processes.size * (processes.size + 1) / 2 * steps
         if not np.array_equal(received, expected):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
@@ -19,6 +20,23 @@ PAUSE = 20e-6
 CYCLE = 1024  # the numbers of exchanges start again: with 4,096 processes float32 holds their sum
 
 
+@dataclass
+class Spent:
+    """What one process has handed in over all channels, and how long it has waited.
+
+    Parameters
+    ----------
+    exchanges, bytes : int
+        The sums, and the size of the arrays in them.
+    seconds : float
+        From handing in to the answer; waiting for a slower process is part of it.
+    """
+
+    exchanges: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
 class Processes(Alone):
     """The processes that share a communicator of MPI.
 
@@ -30,20 +48,21 @@ class Processes(Alone):
     ----------
     comm : mpi4py.MPI.Comm
         The communicator, for this object alone.
+    spent : Spent, optional
+        Where to count; by default anew.
     """
 
-    def __init__(self, comm: Any) -> None:
+    def __init__(self, comm: Any, spent: Optional[Spent] = None) -> None:
         self.comm = comm
         self.rank = comm.rank
         self.size = comm.size
         self.advice = ""  # what to do when the job ends early
-        self.seconds = 0.0  # spent in exchanges
-        self.bytes = 0  # of the arrays that this process has handed in
+        self.spent = spent or Spent()
         self._number = 0
 
     def channel(self) -> Processes:
         """A communicator of its own, so that MXNet may call backward in any order."""
-        return Processes(self.comm.Dup())
+        return Processes(self.comm.Dup(), self.spent)
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """The sum over all processes, in the type of `values`.
@@ -57,7 +76,8 @@ class Processes(Alone):
         sent = np.concatenate([[1, self._number], values.ravel()]).astype(values.dtype)
         received = np.empty_like(sent)
         self._wait(self.comm.Iallreduce(sent, received))
-        self.bytes += sent.nbytes
+        self.spent.exchanges += 1
+        self.spent.bytes += sent.nbytes
         if tuple(received[:2]) != (self.size, self.size * self._number):
             raise RunError(
                 f"all processes must be at the same exchange: {self.size} of them should add up to "
@@ -127,4 +147,4 @@ class Processes(Alone):
                 os.sched_yield()
             else:
                 time.sleep(PAUSE)
-        self.seconds += time.perf_counter() - start
+        self.spent.seconds += time.perf_counter() - start
