@@ -321,7 +321,7 @@ def shared_statistics() -> Drawing:
         drawing.arrow((334, far), (380, near), line="two")
         drawing.arrow((504, near), (549, far), line="two")
     drawing.box(442, 144, 120, 64, "the sums of\nboth, added", "paper", "two", "two")
-    drawing.box(646, 144, 190, 40, "moving averages: one set", "paper", "two", "two")
+    drawing.box(646, 144, 200, 40, "moving averages: one set", "paper", "two", "two")
     drawing.arrow((504, 144), (549, 144), line="two")
     forward = "Forward: μ = Σ x / n and σ² = Σ x² / n − μ², over all shares."
     backward = "Backward, the same way: Σ dx̂ and Σ dx̂ x̂, over all shares."
