@@ -304,10 +304,10 @@ def shared_statistics() -> Drawing:
     drawing = Drawing(
         780,
         330,
-        "A batch of eight images is cut into two shares, one on each device. Each device computes n, "
-        "the sum of x and the sum of x squared of its share. The sums of both are added, and both "
-        "normalize with the mean and the variance that follow. There is one set of moving averages. "
-        "Backward, two other sums are added in the same way.",
+        "A batch of eight images is cut into two shares, one on each device. Each device computes "
+        "n, the sum of x and the sum of x squared of its share. The sums of both are added, and "
+        "both normalize with the mean and the variance that follow. There is one set of moving "
+        "averages. Backward, two other sums are added in the same way.",
     )
     for k in range(8):
         colour = "one" if k < 4 else "three"
