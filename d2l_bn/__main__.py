@@ -84,9 +84,10 @@ def program() -> int:
     """What the shell starts: `main`, with the threads that suit the machine."""
     together = cluster.launched() if sys.argv[1:2] == ["train"] else None
     if together:
-        cluster.supervise({} if threads.chosen() else threads.CHOICE)
+        cluster.supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
     elif set(sys.argv[1:2]) & set(COMPUTING):
         threads.choose()
+        threads.start_engine()
     for stream in (sys.stdout, sys.stderr):  # a class may have a name that a terminal can't show
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = main()

@@ -9,6 +9,9 @@ import hypothesis
 import numpy as np
 import pytest
 
+# Several tests train at the same time, and two threads that wait by spinning would stop each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import d2l_bn  # noqa: F401  before mxnet
 
 import mxnet as mx
