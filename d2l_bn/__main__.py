@@ -87,6 +87,7 @@ def program() -> int:
         cluster.supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
     elif set(sys.argv[1:2]) & set(COMPUTING):
         threads.choose()
+    if set(sys.argv[1:2]) & set(COMPUTING):
         threads.start_engine()
     for stream in (sys.stdout, sys.stderr):  # a class may have a name that a terminal can't show
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
