@@ -186,10 +186,15 @@ SLICES = {
         dict(repeats=1),
         {"difference": dict(rel=0.6), "accuracy": dict(abs=0.03)},
     ),
+    "ghost": (
+        dict(share=128, seed=0),
+        {},
+        {"accuracy": dict(abs=0.03), "kept": dict(rel=0.05)},
+    ),
 }
 COUNTERS = ("step", "epoch", "signal", "layer", "left", "repeat")
 FULL = ("choice", "cure", "covariate_shift")  # the tables made with the full Fashion-MNIST
-LONG = (*FULL, "noisy", "deep_linear", "sweep_lr", "sweep_scale", "sweep_batch_size")
+LONG = (*FULL, "noisy", "deep_linear", "sweep_lr", "sweep_scale", "sweep_batch_size", "ghost")
 
 
 def test_each_table_has_a_slice():

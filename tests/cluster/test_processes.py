@@ -177,7 +177,7 @@ FAULTS = {
 @pytest.mark.parametrize("number, rank, message", FAULTS.values(), ids=FAULTS)
 def test_a_fault_ends_the_job_and_says_how_to_go_on(folder, out, number, rank, message):
     with start(*[program(folder, out, epochs=1000)] * 3) as job:
-        wait_for(out / run_folder.CHECKPOINT)
+        wait_for(out / run_folder.HISTORY)
         wait_until(lambda: len(read_history(out / run_folder.HISTORY)) > 1)
         processes = workers(out)
         os.kill(processes[rank], number)
