@@ -18,7 +18,12 @@ from experiments import (
     deep_linear,
     dropout_shift,
     folding,
+    ghost,
     noisy,
+    normalizations,
+    placement,
+    regularization,
+    residual,
     signals,
     smoothness,
     sweeps,
@@ -38,6 +43,11 @@ EXPERIMENTS = {
         *signals.EXPERIMENTS,
         dropout_shift.EXPERIMENT,
         folding.EXPERIMENT,
+        regularization.EXPERIMENT,
+        normalizations.EXPERIMENT,
+        placement.EXPERIMENT,
+        residual.EXPERIMENT,
+        ghost.EXPERIMENT,
     )
 }
 
