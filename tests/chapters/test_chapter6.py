@@ -31,7 +31,8 @@ def need_table(name):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_each_table_is_read_and_can_be_made_again(cells, name):
     need_table(name)
-    everything = "\n".join([*cells.values(), APPENDIX.read_text()])
+    others = (APPENDIX, CHAPTER.with_name("8-more-than-one-device.ipynb"))
+    everything = "\n".join([*cells.values(), *(path.read_text() for path in others)])
     assert re.search(rf"make experiments ARGS=\"?[a-z0-9_ ]*\b{name}\b", everything)
 
 
