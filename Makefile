@@ -9,7 +9,7 @@ setup = @command -v "$(PYTHON)" >/dev/null \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet resume test test-slow test-all constraints dist lint chapters chapters-update tensorflow-chapter notebooks address book experiments bench release grade clean
+.PHONY: help setup lenet resume test test-slow test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -64,6 +64,11 @@ tensorflow-chapter: VENV = .venv-tensorflow
 tensorflow-chapter: ## run chapter 7, with TensorFlow in an environment of its own
 	$(setup) notebooks tensorflow torch
 	$(python) scripts/chapters.py $(or $(ARGS),7)
+
+elsewhere: VENV = .venv-elsewhere
+elsewhere: ## ask Keras 3, flax and equinox for chapter 7's rows (PYTHON=python3.13)
+	$(setup) elsewhere
+	PYTHONPATH=chapters $(python) -m in_tensorflow.elsewhere
 
 notebooks: ## open copies of chapters and exercises in JupyterLab: runs/notebooks
 	$(setup) notebooks classroom

@@ -1,4 +1,4 @@
-"""Dropout in MXNet and TensorFlow: who drops without being told to."""
+"""Dropout in several frameworks: who drops without being told to."""
 
 from __future__ import annotations
 
@@ -108,9 +108,32 @@ def _graph(operation):
     return call
 
 
+def _torch(X, rate, training):
+    import torch
+
+    torch.manual_seed(0)
+    layer = torch.nn.Dropout(rate)
+    if training is not None:
+        layer.train(training)
+    return layer(torch.from_numpy(X)).numpy()
+
+
+def _keras_3(X, rate, training):
+    import os
+
+    os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is first imported
+    import keras
+
+    return np.asarray(keras.layers.Dropout(rate, seed=0)(X, **_mode("training", training)))
+
+
 def _mode(name, training):
     """Return the keyword that names the mode, if it is named."""
     return {} if training is None else {name: training}
+
+
+def _v1_keep_prob(tf, X, rate, training):
+    return tf.compat.v1.nn.dropout(X, keep_prob=1 - rate)
 
 
 def _v1_layers(tf, X, rate, training):
@@ -136,7 +159,11 @@ DROPPERS = [
         "tf.nn.dropout", "TensorFlow", "dropping",
         _graph(lambda tf, X, rate, training: tf.nn.dropout(X, rate)),
     ),
+    Dropper("tf.compat.v1.nn.dropout", "TensorFlow", "keeping", _graph(_v1_keep_prob)),
     Dropper("tf.compat.v1.layers.dropout", "TensorFlow", "dropping", _graph(_v1_layers)),
     Dropper("slim.dropout", "slim", "keeping", _graph(_slim)),
     Dropper("tf.keras.layers.Dropout", "TensorFlow", "dropping", _graph(_keras)),
+    Dropper("torch.nn.Dropout", "PyTorch", "dropping", _torch),
 ]  # fmt: skip
+# What an environment of its own has: see `in_tensorflow.elsewhere`.
+ELSEWHERE = [Dropper("Keras 3", "Keras 3", "dropping", _keras_3)]

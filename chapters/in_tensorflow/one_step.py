@@ -1,4 +1,4 @@
-"""One training step of any framework's batch normalization, seen from outside."""
+"""A training step or two of any framework's batch normalization, seen from outside."""
 
 from __future__ import annotations
 
@@ -31,10 +31,13 @@ class Run(NamedTuple):
         The moving averages of a new layer, and after its training step.
     Y_predict : ndarray
         The output in prediction mode after that step.
-    Y_default : dict of str to ndarray
-        The output where the call doesn't name the mode: one for each place of the call.
     updates : str
         What it took to move the averages.
+    Y_next, Y_next_predict, mean_next : ndarray
+        For `-X`: the output of a second training step, that in prediction mode before it, and the
+        moving mean after it.
+    Y_default : dict of str to ndarray
+        The output for `-X` where the call doesn't name the mode: one for each place of the call.
     """
 
     Y: np.ndarray
@@ -46,17 +49,20 @@ class Run(NamedTuple):
     mean: np.ndarray
     var: np.ndarray
     Y_predict: np.ndarray
-    Y_default: dict[str, np.ndarray]
     updates: str
+    Y_next: np.ndarray
+    Y_next_predict: np.ndarray
+    mean_next: np.ndarray
+    Y_default: dict[str, np.ndarray]
 
 
 class Layer(NamedTuple):
     """A layer to look at.
 
-    `run(case, **options)` takes one step. Its options are `eps`, `momentum` and `start` (the moving
-    mean and variance of the new layer), and `scale` (train gamma) where gamma isn't trained unless
-    told. What isn't given is the layer's default. `yours` names what the layer has no default for,
-    so that its user decides.
+    `run(case, **options)` takes a step, and a second one at last. Its options are `eps`,
+    `momentum` and `start` (the moving mean and variance of the new layer), and `scale` (train
+    gamma) where gamma isn't trained unless told. What isn't given is the layer's default. `yours`
+    names what the layer has no default for, so that its user decides.
     """
 
     name: str
@@ -65,13 +71,15 @@ class Layer(NamedTuple):
     yours: tuple[str, ...] = ()
 
 
-def make_case(shape: tuple[int, ...], seed: int = 0, mean: float = 3.0, std: float = 2.0) -> Case:
-    """A random case, the channels of which differ in mean and spread."""
+def make_case(
+    shape: tuple[int, ...], seed: int = 0, mean: float = 3.0, std: float = 2.0, factor: float = 2.0
+) -> Case:
+    """A random case. The last channel has `factor` times the mean and deviation of the first."""
     rng = np.random.default_rng(seed)
     channels = shape[1]
     along = (1, channels) + (1,) * (len(shape) - 2)
-    factor = np.linspace(1, 2, channels).reshape(along)
-    X = (rng.normal(size=shape) * std + mean) * factor
+    factors = np.linspace(1, factor, channels).reshape(along)
+    X = (rng.normal(size=shape) * std + mean) * factors
     dY = rng.normal(size=shape)
     gamma, beta = rng.uniform(0.5, 2, channels), rng.normal(size=channels)
     single = [array.astype(np.float32) for array in (X, dY, gamma, beta)]

@@ -13,7 +13,7 @@ SHAPES = {"dense": (16, 3), "images": (4, 3, 3, 4)}
 FIELDS = ("Y", "dX", "dgamma", "dbeta", "mean", "var", "Y_predict")
 OURS = Conventions(
     unbiased={2: False, 4: False}, start_mean=0, start_var=0, side="old", keep=0.9, eps=1e-5,
-    gamma="trained", updates="forward", modes={},
+    gamma="trained", updates="forward", modes={}, keep_first=0.9, own=True,
 )  # fmt: skip
 
 
@@ -76,10 +76,13 @@ def aligned_options(theirs: Conventions, channels: int) -> dict:
 def reasons(theirs: Conventions, X: np.ndarray) -> list[str]:
     """Name each convention that differs from ours, in a word or two."""
     n = batch_statistics(X)[2]
+    first = theirs.keep_first == 0  # which leaves nothing of the start
     found = {
         f"unbiased: {n}/{n - 1}": theirs.unbiased[X.ndim],
-        f"variance starts at {theirs.start_var:g}": theirs.start_var != OURS.start_var,
-        f"keeps {theirs.keep:g} of the old": theirs.keep != OURS.keep,
+        "takes the first batch as it is": first,
+        f"variance starts at {theirs.start_var:g}": not first
+        and theirs.start_var != OURS.start_var,
+        f"keeps {theirs.keep:g} of the old": not first and theirs.keep != OURS.keep,
         f"eps {theirs.eps:.0e}".replace("e-0", "e-"): theirs.eps != OURS.eps,
         {"none": "no gamma"}.get(theirs.gamma, "gamma " + theirs.gamma): theirs.gamma != OURS.gamma,
     }
@@ -95,8 +98,8 @@ def by_hand(case: Case, rules: Conventions) -> dict[str, np.ndarray]:
     mean, var = moments(X)
     n = X.size // X.shape[1]
     averaged = var * n / (n - 1) if rules.unbiased[X.ndim] else var
-    moving_mean = moving(rules.start_mean, mean, rules.keep)
-    moving_var = moving(rules.start_var, averaged, rules.keep)
+    moving_mean = moving(rules.start_mean, mean, rules.keep_first)
+    moving_var = moving(rules.start_var, averaged, rules.keep_first)
     dX, dgamma, dbeta = gradients(X, gamma, dY, rules.eps)
     if rules.gamma == "fixed at 1":
         dgamma = np.zeros_like(dgamma)

@@ -1,4 +1,4 @@
-"""One training step of the source's, our, Gluon's and the raw operator's batch normalization."""
+"""Two training steps of the source's, our, Gluon's and the raw operator's batch normalization."""
 
 from __future__ import annotations
 
@@ -79,15 +79,22 @@ def _step(layer, statistics, gradients, case: Case) -> Run:
     Y.wait_to_read()
     forward = averages()
     Y.backward(nd.array(case.dY))
+    dX = X.grad.asnumpy()  # before the second step, which writes its own there
     dgamma, dbeta = (gradient.asnumpy().reshape(-1) for gradient in gradients())
     after = averages()
     unmoved = np.array_equal(forward, before)
     assert unmoved or np.array_equal(forward, after), "the averages must move once"
-    alone = layer(X).asnumpy()
+    with autograd.predict_mode():
+        predicted_next = layer(-X).asnumpy()
+    predicted, alone = layer(X).asnumpy(), layer(-X).asnumpy()
+    with autograd.record():
+        Y_next = layer(-X)
+    Y_next.backward(nd.array(case.dY))
     return Run(
-        Y.asnumpy(), X.grad.asnumpy(), dgamma, dbeta,
-        before[0], before[1], after[0], after[1], alone,
-        {"": alone, RECORDED: Y.asnumpy()}, "backward" if unmoved else "forward",
+        Y.asnumpy(), dX, dgamma, dbeta,
+        before[0], before[1], after[0], after[1], predicted, "backward" if unmoved else "forward",
+        Y_next.asnumpy(), predicted_next, averages()[0],
+        {"": alone, RECORDED: Y_next.asnumpy()},
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One training step of each of TensorFlow's batch normalizations: graphs, and Keras without."""
+"""Two training steps of each of TensorFlow's batch normalizations: graphs, and Keras without."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def run_graph(way, case: Case, *, start=None, has_default: bool = True, **option
     Where the mode has a default, a second layer with the same values is called without it.
     """
     with tf.Graph().as_default(), v1.Session() as session:
-        X, dY = (tf.constant(_channels_last(array)) for array in (case.X, case.dY))
+        first, dY = (tf.constant(_channels_last(array)) for array in (case.X, case.dY))
+        X = v1.placeholder_with_default(first, first.shape)
         training = v1.placeholder(tf.bool, ())
         Y = way(X, training, **options)
         updates = v1.get_collection(ways.UPDATE_OPS)
@@ -38,12 +39,18 @@ def run_graph(way, case: Case, *, start=None, has_default: bool = True, **option
         session.run(updates, {training: True})
         after = session.run(averages)
         session.run([v1.assign(copy, variable) for copy, variable in zip(copies, variables)])
-        predicted, default = session.run([Y, Y_default], {training: False})
+        predicted = session.run(Y, {training: False})
+        second = {training: True, X: -_channels_last(case.X)}
+        predicted_next, default = session.run([Y, Y_default], {**second, training: False})
+        Y_next = session.run(Y, second)
+        session.run(updates, second)
+        mean_next = session.run(averages[0])
     return Run(
         _channels_first(Y_value), _channels_first(dX), dgamma[0] if dgamma else None, dbeta,
         before[0], before[1], after[0], after[1], _channels_first(predicted),
-        {place: _channels_first(value) for place, value in default.items()},
         "an operation of yours" if way is ways.by_hand else "UPDATE_OPS",
+        _channels_first(Y_next), _channels_first(predicted_next), mean_next,
+        {place: _channels_first(value) for place, value in default.items()},
     )  # fmt: skip
 
 
@@ -72,10 +79,14 @@ def run_keras(case: Case, *, start=None, **options) -> Run:
     dX, dgamma, dbeta = (gradient.numpy() for gradient in gradients)
     after = averages()
     updates = "forward" if np.array_equal(forward, after) else "backward"
+    predicted, predicted_next = layer(X, training=False), layer(-X, training=False)
+    default = layer(-X)
+    Y_next = layer(-X, training=True)
     return Run(
         _channels_first(Y.numpy()), _channels_first(dX), dgamma, dbeta,
-        before[0], before[1], after[0], after[1], _channels_first(layer(X, training=False).numpy()),
-        {"": _channels_first(layer(X).numpy())}, updates,
+        before[0], before[1], after[0], after[1], _channels_first(predicted.numpy()),
+        updates, _channels_first(Y_next.numpy()), _channels_first(predicted_next.numpy()),
+        averages()[0], {"": _channels_first(default.numpy())},
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One training step of PyTorch's batch normalization."""
+"""Two training steps of PyTorch's batch normalization."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ def run(case: Case, *, start=None, **options) -> Run:
     Y.backward(dY)
     after = averages()
     updates = "forward" if (forward[0] == after[0]).all() else "backward"
-    Y_predict = layer.eval()(X).detach().numpy()
+    Y_predict, Y_next_predict = (layer.eval()(X_).detach().numpy() for X_ in (X, -X))
     fresh = make(case.X.shape[1], **options)
     fresh.load_state_dict(layer.state_dict())
-    Y_default = {"": fresh(X).detach().numpy()}
+    Y_default = {"": fresh(-X).detach().numpy()}
+    Y_next = layer.train()(-X).detach().numpy()
     return Run(
         Y.detach().numpy(), X.grad.numpy(), layer.weight.grad.numpy(), layer.bias.grad.numpy(),
-        before[0], before[1], after[0], after[1], Y_predict, Y_default, updates,
+        before[0], before[1], after[0], after[1], Y_predict, updates,
+        Y_next, Y_next_predict, layer.running_mean.numpy().copy(), Y_default,
     )  # fmt: skip

@@ -12,6 +12,8 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from in_tensorflow.quiet import deprecation_unsaid
+from in_tensorflow.slim import slim
 from in_tensorflow.ways import UPDATE_OPS, slim_batch_norm, tf, v1, v1_layers
 
 CLASSES, FEATURES, UNITS, LAYERS = 10, 20, 64, 3
@@ -41,6 +43,12 @@ def slim_norm(X, training):
 def left_on_norm(X, training):
     """The third way, without a word on the mode: it never hears of `training`."""
     return slim_batch_norm(X, momentum=0.9)
+
+
+def in_place_norm(X, training):
+    """The third way with `updates_collections=None`: the output itself waits for the updates."""
+    with deprecation_unsaid():
+        return slim.batch_norm(X, decay=0.9, is_training=training, updates_collections=None)
 
 
 def keras_norm(X, training):
@@ -86,10 +94,10 @@ def wired(norm=layers_norm, steps: int = STEPS) -> dict[str, float]:
         return train_and_test(session, net, step, steps)
 
 
-def forgotten() -> dict[str, float]:
+def forgotten(norm=layers_norm) -> dict[str, float]:
     """The updates exist, and nothing runs them."""
     with graph() as session:
-        net = make_net()
+        net = make_net(norm)
         return train_and_test(session, net, minimize(net.loss))
 
 
@@ -139,6 +147,35 @@ def left_on() -> dict[str, float]:
             step = minimize(net.loss)
         found = train_and_test(session, net, step)
         return {**found, "one at a time": one_at_a_time(session, net)}
+
+
+def towers(kept: slice, steps: int = 10) -> dict[str, np.ndarray]:
+    """Let two towers with the same variables share a batch, always the same, and see the averages.
+
+    Each tower normalizes its half of the batch, and adds its own updates of the shared averages to
+    the collection; `kept` says which of them are run. One layer with a momentum of 0.9.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``mean`` and ``var``, the moving averages after each step, shape (steps,); the ``batch``,
+        shape (4, 1); the number of ``operations`` in the collection.
+    """
+    batch = np.array([[-1.0], [1.0], [9.0], [11.0]], np.float32)
+    with graph() as session:
+        X = v1.placeholder(tf.float32, batch.shape)
+        for half in tf.split(X, 2):
+            with v1.variable_scope("towers", reuse=v1.AUTO_REUSE):
+                v1_layers(half, True, momentum=0.9, name="norm")
+        updates = v1.get_collection(UPDATE_OPS)
+        averages = [v for v in v1.global_variables() if "moving" in v.name]
+        session.run(v1.global_variables_initializer())
+        found = []
+        for _ in range(steps):
+            session.run(updates[kept], {X: batch})
+            found.append(np.concatenate(session.run(averages)))
+    mean, var = np.transpose(found)
+    return {"mean": mean, "var": var, "batch": batch, "operations": np.array(len(updates))}
 
 
 TRAPS = {

@@ -170,10 +170,10 @@ class Answers:
 
     @answering
     def save(self, name, key) -> dict:
-        """Save a layer to a file, and return its bytes."""
+        """Save a network of this layer alone to a file, and return its bytes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "layer.params"
-            self.layers[key].save_parameters(str(path))
+            _network(self.layers[key]).save_parameters(str(path))
             return {"file": np.frombuffer(path.read_bytes(), np.uint8)}
 
     @answering
@@ -183,8 +183,21 @@ class Answers:
             path = Path(folder) / "layer.params"
             path.write_bytes(file.tobytes())
             self.layers[key] = self._named(name)(*arguments)
-            self.layers[key].load_parameters(str(path), ctx=_mxnet().cpu())
+            _network(self.layers[key]).load_parameters(str(path), ctx=_mxnet().cpu())
         return {}
+
+
+def _network(layer):
+    """Put a layer into a network, unless it saves and loads in a way of its own.
+
+    A file of one layer has names without dots, which Gluon takes for an old format.
+    """
+    nn = _mxnet().gluon.nn
+    if type(layer).load_parameters is not nn.Block.load_parameters:
+        return layer
+    network = nn.Sequential()
+    network.add(layer)
+    return network
 
 
 def _mxnet():
@@ -264,6 +277,7 @@ def _words(error: BaseException) -> str:
         lines = [line for line in str(error).splitlines() if line.strip()]
     except Exception:
         return "an exception that can't be shown"
+    lines = [line for line in lines if not re.match(r"Traceback| *File ", line)]
     text = next((line for line in lines if "Error: " in line), lines[0] if lines else "")
     return re.sub(r"Check failed: .*?: ", "", text.split("Error: ", 1)[-1]).strip()
 

@@ -113,10 +113,10 @@ class Check:
             cause=cause,
         )
 
-    def ask(self, what: str, explain: Callable[[], str] = lambda: "", **request) -> dict:
+    def ask(self, what: str, explain: Callable[[str], str] = lambda words: "", **request) -> dict:
         """Return an answer; an exception or a ready-made answer is a failed check.
 
-        `explain` finds a cause when there is an exception, or returns "".
+        `explain` finds a cause when there is an exception with some words, or returns "".
         """
         answer = self.respondent.ask(what, **request)
         if answer["ready_made"] and not self.ready_made:
@@ -129,7 +129,8 @@ class Check:
             error = answer["error"]
             self.fail(
                 f"your code raised {error['kind']}: {error['words']}{error['where']}",
-                cause=explain() or hint(error["words"], error["where"]),
+                cause=explain(error["words"])
+                or hint(f"{error['kind']}: {error['words']}", error["where"]),
             )
         return answer
 
@@ -211,6 +212,10 @@ _PARAMETER = (
     "a Parameter is used as an array. Take its array: self.gamma.data(X.context), and so for the "
     "moving averages."
 )
+_IN_PLACE = (
+    "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a new "
+    "array: X = X - mean."
+)
 HINTS = (
     (
         "broadcast",
@@ -221,11 +226,8 @@ HINTS = (
         "Reduction axis",
         "an axis is averaged that X does not have. Dense input has 2 axes, images 4: len(X.shape).",
     ),
-    (
-        "Inplace operations",
-        "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a "
-        "new array: X = X - mean.",
-    ),
+    ("Inplace operations", _IN_PLACE),
+    ("already in a computational graph", _IN_PLACE),
     (
         "not in a computational graph",
         "the output does not depend on X by operations that autograd records. asnumpy(), "
@@ -252,6 +254,16 @@ HINTS = (
         "expected float64, got float32",
         "an array of your own is float32, and X is float64. The result keeps the type of X: leave "
         'astype("float32") out, and make constants with nd.array(..., dtype=X.dtype).',
+    ),
+    (
+        "NotImplementedError",
+        "a Block computes in forward(self, X). hybrid_forward belongs to a HybridBlock, which this "
+        "layer can't be, since it asks for the mode at each call.",
+    ),
+    (
+        "eshape",
+        "an array gets a shape for another number of values. What there is for each channel has "
+        "as many values as there are channels: that length along the channels' axis, 1 elsewhere.",
     ),
     ("maximum recursion depth", "a function calls itself without end."),
     ("'_params'", _NOT_SET_UP),

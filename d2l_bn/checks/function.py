@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
-from typing import Callable, NamedTuple
+from itertools import chain, combinations
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
+from d2l_bn.checks import inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make, per_channel
 from d2l_bn.checks.failure import CheckFailed
@@ -61,10 +62,16 @@ class Form(NamedTuple):
     def wrong_axes(self, case: Case) -> mistakes.Mistakes:
         """The mistakes in what is averaged."""
         if case.mask is not None:
-            return mistakes.of_mask(case)
+            return chain(mistakes.of_padding(case, *case.moments()), mistakes.of_mask(case))
         if not self.flat:
             return mistakes.of_axes(case)
         return mistakes.of_any_axes(case, self.axis, self.where(case))
+
+    def wrong_prediction(self, case: Case) -> mistakes.Mistakes:
+        """The mistakes in where the values of the channels and the mask belong."""
+        if case.mask is not None or not self.flat:
+            return mistakes.of_padding(case, case.mean, case.var)
+        return mistakes.of_lining_up(case, self.axis, case.mean, case.var)
 
     def wrong_averages(self, case: Case, which: int) -> mistakes.Mistakes:
         """The same for the moving mean and the moving variance."""
@@ -92,9 +99,28 @@ class Question(Check):
         shown = form.shown(case, form.arguments(case))
         return replace(self, form=form, case=case, part=part, given=shown)
 
-    def result(self, mode: str, dtype: str = "float32", explain=lambda: "") -> list[np.ndarray]:
+    def right(self, mode: str) -> np.ndarray:
+        """The right output."""
+        return self.case.training() if mode in ("train", "record") else self.case.prediction()
+
+    def known(self, mode: str) -> Iterator[tuple[str, np.ndarray]]:
+        """The known mistakes in the output."""
+        case = self.case
+        if mode in ("train", "record"):
+            return chain(self.form.wrong_axes(case), mistakes.of_training(case))
+        return chain(self.form.wrong_prediction(case), mistakes.of_prediction(case))
+
+    def attempt(self, mode: str) -> Optional[np.ndarray]:
+        """The output, or None if something is wrong with its form."""
+        try:
+            return self.result(mode, explain=lambda words: "")[0]
+        except CheckFailed:
+            return None
+
+    def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
         """Call the function and check the form of what it returns, but not the numbers."""
         given = self.form.arguments(self.case)
+        explain = explain or partial(_explain, self, mode)
         answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
         values = self.three_values(answer["result"], NAMES)
         self._untouched(given, answer["after"], mode, dtype)
@@ -124,7 +150,7 @@ class Question(Check):
             if not isinstance(value, np.ndarray):
                 continue
             average = name in ("mean", "var")
-            if average and mode in ("train", "record"):
+            if average and mode in ("train", "record") and not self.form.says_axis:
                 continue
             before = np.asarray(value, dtype).astype(np.float64)
             if not np.array_equal(before, np.asarray(now, np.float64)):
@@ -135,6 +161,9 @@ class Question(Check):
                     received=np.asarray(now, np.float64),
                     cause="the moving averages are updated when predicting. Leave them alone "
                     "unless autograd.is_training() is True."
+                    if average and mode == "predict"
+                    else "[:] = and += write into the caller's array. Make a new one: "
+                    "moving_mean = momentum * moving_mean + (1 - momentum) * mean."
                     if average
                     else "+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
                     "X_hat = X - mean.",
@@ -143,9 +172,11 @@ class Question(Check):
     def compare(self, name: str, received, expected, causes: Iterable, shown) -> None:
         """Say so if the numbers are wrong, with the mistake that gives the same numbers."""
         here = replace(self, given=self.form.shown(self.case, shown))
-        output = name == "the output"
+        output, predicts = name == "the output", np.array_equal(expected, self.case.prediction())
         here._shape(name, received, expected)
-        here.finite(name, received, _NAN)
+        counts = self.form.array(self.case.shown(np.ones_like(self.case.X)))
+        only_padding = output and np.isfinite(received[counts != 0]).all()
+        here.finite(name, received, _NAN_IN_PADDING if only_padding else _NAN)
         right = self.form.array(expected) if output else self.form.value(expected)
         if close(received, right):
             return
@@ -155,7 +186,9 @@ class Question(Check):
             f"{name} is wrong.",
             expected=right,
             received=received,
-            cause=find(self._masked(causes), ours, expected) or here._by_property(name, ours),
+            cause=(output and _of_sign(self, "predict" if predicts else "train"))
+            or find(self._masked(causes), ours, expected)
+            or here._inferred(name, ours, predicts),
         )
 
     def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
@@ -165,21 +198,16 @@ class Question(Check):
             if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
                 yield cause, self.case.shown(numbers)
 
-    def _by_property(self, name: str, received: np.ndarray) -> str:
-        """Return what the received output has in place of mean beta and standard deviation gamma.
-
-        Padded places are left out.
-        """
-        if name != "the output" or "prediction" in self.part:
-            return ""
-        mean = self.case.average(received)
-        std = np.sqrt(self.case.average((received - mean) ** 2))
-        return (
-            "not one of the known mistakes. In training mode each channel of the output has mean "
-            f"beta and standard deviation |gamma|; yours have means "
-            f"{np.round(mean.reshape(-1), 3).tolist()} and "
-            f"standard deviations {np.round(std.reshape(-1), 3).tolist()}."
-        )
+    def _inferred(self, name: str, received: np.ndarray, predicts: bool) -> str:
+        """Return what an unknown mistake says of itself."""
+        case, (mean, var) = self.case, self.case.moments()
+        if name == "moving_mean":
+            return inference.of_average(case, name, received, case.mean, mean)
+        if name == "moving_var":
+            return inference.of_average(case, name, received, case.var, var)
+        if predicts:
+            return inference.of_output(case, received, case.mean, case.var, "the moving average")
+        return inference.of_output(case, received, mean, var, "the batch")
 
 
 KEEP_SHAPE = (
@@ -194,6 +222,10 @@ _NAN = (
     "a division by zero, or the root of a negative number. eps, inside the root, prevents "
     "the first: nd.sqrt(var + eps). ((X - mean) ** 2).mean(...) is never negative."
 )
+_NAN_IN_PADDING = (
+    "it is so where the mask is 0. Multiply by the mask, and don't divide by it: 0 / 0 is no "
+    "number."
+)
 
 
 class Kind(NamedTuple):
@@ -207,7 +239,7 @@ class Kind(NamedTuple):
         """Draw the cases that a check doesn't show, numbered from `first` on."""
         for number, (form, shape) in enumerate(self.hidden, first):
             case = check.draw(shape, number, **options)
-            yield form, _padded(case, check, number) if form.label == MASKED.label else case
+            yield form, _padded(case, check, number) if form.label else case
 
 
 def _padded(case: Case, check: Check, number: int) -> Case:
@@ -414,11 +446,9 @@ def _training(check: Question, kind: Kind) -> str:
 
 def _output(check: Question) -> None:
     case, form = check.case, check.form
-    received = check.result("train", explain=lambda: _explain(check))[0]
+    received = check.result("train")[0]
     expected = case.training()
-    causes: Iterable[tuple] = chain(
-        _unmasked(case), form.wrong_axes(case), mistakes.of_training(case), _examples(check)
-    )
+    causes: Iterable[tuple] = chain(check.known("train"), _examples())
     if close(received, form.array(case.prediction())):
         recorded = check.result("record")[0]
         if close(recorded, form.array(expected)):
@@ -428,36 +458,74 @@ def _output(check: Question) -> None:
     check.compare("the output", received, expected, causes, TRAINING)
 
 
-def _unmasked(case: Case) -> Iterator[tuple[str, np.ndarray]]:
-    if case.mask is not None:
-        yield (
-            "the output is not 0 where the mask is. Multiply it by the mask.",
-            case._replace(mask=None).output(*case.moments()),
-        )
-
-
-def _examples(check: Question) -> Iterator[tuple[str, np.ndarray]]:
+def _examples() -> Iterator[tuple[str, np.ndarray]]:
     """Yield the numbers of the examples that are shown: they may have been written down."""
     for kind in (DENSE, IMAGES, CHANNELS_LAST, ANY_AXIS, PADDED):
         for _, example in kind.visible:
             yield _HARD_CODED, example.training()
 
 
-def _explain(check: Question) -> str:
-    """Find the cause of an exception on an input where all axes are equally long.
+def _explain(check: Question, mode: str, words: str) -> str:
+    """Find the cause of an exception.
 
-    There the shapes fit by accident, so that numbers come out and can be recognized.
+    It is sought on an input where all axes are equally long: there the shapes fit by accident, so
+    that numbers come out and can be recognized.
     """
-    square = check.draw((3,) * check.case.X.ndim, 7, eps=0.01)
-    if check.case.X.shape == square.X.shape or check.case.mask is not None:
+    form, case = check.form, check.case
+    square = check.draw((3,) * case.X.ndim, 7, eps=0.01)
+    if case.X.shape == square.X.shape:
         return ""
-    try:
-        received = check.on(check.form, square, check.part).result("train")[0]
-    except CheckFailed:
+    square = _padded(square, check, 7) if case.mask is not None else square
+    cause = _of_sign(check, mode)
+    here = check.on(form, square, check.part)
+    received = here.attempt(mode)
+    if not cause and received is not None:
+        cause = find(here.known(mode), np.moveaxis(received, form.axis, 1), here.right(mode))
+    return cause or _of_shapes(form, case, words)
+
+
+def _of_sign(check: Question, mode: str) -> str:
+    """Return a cause if the same axis, counted from the other end, gives the right output."""
+    form, ndim = check.form, check.case.X.ndim
+    if not form.says_axis:
         return ""
-    ours = np.moveaxis(received, check.form.axis, 1)
-    causes = chain(check.form.wrong_axes(square), mistakes.of_training(square))
-    return find(causes, ours, square.training())
+    axis = form.axis + ndim if form.axis < 0 else form.axis - ndim
+    there = check.on(form._replace(axis=axis), check.case, check.part)
+    received = there.attempt(mode)
+    if received is None or not close(received, form.array(there.right(mode))):
+        return ""
+    return (
+        f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
+        "isn't. Negative axes count from the end: axis % len(X.shape)."
+    )
+
+
+def _of_shapes(form: Form, case: Case, words: str) -> str:
+    """Return a cause by the shapes that an exception names."""
+    if "broadcast" not in words or not form.flat:
+        return ""
+    shape, rest = form.array(case.X).shape, case.X.ndim - 1
+    for found in re.findall(r"\[([\d,]+)\]", words):
+        left = tuple(map(int, found.split(",")))
+        gone = [
+            axes
+            for count in range(1, rest + 1)
+            for axes in combinations(range(case.X.ndim), count)
+            if tuple(np.delete(shape, axes)) == left
+        ]
+        if len(gone) == 1 and set(gone[0]) != set(range(rest + 1)) - {form.axis % (rest + 1)}:
+            return (
+                f"an array has shape {left}, which is left of X if axes {gone[0]} are averaged "
+                f"away. {form.where(case)}"
+            )
+    return "two arrays of different shapes meet. " + (
+        "MXNet lines shapes up from the last axis on: what there is for each channel has the shape "
+        "(channels,), and the mask (batch, length), and that isn't the end of every shape."
+        if case.mask is not None
+        else "MXNet lines shapes up from the last axis on. What there is for each channel has the "
+        "shape (channels,), which fits where the channels are last; elsewhere it takes lengths of "
+        "1 along all other axes: reshape it."
+    )
 
 
 def _statistics(check: Question, kinds: tuple[Kind, ...]) -> str:
@@ -533,8 +601,7 @@ def _prediction(check: Question, kinds: tuple[Kind, ...]) -> str:
         for form, case in chain(visible, kind.cases(check, 40, eps=0.05)):
             here = check.on(form, case, f"{part}, {kind.label}")
             Y, *averages = here.result("predict")
-            causes = chain(_unmasked_prediction(case), mistakes.of_prediction(case))
-            here.compare("the output", Y, case.prediction(), causes, PREDICTION)
+            here.compare("the output", Y, case.prediction(), here.known("predict"), PREDICTION)
             swapped = f"the two averages are swapped: {mistakes.ORDER}."
             for name, old, other, received in zip(
                 NAMES[1:], (case.mean, case.var), (case.var, case.mean), averages
@@ -543,14 +610,6 @@ def _prediction(check: Question, kinds: tuple[Kind, ...]) -> str:
                 here.compare(name, received, old, known, STATISTICS)
     _modes(check, kinds[0])
     return part
-
-
-def _unmasked_prediction(case: Case) -> Iterator[tuple[str, np.ndarray]]:
-    if case.mask is not None:
-        yield (
-            "the output is not 0 where the mask is. Multiply it by the mask.",
-            case._replace(mask=None).prediction(),
-        )
 
 
 def _modes(check: Question, kind: Kind) -> None:
@@ -590,6 +649,7 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
     check = replace(check, given={**given, "dY": form.array(dY)})
     answer = check.ask(
         "call",
+        lambda words: "" if "computational graph" in words else _explain(check, mode, words),
         arguments=list(form.arguments(case).values()),
         mode=mode,
         variables=len(names),
@@ -597,7 +657,7 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
     )
     Y = check.three_values(answer["result"], NAMES)[0]
     gradients = dict(zip(names, answer["gradients"]))
-    output = form.array(case.training() if training else case.prediction())
+    output = form.array(check.right(mode))
     for name, ours in zip(("X", "gamma", "beta"), case.gradients(dY, training)):
         expected = form.array(ours) if name == "X" else form.value(ours)
         received = np.asarray(gradients[name], np.float64)
@@ -605,17 +665,13 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
         if close(received, expected, 1e-3):
             continue
         if not close(Y, output, 1e-3):
+            ours_of_Y = np.moveaxis(Y, form.axis, 1)
             replace(check, given=given).fail(
                 f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
                 expected=output,
                 received=Y,
-                cause=find(
-                    chain(form.wrong_axes(case), mistakes.of_training(case)),
-                    np.moveaxis(Y, form.axis, 1),
-                    case.training(),
-                )
-                if training
-                else "",
+                cause=find(check._masked(check.known(mode)), ours_of_Y, check.right(mode))
+                or check._inferred("the output", ours_of_Y, not training),
             )
         causes = mistakes.of_cut(case, dY) if name == "X" and training else ()
         none = f"the output does not depend on {name} by operations that autograd records."
@@ -635,7 +691,7 @@ def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
         form, shape = kind.hidden[-1]
         large = (64, 2, *((3,) * (len(shape) - 2)))
         drawn = check.draw(large, 95)
-        drawn = _padded(drawn, check, 95) if form.label == MASKED.label else drawn
+        drawn = _padded(drawn, check, 95) if form.label else drawn
         for where, case in (kind.visible[0], (form, drawn)):
             _far_from_zero(check, where, case, kind)
     return part

@@ -10,6 +10,7 @@ from typing import Callable
 
 import numpy as np
 
+from d2l_bn.checks import inference
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.mistakes import Mistakes
@@ -79,7 +80,8 @@ def _compare(check: Check, part: str, index: int, causes: Callable) -> str:
         value = values[index]
         if value.size != expected.size or (index == 0 and value.shape != expected.shape):
             other_order = value.shape == case.X.shape != values[0].shape
-            here.shape(name, value, expected.shape, _of_shape(name, other_order))
+            turned = index == 0 and value.shape == expected.shape[::-1]
+            here.shape(name, value, expected.shape, _of_shape(name, other_order, turned))
         received = value.reshape(expected.shape)
         here.finite(name, received, "a division by zero. Is eps inside the root?")
         if not close(received, expected, EXACT):
@@ -90,7 +92,8 @@ def _compare(check: Check, part: str, index: int, causes: Callable) -> str:
                 cause=_swapped(values, index, case, dY)
                 or find(causes(case, dY), received, expected)
                 or (_ROUGH if close(received, expected, 1e-4) else "")
-                or _property(name, received, case),
+                or (name == "dX" and _property(received, case, dY))
+                or "",
             )
     _large(check, part, LONG if index == 0 else WIDE)
     return part
@@ -138,9 +141,11 @@ def _swapped(values: list[np.ndarray], index: int, case: Case, dY: np.ndarray) -
     return ""
 
 
-def _of_shape(name: str, other_order: bool) -> str:
+def _of_shape(name: str, other_order: bool, turned: bool) -> str:
     if other_order:
         return "the order is another one: return dX, dgamma, dbeta."
+    if turned:
+        return f"{name} is turned. It has the shape of X."
     if name == "dX":
         return "dX has one value for each value of X. The sums over the batch stand inside it."
     return (
@@ -149,26 +154,26 @@ def _of_shape(name: str, other_order: bool) -> str:
     )
 
 
-def _property(name: str, dX: np.ndarray, case: Case) -> str:
+def _property(dX: np.ndarray, case: Case, dY: np.ndarray) -> str:
     """Return a property of dX that does not hold, to say where to look."""
-    if name != "dX":
-        return ""
-    unknown = "not one of the known mistakes."
+    found = inference.of_gradient(case, dY, dX)
+    if found:
+        return found
     mean, var = case.moments()
     sums = dX.sum(0)
     if not close(sums, 0 * sums, 1e-3):
         return (
-            f"{unknown} Shifting a feature changes no output, so each column of dX sums to 0; "
-            f"yours sum to {np.round(sums, 3).tolist()}. Look at the path through the mean."
+            f"{inference.UNKNOWN} Shifting a feature changes no output, so each column of dX sums "
+            f"to 0; yours sum to {np.round(sums, 3).tolist()}. Look at the path through the mean."
         )
     sums = (dX * (case.X - mean) / np.sqrt(var + case.eps)).sum(0)
     if case.eps < 1e-4 and not close(sums, 0 * sums, 1e-3):
         return (
-            f"{unknown} Stretching a feature changes no output, but for eps, so each column of "
-            f"dX * X_hat sums to 0; yours sum to {np.round(sums, 3).tolist()}. Look at the path "
-            "through the variance."
+            f"{inference.UNKNOWN} Stretching a feature changes no output, but for eps, so each "
+            f"column of dX * X_hat sums to 0; yours sum to {np.round(sums, 3).tolist()}. Look at "
+            "the path through the variance."
         )
-    return f"{unknown} Both paths fit. Look at the factors: gamma, the standard deviation, m."
+    return f"{inference.UNKNOWN} Look at the factors: gamma, the standard deviation, m."
 
 
 def _call(check: Check, case: Case, dY: np.ndarray) -> list[np.ndarray]:
@@ -300,6 +305,14 @@ def of_input(case: Case, dY: np.ndarray) -> Mistakes:
             "X_hat is missing in the path through the variance. The variance moves each output in "
             "proportion to its own X_hat.",
             dY - by_mean - (dY * X_hat).mean(0),
+        ),
+        (
+            "the mean of dY goes over the features. Take it over the batch, axis 0.",
+            dY - dY.mean(1, keepdims=True) - by_var,
+        ),
+        (
+            "the mean of dY * X_hat goes over everything. Take it over the batch, axis 0.",
+            dY - by_mean - X_hat * (dY * X_hat).mean(),
         ),
         (
             "the factor 2 of the square is forgotten in the path through the variance.",

@@ -78,7 +78,9 @@ class Layer:
     def forward(self, X: np.ndarray, mode: str, *, context: int = 0, dY=None) -> np.ndarray:
         """The output; where a gradient `dY` of it is given, the parameters get theirs."""
         check = replace(self.check, given={"X": X})
-        answer = check.ask("forward", key=self.key, X=X, mode=mode, context=context, dY=dY)
+        answer = check.ask(
+            "forward", _of_words, key=self.key, X=X, mode=mode, context=context, dY=dY
+        )
         (value,) = answer["result"]["values"]
         if value["type"] != "NDArray":
             check.fail(
@@ -125,6 +127,12 @@ class Layer:
         layer = Layer(self.check.at(part, **given), self.key)
         layer.context = getattr(self, "context", 0)
         return layer
+
+
+def _of_words(words: str) -> str:
+    """Return the cause of an exception of these words in forward, or ""."""
+    shape = "gamma, beta or an average has another shape than it should, or they are handed over in"
+    return f"{shape} another order. {_SHAPE[0].upper()}{_SHAPE[1:]}" * ("broadcast" in words)
 
 
 def _drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0) -> np.ndarray:
@@ -237,12 +245,27 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             "the output is wrong.",
             expected=expected,
             received=received,
-            cause=find(chain(causes, _other_eps(case, training)), received, expected),
+            cause=find(chain(causes, _other_eps(case, training)), received, expected)
+            or _of_start(block.state()),
         )
+
+
+def _of_start(held: dict) -> str:
+    """Return a cause if gamma or beta of a layer that isn't trained is another than asked for."""
+    for name, start in (("gamma", 1), ("beta", 0)):
+        if held[name]["array"] is None or np.any(np.asarray(held[name]["array"]) != start):
+            return f'{name} doesn\'t start at {start}. Mend what the part "parameters" says first.'
+    return ""
 
 
 def _other_eps(case: Case, training: bool) -> mistakes.Mistakes:
     """Yield the output with other values of eps, each with its cause."""
+    crossed = case._replace(eps=0.9)
+    yield (
+        "eps and momentum are handed over in each other's place. The order is batch_norm(X, gamma, "
+        "beta, moving_mean, moving_var, eps, momentum).",
+        crossed.training() if training else crossed.prediction(),
+    )
     for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8):
         other = case._replace(eps=eps)
         yield (
@@ -279,8 +302,7 @@ def _trains(block: Layer, part: str) -> None:
     case = block.at(part).case(X)
     block.forward(X, "record", dY=dY)
     held = block.state()
-    for name, right in zip(("gamma", "beta"), case.gradients(dY)[1:]):
-        _receives(block.at(part).check, name, held[name], right)
+    _receive(block.at(part).check, held, case, dY)
     check.ask("step", key=block.key, rate=rate)
     _, dgamma, dbeta = case.gradients(dY)
     moved = case._replace(gamma=1 - rate * dgamma, beta=-rate * dbeta)
@@ -295,24 +317,28 @@ def _trains(block: Layer, part: str) -> None:
         )
 
 
-def _receives(check: Check, name: str, held: dict, right: np.ndarray) -> None:
-    """Say so if a parameter doesn't have this gradient."""
-    if held["gradient"] is None:
-        check.fail(
-            f"{name} is not a parameter, so it has no gradient.",
-            expected="a Parameter",
-            received=held["kind"],
-            cause='nothing can train it. Mend what the part "parameters" says first.',
-        )
-    received = np.asarray(held["gradient"], np.float64)
-    if not close(received, right, 1e-3):
-        check.fail(
-            f"{name} receives a wrong gradient.",
-            expected=right,
-            received=received,
-            cause=f"forward does not use self.{name}.data(), or cuts the graph with detach(), "
-            "asnumpy() or autograd.pause().",
-        )
+def _receive(check: Check, held: dict, case: Case, dY: np.ndarray) -> None:
+    """Say so if gamma or beta doesn't have its gradient."""
+    right = case.gradients(dY)[1:]
+    for name, expected, other in zip(("gamma", "beta"), right, right[::-1]):
+        if held[name]["gradient"] is None:
+            check.fail(
+                f"{name} is not a parameter, so it has no gradient.",
+                expected="a Parameter",
+                received=held[name]["kind"],
+                cause='nothing can train it. Mend what the part "parameters" says first.',
+            )
+        received = np.asarray(held[name]["gradient"], np.float64)
+        if not close(received, expected, 1e-3):
+            check.fail(
+                f"{name} receives a wrong gradient.",
+                expected=expected,
+                received=received,
+                cause="gamma and beta are in each other's place. gamma multiplies, beta is added."
+                if close(received, other, 1e-3)
+                else f"forward does not use self.{name}.data(), or cuts the graph with detach(), "
+                "asnumpy() or autograd.pause().",
+            )
 
 
 def _statistics(check: Check) -> str:
@@ -320,6 +346,7 @@ def _statistics(check: Check) -> str:
     part = "statistics of the layer"
     for num_dims, shape in INPUTS.items():
         block = Layer.made(check.at(part), num_dims)
+        begun = block.averages()
         for number, mode in ((410, "record"), (411, "record"), (413, "train")):
             X = _drawn(check, shape, number)
             case = block.case(X)
@@ -330,7 +357,7 @@ def _statistics(check: Check) -> str:
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
         batches = [_drawn(check, shape, number) for number in (410, 411, 413)]
-        _predicts(block, batches, _drawn(check, shape, 414))
+        _predicts(block, batches, _drawn(check, shape, 414), _BEGUN if np.any(begun) else _MODES)
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
             X = _drawn(check, shape, 412)
             case = block.case(X)
@@ -339,7 +366,14 @@ def _statistics(check: Check) -> str:
     return part
 
 
-def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray) -> None:
+_BEGUN = (
+    "the averages of a new layer aren't 0. They start elsewhere, or another layer has used them: "
+    "then they belong to the class, to the module or to a default argument. Make them in __init__."
+)
+_MODES = 'the averages are not to blame. Mend what the part "modes" says first.'
+
+
+def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str) -> None:
     """Say so if a prediction doesn't use the averages that steps from zero give."""
     tracked = make(batches[0], var=np.zeros(X.shape[1]), eps=EPS)
     for batch in batches:
@@ -354,7 +388,7 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray) -> None:
             "the prediction after three steps is wrong.",
             expected=tracked.prediction(),
             received=received,
-            cause=find(mistakes.of_prediction(tracked), received, tracked.prediction()),
+            cause=find(mistakes.of_prediction(tracked), received, tracked.prediction()) or cause,
         )
 
 
@@ -362,6 +396,14 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
     """Say so if the averages have not taken one step."""
     moments, found = case.moments(), block.averages()
     right = [case.moving(old, new) for old, new in zip((case.mean, case.var), moments)]
+    if close(found[0], found[1]) and np.any(found) and not close(right[0], right[1]):
+        replace(block.check, given={"X": X}).fail(
+            "moving_mean and moving_var are the same after the call.",
+            expected=right,
+            received=found,
+            cause="both are one parameter, or one array: parameters of one name are made once. "
+            "Give each a name of its own.",
+        )
     if all(close(a, b) for a, b in zip(found, right[::-1])):
         _swapped(replace(block.check, given={"X": X}), "moving_mean", right[0], found[0])
     for name, received, expected, old, new, causes in zip(
@@ -381,20 +423,27 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
                 f"{name} is wrong after the call.",
                 expected=expected,
                 received=received,
-                cause=find(known, received, expected),
+                cause=find(known, received, expected)
+                or (_SHAPE if received.shape != expected.shape else ""),
             )
 
 
 def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
     """Yield the average with other values of momentum, each with its cause."""
-    for momentum in (0.99, 0.999, 0.95, 0.8, 0.7, 0.5):
+    yield (
+        "your layer uses momentum = 0.99, or it averages twice: what batch_norm returns are the "
+        "new averages, to be stored as they are. Here momentum is 0.9.",
+        case._replace(momentum=0.99).moving(old, new),
+    )
+    for momentum in (0.999, 0.95, 0.8, 0.7, 0.5):
         wrong = case._replace(momentum=momentum)
         yield f"your layer uses momentum = {momentum:g}. Here it is 0.9.", wrong.moving(old, new)
 
 
 _NOT_KEPT = (
     "the new averages are not kept after training mode. Write them into the arrays that the layer "
-    "keeps: self.moving_mean.data(X.context)[:] = ... for a Parameter."
+    "keeps: self.moving_mean.data(X.context)[:] = ... for a Parameter. Read the mode before "
+    "autograd.pause(): inside of it, autograd.is_training() is False."
 )
 _HANDED_OVER = (
     "the moving mean and the moving variance are handed over in each other's place. The order is "
@@ -435,8 +484,8 @@ def _independence(check: Check) -> str:
                 f"two layers share {name}.",
                 cause=f"{name} is made once, for the class or the module. Make it in __init__.",
             )
-    before = other.averages()
     X, dY = _drawn(check, INPUTS[2], 440), _drawn(check, INPUTS[2], 441)
+    output, before = other.forward(X, "record"), other.averages()
     one.forward(X, "record", dY=dY)
     one.check.ask("step", key=one.key, rate=0.5)
     for name, was, now in zip(AVERAGES, before, other.averages()):
@@ -448,12 +497,11 @@ def _independence(check: Check) -> str:
                 cause=f"{name} is shared: it belongs to the class, to the module or to a default "
                 "argument. Make it in __init__, a new one for each layer.",
             )
-    case = make(X, eps=EPS)
     received = other.forward(X, "record")
-    if not close(received, case.training(), 1e-3):
+    if not close(received, output, 1e-3):
         replace(check.at(part), given={"X": X}).fail(
             "a step of a trainer with one layer changes the output of another.",
-            expected=case.training(),
+            expected=output,
             received=received,
             cause="gamma or beta is made once, for the class or the module. Make both in __init__.",
         )
@@ -503,18 +551,26 @@ def _two_contexts(check: Check, part: str) -> None:
     """Check a layer with a copy of its parameters on each of two contexts."""
     block = Layer.made(check.at(part), 2, contexts=(0, 1)).at(f"{part}, a layer on two")
     X, dY = _drawn(check, INPUTS[2], 422), _drawn(check, INPUTS[2], 423)
-    case = make(X)
+    case = block.case(X, 1)
     block.forward(X, "record", context=1, dY=dY)
     _on_the_context(block)
     here, there = block.state(1), block.state(0)
-    for name, right in zip(("gamma", "beta"), case.gradients(dY)[1:]):
+    _step(
+        block,
+        case,
+        "of cpu(1) isn't what one step there makes of it.",
+        "forward takes the array of another context: self.moving_mean.data(X.context) has the one "
+        "where X is, and so for moving_var.",
+        context=1,
+    )
+    for name in ("gamma", "beta"):
         if there[name]["gradient"] is not None and np.any(there[name]["gradient"]):
             block.check.fail(
                 f"{name} receives its gradient on cpu(0), though X is on cpu(1).",
                 cause=f"forward takes the array of another context: self.{name}.data(X.context) "
                 "has the one where X is. X itself stays where it is.",
             )
-        _receives(block.check, name, here[name], right)
+    _receive(block.check, here, case, dY)
 
 
 def _on_the_context(block: Layer) -> None:
@@ -528,10 +584,10 @@ def _on_the_context(block: Layer) -> None:
         )
 
 
-def _step(block: Layer, case: Case, wrong: str, cause: str) -> None:
+def _step(block: Layer, case: Case, wrong: str, cause: str, context=None) -> None:
     """Say so if the averages are not what one step of training with `case` makes of them."""
     for name, received, old, new in zip(
-        AVERAGES, block.averages(), (case.mean, case.var), case.moments()
+        AVERAGES, block.averages(context), (case.mean, case.var), case.moments()
     ):
         expected = case.moving(old, new)
         if not close(received, expected):
@@ -550,7 +606,7 @@ def _saving(check: Check) -> str:
         for _ in range(3):
             block.forward(X, "record")
         expected = block.forward(X, "predict")
-        _predicts(block, [X] * 3, X)
+        _predicts(block, [X] * 3, X, _MODES)
         file = block.check.ask("save", key=block.key)["file"]
         elsewhere = replace(block.check, respondent=check.respondent.afresh())
         loaded = Layer(elsewhere, f"layer {next(_numbers)}")

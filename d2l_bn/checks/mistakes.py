@@ -34,50 +34,23 @@ def of_training(case: Case) -> Mistakes:
         case.output(mean, var * n),
     )
     yield (
-        "the mean is not subtracted. Normalize X - mean, not X.",
-        gamma * X / np.sqrt(var + eps) + beta,
-    )
-    yield (
-        "mean / std is subtracted from X. Put parentheses around the difference, which is what is "
-        "divided: (X - mean) / nd.sqrt(var + eps).",
-        gamma * (X - mean / np.sqrt(var + eps)) + beta,
-    )
-    yield (
-        "gamma multiplies X before the mean is subtracted. Put parentheses around the difference: "
-        "gamma * (X - mean) / nd.sqrt(var + eps) + beta.",
-        (gamma * X - mean) / np.sqrt(var + eps) + beta,
-    )
-    yield (
-        "gamma * X - mean is another thing than gamma * (X - mean): put parentheses around the "
-        "difference, and divide it by nd.sqrt(var + eps).",
-        gamma * X - mean / np.sqrt(var + eps) + beta,
-    )
-    yield (
-        "gamma * X - mean is another thing than gamma * (X - mean), and nothing divides it: Y = "
-        "gamma * (X - mean) / nd.sqrt(var + eps) + beta.",
-        gamma * X - mean + beta,
-    )
-    yield (
         "nothing divides by the standard deviation: (X - mean) / nd.sqrt(var + eps).",
         gamma * D + beta,
     )
     yield "X comes back as it was. Normalize it with the mean and the variance of the batch.", X
     yield (
-        "you divide by the variance. Divide by its square root: nd.sqrt(var + eps).",
-        gamma * D / (var + eps) + beta,
-    )
-    yield (
-        "you multiply by the standard deviation. Divide by it.",
-        gamma * D * np.sqrt(var + eps) + beta,
-    )
-    yield (
-        "the mean is added. Subtract it: X - mean.",
-        gamma * (X + mean) / np.sqrt(var + eps) + beta,
-    )
-    yield (
         "your variance is the mean of |X - mean|. Square the differences: ((X - mean) ** 2).",
         case.output(mean, case.average(np.abs(D))),
     )
+    yield (
+        "the mean and the variance are in each other's place: (X - mean) / nd.sqrt(var + eps).",
+        case.output(var, mean),
+    )
+    for moving in (case.mean, case.moving(case.mean, mean)):
+        yield (
+            "your variance is taken around the moving mean. Take it around the mean of the batch.",
+            case.output(mean, case.average((X - moving) ** 2)),
+        )
     yield (
         "your variance is divided by n twice: mean() has done it already.",
         case.output(mean, var / n),
@@ -100,13 +73,52 @@ def of_training(case: Case) -> Mistakes:
     yield from of_scale(case, mean, var)
 
 
-def of_scale(case: Case, mean, var) -> Mistakes:
-    """Yield the mistakes with eps, gamma and beta, for given statistics."""
+def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
+    """Yield the mistakes in scaling and shifting by these statistics, whose names have `prefix`."""
+    m, v = f"{prefix}mean", f"{prefix}var"
+    the_mean, the_var = (m, v) if prefix else ("the mean", "the variance")
     X, gamma, beta, eps = case.X, case.gamma, case.beta, case.eps
     D, std = X - mean, np.sqrt(var + eps)
     X_hat = D / std
     yield (
-        "eps is missing. Add it to the variance: nd.sqrt(var + eps).",
+        f"{the_mean} is not subtracted. Normalize X - {m}, not X.",
+        gamma * X / std + beta,
+    )
+    yield (
+        f"{m} / std is subtracted from X. Put parentheses around the difference, which is what is "
+        f"divided: (X - {m}) / nd.sqrt({v} + eps).",
+        gamma * (X - mean / std) + beta,
+    )
+    yield (
+        f"gamma multiplies X before {the_mean} is subtracted. Put parentheses around the "
+        f"difference: gamma * (X - {m}) / nd.sqrt({v} + eps) + beta.",
+        (gamma * X - mean) / std + beta,
+    )
+    yield (
+        f"gamma * X - {m} is another thing than gamma * (X - {m}): put parentheses around the "
+        f"difference, and divide it by nd.sqrt({v} + eps).",
+        gamma * X - mean / std + beta,
+    )
+    yield (
+        f"gamma * X - {m} is another thing than gamma * (X - {m}), and nothing divides it: Y = "
+        f"gamma * (X - {m}) / nd.sqrt({v} + eps) + beta.",
+        gamma * X - mean + beta,
+    )
+    yield (
+        f"you divide by {the_var}. Divide by its square root: nd.sqrt({v} + eps).",
+        gamma * D / (var + eps) + beta,
+    )
+    yield (
+        "you multiply by the standard deviation. Divide by it.",
+        gamma * D * std + beta,
+    )
+    yield (
+        f"{the_mean} is added. Subtract it: X - {m}.",
+        gamma * (X + mean) / std + beta,
+    )
+    tiny = "" if np.min(var) < 0.1 else ", or a fixed small number stands in its place"
+    yield (
+        f"eps is missing{tiny}. Add it to the variance: nd.sqrt(var + eps).",
         gamma * D / np.sqrt(var) + beta,
     )
     yield (
@@ -139,6 +151,11 @@ def of_scale(case: Case, mean, var) -> Mistakes:
         "Normalize first, then return gamma * X_hat + beta.",
         gamma * D / np.sqrt(gamma**2 * var + eps),
     )
+    yield (
+        "beta is divided by the standard deviation, too. Add it last: gamma * X_hat + beta.",
+        gamma * (D + beta) / std,
+    )
+    yield "gamma multiplies twice. Y = gamma * X_hat + beta.", gamma**2 * X_hat + beta
     yield "beta is subtracted. It is added: gamma * X_hat + beta.", gamma * X_hat - beta
     yield "you divide by gamma. It multiplies: gamma * X_hat + beta.", X_hat / gamma + beta
 
@@ -197,6 +214,10 @@ FLATTENED = (
     "X.reshape((-1, channels)) mixes the channels, since they are axis 1, not the last. Move them "
     "last before you flatten, X.transpose((0, 2, 3, 1)), and back afterwards."
 )
+FLATTENED_ANY = (
+    "X.reshape((-1, channels)) mixes the channels unless their axis is the last. Move it there "
+    "before you flatten, and back afterwards."
+)
 _TURNED = (
     "gamma and beta are spread over the examples, not over the features. They belong to axis 1: "
     "leave their shape (1, features) as it is."
@@ -238,16 +259,54 @@ def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
             for var in (X.var(places, keepdims=kept), squares.mean(places, keepdims=kept)):
                 Y = gamma * (X - mean) / np.sqrt(var + case.eps) + beta
                 yield f"{words} {right}", np.moveaxis(Y, axis, 1)
+        own = np.moveaxis(case.moments()[0], 1, axis)
+        var = ((X - own) ** 2).mean(places, keepdims=True)
+        Y = gamma * (X - own) / np.sqrt(var + case.eps) + beta
+        yield f"for the variance, {words} {right}", np.moveaxis(Y, axis, 1)
+    flat = X.reshape(-1, case.gamma.size)
+    flat = (flat - flat.mean(0)) / np.sqrt(flat.var(0) + case.eps)
+    for Y in (
+        gamma * flat.reshape(X.shape) + beta,
+        (case.gamma.reshape(-1) * flat + case.beta.reshape(-1)).reshape(X.shape),
+    ):
+        yield f"{FLATTENED_ANY} {right}", np.moveaxis(Y, axis, 1)
     for place in range(X.ndim):
         if place != axis % X.ndim and X.shape[place] == case.gamma.size:
             other = np.moveaxis(X, place, 1)
             Y = np.moveaxis(case._replace(X=other).training(), 1, place)
             yield f"you take axis {place} for the channels'. {right}", np.moveaxis(Y, axis, 1)
-    lined_up = X - case.moments()[0].reshape(-1) if X.shape[-1] == X.shape[axis] else None
-    if lined_up is not None and axis % X.ndim != X.ndim - 1:
-        Y = gamma * lined_up / np.sqrt(case.moments()[1].reshape(-1) + case.eps) + beta
-        words = "the mean and the variance of shape (channels,) are lined up with the last axis"
-        yield f"{words}. Give them a shape that fits. {right}", np.moveaxis(Y, axis, 1)
+    mean, var = case.moments()
+    yield from of_lining_up(case, axis, mean, var)
+
+
+def of_lining_up(case: Case, axis: int, mean, var) -> Mistakes:
+    """Yield what comes of values of shape (channels,) that meet another axis than `axis`.
+
+    Without a shape that says where they belong, they meet the last.
+    """
+    X = np.moveaxis(case.X, 1, axis)
+    rest = tuple(place for place in range(X.ndim) if place != axis % X.ndim)
+    ours = tuple(np.moveaxis(each, 1, axis) for each in (mean, var, case.gamma, case.beta))
+    for place in reversed(rest):
+        if X.shape[place] != mean.size:
+            continue
+        theirs = tuple(np.moveaxis(each, 1, place) for each in (mean, var, case.gamma, case.beta))
+        around = np.moveaxis(((X - theirs[0]) ** 2).mean(rest).reshape(mean.shape), 1, place)
+        for words, used in (
+            ("the mean and the variance", (*theirs[:2], *ours[2:])),
+            ("the mean and the variance", (theirs[0], around, *ours[2:])),
+            ("gamma and beta", (*ours[:2], *theirs[2:])),
+            ("gamma, beta, the mean and the variance", theirs),
+            ("gamma, beta, the mean and the variance", (theirs[0], around, *theirs[2:])),
+        ):
+            where = "the last axis" if place == X.ndim - 1 else f"axis {place}"
+            m, v, gamma, beta = used
+            Y = gamma * (X - m) / np.sqrt(v + case.eps) + beta
+            yield (
+                f"{words} are lined up with {where}. The channels are axis {axis}: reshape what "
+                "has the shape (channels,) to 1 along every other axis.",
+                np.moveaxis(Y, axis, 1),
+            )
 
 
 def of_average_axes(case: Case, axis: int, right: str, old, which: int) -> Mistakes:
@@ -261,9 +320,11 @@ def of_average_axes(case: Case, axis: int, right: str, old, which: int) -> Mista
 
 def of_mask(case: Case) -> Mistakes:
     """Yield what becomes of padded places that count somewhere, each with its cause."""
+    mask = np.asarray(case.mask)
     every = case._replace(mask=None)
     mean, var = case.moments()
     filled = every._replace(X=case.shown(case.X))
+    mean_of_sums = case.X.sum(case.axes, keepdims=True) / case.size
     yield (
         "padded places count in the mean and in the variance. Take both over the places where the "
         "mask is 1.",
@@ -274,22 +335,33 @@ def of_mask(case: Case) -> Mistakes:
         "of the mask, not by the number of places.",
         every.output(*filled.moments()),
     )
-    for wrong in (every.moments()[0], filled.moments()[0]):
+    for wrong in (every.moments()[0], filled.moments()[0], mean_of_sums):
         yield (
             "padded places count in the mean. Divide the sum over the places where the mask is 1 "
             "by the sum of the mask.",
             every.output(wrong, case.average((case.X - wrong) ** 2)),
         )
-    yield (
-        "padded places count in the variance: multiply the squared differences by the mask before "
-        "you sum them.",
-        every.output(mean, ((case.X - mean) ** 2).sum(case.axes, keepdims=True) / case.size),
-    )
+    for count in (case.size, every.size):
+        yield (
+            "padded places count in the variance: multiply the squared differences by the mask "
+            "before you sum them.",
+            every.output(mean, ((case.X - mean) ** 2).sum(case.axes, keepdims=True) / count),
+        )
     yield (
         "padded places count in the variance: X * mask - mean is not 0 there. Subtract first, "
         "square, then multiply by the mask.",
         every.output(mean, ((filled.X - mean) ** 2).sum(case.axes, keepdims=True) / case.size),
     )
+    lengths = mask.sum(2, keepdims=True)
+    wrong = ((case.X * mask).sum(2, keepdims=True) / lengths).mean(0, keepdims=True)
+    squares = (case.X - wrong) ** 2 * mask
+    each = (squares.sum(2, keepdims=True) / lengths).mean(0, keepdims=True)
+    for var_of_it in (case.average((case.X - wrong) ** 2), each):
+        yield (
+            "your mean is the mean of the sentences' means, in which a short sentence weighs as "
+            "much as a long one. Sum over the whole batch, then divide by the sum of the mask.",
+            every.output(wrong, var_of_it),
+        )
     share = case.size / every.size
     yield (
         "the sums are divided by the number of all places. Divide them by the sum of the mask.",
@@ -299,6 +371,47 @@ def of_mask(case: Case) -> Mistakes:
         "the variance is divided by the number of all places. Divide it by the sum of the mask.",
         every.output(mean, var * share),
     )
+
+
+def of_padding(case: Case, mean, var) -> Mistakes:
+    """Yield outputs whose padding is wrong, with these statistics; none without a mask."""
+    if case.mask is None:
+        return
+    Y = case._replace(mask=None).output(mean, var)
+    yield "the output is not 0 where the mask is. Multiply it by the mask.", Y
+    yield (
+        "the output is beta where the mask is 0. Multiply by the mask after beta has been added.",
+        case.shown(Y - case.beta) + case.beta,
+    )
+    yield (
+        "the padding keeps its input. The output is 0 where the mask is 0.",
+        np.where(case.mask, Y, case.X),
+    )
+    inverse = case._replace(mask=1 - case.mask)
+    exchanged = "the mask is taken the other way round. It is 1 where a value counts."
+    if (case.mask == 0).any():
+        for statistics in ((mean, var), inverse.moments()):
+            yield exchanged, inverse.output(*statistics)
+    yield from _of_spread_mask(case, mean, var)
+
+
+def _of_spread_mask(case: Case, mean, var) -> Mistakes:
+    """Yield outputs for a mask that is spread over the wrong axes, the student's channels last."""
+    X, mask = np.moveaxis(case.X, 1, -1), np.asarray(case.mask)[:, 0]
+    gamma, beta, mean, var = (v.reshape(-1) for v in (case.gamma, case.beta, mean, var))
+    for spread in (mask[None], mask[:, None], mask.T[:, :, None], mask.T[None]):
+        try:
+            weights = np.broadcast_to(spread, X.shape)
+        except ValueError:
+            continue
+        own = (weights * X).sum((0, 1)) / mask.sum()
+        around = (weights * (X - own) ** 2).sum((0, 1)) / mask.sum()
+        for m, v in ((mean, var), (own, around)):
+            yield (
+                "the mask, (batch, length), is spread over the wrong axes of X, (batch, length, "
+                "channels). It needs one more axis, the last: mask.expand_dims(axis=2).",
+                np.moveaxis(weights * (gamma * (X - m) / np.sqrt(v + case.eps) + beta), -1, 1),
+            )
 
 
 def _over(case: Case, axes: tuple[int, ...]) -> np.ndarray:
@@ -333,7 +446,9 @@ def of_moving_var(case: Case) -> Mistakes:
     """Yield what mistaken code would return as the moving variance, each with its cause."""
     mean, var = case.moments()
     unbiased = var * case.size / max(1, case.size - 1)
-    around = case.average((case.X - case.moving(case.mean, mean)) ** 2)
+    arounds = [
+        case.average((case.X - moving) ** 2) for moving in (case.mean, case.moving(case.mean, mean))
+    ]
     yield from _of_average(case, "variance", case.var, var)
     for new, cause in (
         (mean, "the moving variance follows the mean. Average the variance of X."),
@@ -350,11 +465,7 @@ def of_moving_var(case: Case) -> Mistakes:
             var + case.eps,
             "the moving variance has eps in it. Add eps when you divide, not when you average.",
         ),
-        (
-            around,
-            "the variance for the moving average is taken around the moving mean. Take it around "
-            "the mean of the batch.",
-        ),
+        *((around, _AROUND) for around in arounds),
         (
             case.average((case.training() - case.average(case.training())) ** 2),
             "the moving variance follows the output, not the input. Average the variance of X.",
@@ -367,6 +478,12 @@ def of_moving_var(case: Case) -> Mistakes:
         (np.sqrt(var + case.eps), "the moving variance follows sqrt(var + eps). Average var."),
     ):
         yield cause, case.moving(case.var, new)
+
+
+_AROUND = (
+    "the variance for the moving average is taken around the moving mean. Take it around the mean "
+    "of the batch."
+)
 
 
 def _of_average(case: Case, name: str, old, new) -> Mistakes:
@@ -390,10 +507,20 @@ def _of_average(case: Case, name: str, old, new) -> Mistakes:
     yield f"the old moving {name} is forgotten: {RULE}.", (1 - p) * new
     yield f"momentum is fixed at 0.9 in your code. Use the argument: {RULE}.", 0.9 * old + 0.1 * new
     yield (
+        f"1 - momentum * {name} lacks parentheses around 1 - momentum: {RULE}.",
+        p * old + 1 - p * new,
+    )
+    mean, var = case.moments()
+    others = [case.var] if name == "mean" else [case.mean, case.moving(case.mean, mean)]
+    for other in others:
+        yield (
+            f"the moving {name} takes its old value from the other average. Take its own: {RULE}.",
+            p * other + (1 - p) * new,
+        )
+    yield (
         f"the moving {name} is updated twice in one call. Update it once.",
         p * (p * old + (1 - p) * new) + (1 - p) * new,
     )
-    mean, var = case.moments()
     other = case.moving(case.var, var) if name == "mean" else case.moving(case.mean, mean)
     yield f"the moving mean and the moving variance are swapped: {ORDER}.", other
 
@@ -401,7 +528,7 @@ def _of_average(case: Case, name: str, old, new) -> Mistakes:
 def of_prediction(case: Case) -> Mistakes:
     """Yield what mistaken code would return in prediction mode, each with its cause."""
     mean, var = case.moments()
-    X, gamma, beta = case.X, case.gamma, case.beta
+    X = case.X
     yield (
         "you normalize with the mean and the variance of the batch. When predicting, use "
         "moving_mean and moving_var; autograd.is_training(), with its parentheses, tells the mode.",
@@ -420,21 +547,13 @@ def of_prediction(case: Case) -> Mistakes:
         "you use moving_var, but the mean of the batch. Use moving_mean when predicting.",
         case.output(mean, case.var),
     )
-    yield (
-        "you divide by moving_var. Divide by its root: nd.sqrt(moving_var + eps).",
-        gamma * (X - case.mean) / (case.var + case.eps) + beta,
-    )
-    yield (
-        "moving_mean is not subtracted. Normalize X - moving_mean.",
-        gamma * X / np.sqrt(case.var + case.eps) + beta,
-    )
     yield "X comes back as it was. Normalize it with moving_mean and moving_var.", X
     yield (
         "moving_mean and moving_var are in each other's place. Subtract the mean and divide by the "
         "root of the variance, and hand them over in the order that the function has.",
         case.output(case.var, case.mean),
     )
-    yield from of_scale(case, case.mean, case.var)
+    yield from of_scale(case, case.mean, case.var, "moving_")
 
 
 def of_cut(case: Case, dY: np.ndarray) -> Mistakes:

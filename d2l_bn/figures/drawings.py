@@ -401,7 +401,8 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
     x0, x1, y0, y1 = 56, 370, 280, 54
 
     def place(epoch, value):
-        return x0 + (x1 - x0) * (epoch - 1) / (epochs - 1), y0 + (y1 - y0) * value
+        start = x0 + 44  # room for the first numbers, left of their points
+        return start + (x1 - start) * (epoch - 1) / (epochs - 1), y0 + (y1 - y0) * value
 
     drawing.text(14, 24, title, "ink", "start")
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -417,7 +418,6 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
         for x, y in points:
             drawing.box(x, y, 7, 7, fill=colour, line=colour)
         (first, y), (last, end) = points[0], points[-1]
-        beside = (first - 4, y - 18) if side < 0 else (first + 10, y)
-        drawing.text(*beside, f"{values[0]:.2f}", colour, "start")
+        drawing.text(first - 10, y, f"{values[0]:.2f}", colour, "end")
         drawing.text(last + 14, end + side, f"{name}: {values[-1]:.2f}", colour, "start")
     return drawing

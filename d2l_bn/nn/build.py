@@ -46,10 +46,13 @@ import sys
 from pathlib import Path
 sys.path[:] = sys.argv[2:]
 import d2l_bn
-from d2l_bn.nn import operator
-operator.try_out(Path(sys.argv[1]))
+from d2l_bn.nn import trial
+trial.run(Path(sys.argv[1]))
 """
-BUILD_SECONDS = 300
+BUILD_SECONDS = 120  # for a compilation, and for a trial, which take a few
+PREFIX = "d2l_bn-building-"  # of temporary files and folders
+KEPT_DAYS = 90  # for a library that nobody uses
+STALE_DAYS = 1  # for what a process that was killed has left
 WAIT_SECONDS = 120  # for another process that builds; afterwards this one does
 
 
@@ -71,7 +74,8 @@ def library() -> Iterator[Path]:
         stack.enter_context(_only_one(folder))
         found = _find(folder, key)  # from the one that we waited for
         if not found:
-            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="d2l_bn-")))
+            _clean(folder)
+            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
             print("d2l_bn: compiling the operator, once, for some seconds", file=sys.stderr)
             found = _build(compiler, temporary)
             if folder:
@@ -142,6 +146,8 @@ def _find(folder: Optional[Path], key: str) -> Optional[Path]:
     for path in folder.glob(f"{key}-*.so") if folder else ():
         with contextlib.suppress(OSError):
             if _ours(path) and path.name == _name(key, path.read_bytes()):
+                with contextlib.suppress(OSError):
+                    os.utime(path)  # so that it is known to be in use
                 return path
     return None
 
@@ -154,15 +160,27 @@ def _keep(built: Path, folder: Path, key: str) -> Path:
     """Put a library into the cache, whole or not at all."""
     content = built.read_bytes()
     path = folder / _name(key, content)
-    handle, temporary = tempfile.mkstemp(dir=folder)
+    handle, temporary = tempfile.mkstemp(prefix=PREFIX, dir=folder)
     try:
         with open(handle, "wb") as file:
             file.write(content)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:  # an interruption, too
         os.unlink(temporary)
         raise
     return path
+
+
+def _clean(folder: Optional[Path]) -> None:
+    """Remove libraries of ours that nobody uses any more, and what a killed process has left."""
+    places = [(Path(tempfile.gettempdir()), f"{PREFIX}*", STALE_DAYS)]
+    if folder:
+        places += [(folder, f"{PREFIX}*", STALE_DAYS), (folder, "*.so", KEPT_DAYS)]
+    for place, pattern, days in places:
+        for path in place.glob(pattern):
+            with contextlib.suppress(OSError):
+                if _ours(path) and time.time() - path.lstat().st_mtime > days * 24 * 3600:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager
@@ -202,6 +220,7 @@ def _build(compiler: list[str], folder: Path) -> Path:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:
+    """Run a command to its end; one that takes too long has failed."""
     try:
         return subprocess.run(
             command,
@@ -212,4 +231,5 @@ def _run(command: list[str]) -> subprocess.CompletedProcess:
             timeout=BUILD_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"{command[0]} took more than {BUILD_SECONDS} seconds") from None
+        words = f"{command[0]} took more than {BUILD_SECONDS} seconds"
+        return subprocess.CompletedProcess(command, 1, "", words)

@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 
 from d2l_bn.nn import normalization, operator, whole_array
-from d2l_bn.nn.statistic import Statistic
+from d2l_bn.nn.statistic import ChannelParameter, Statistic
 from d2l_bn.nn.validation import check_array, check_implementation, check_options
 
 from mxnet import autograd, init, nd
@@ -88,8 +88,8 @@ class BatchNorm(nn.Block):
         check_implementation(implementation, IMPLEMENTATIONS)
         super().__init__(**kwargs)
         shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
-        self.gamma = self.params.get("gamma", shape=shape, init=init.One())
-        self.beta = self.params.get("beta", shape=shape, init=init.Zero())
+        self.gamma = ChannelParameter.of(self.params, "gamma", shape, init=init.One())
+        self.beta = ChannelParameter.of(self.params, "beta", shape, init=init.Zero())
         self.running_mean = Statistic.of(self.params, "running_mean", shape, called="moving_mean")
         self.running_var = Statistic.of(self.params, "running_var", shape, called="moving_var")
         self.eps = eps

@@ -82,6 +82,9 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
 
     Notes
     -----
+    A file that was saved with Gluon's layer needs none of this: `load_parameters` of a network with
+    ours takes it as it is.
+
     This is also the way to deploy a network: `BatchNorm` reads its mode at each call, which a
     hybrid network can't, so Gluon refuses it there. With its values in Gluon's own layer, the
     network can be exported, and `mxnet.gluon.SymbolBlock.imports` loads it without this package:

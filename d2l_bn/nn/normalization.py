@@ -31,7 +31,7 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     moving_mean, moving_var : NDArray, same shapes
         The moving averages so far.
     eps : float
-        Added to the variance, so that a constant channel does not divide by zero.
+        Positive; added to the variance, so that a constant channel does not divide by zero.
     momentum : float
         The weight of the **old** value in the moving average, in [0, 1].
 
@@ -45,8 +45,8 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     Raises
     ------
     ValueError
-        If `X` is neither 2-D nor 4-D, if a value per channel is missing, or if a training batch
-        has fewer than two values per channel.
+        If `X` is neither 2-D nor 4-D, if a value per channel is missing, if a training batch has
+        fewer than two values per channel, or if `eps` or `momentum` is out of its range.
     TypeError
         If `X` is not an NDArray, or if the types are mixed.
     """

@@ -1,11 +1,36 @@
-"""A statistic is a value that a network keeps and saves, but does not train."""
+"""What a layer has for each channel: parameters, and statistics, which are kept but not trained."""
 
 from __future__ import annotations
 
 from mxnet import cpu, gluon, initializer, nd
 
 
-class Statistic(gluon.Parameter):
+class ChannelParameter(gluon.Parameter):
+    """A parameter of shape (1, C) or (1, C, 1, 1), which takes Gluon's (C,) from a file, too.
+
+    Gluon's own batch normalization has the same values by the same names, without the lengths of 1.
+
+    Notes
+    -----
+    This relies on private names of Gluon: it overrides `_load_init`, and asks
+    `ParameterDict._get_impl`.
+    """
+
+    @classmethod
+    def of(cls, params: gluon.ParameterDict, name: str, shape: tuple[int, ...], **options):
+        """The parameter `name` in `params`; it is made there unless another layer shares it."""
+        full_name = params.prefix + name
+        if params._get_impl(full_name) is None:
+            params.update({full_name: cls(full_name, shape=shape, **options)})
+        return params.get(name, shape=shape)
+
+    def _load_init(self, data: nd.NDArray, ctx, **kwargs) -> None:
+        if data.shape == (self.shape[1],):
+            data = data.reshape(self.shape)
+        super()._load_init(data, ctx, **kwargs)
+
+
+class Statistic(ChannelParameter):
     """One array of zeros that lives in one place, from construction on.
 
     A Gluon `Parameter` has no value before ``initialize`` and one copy for each context after it. A
@@ -24,29 +49,16 @@ class Statistic(gluon.Parameter):
 
     Notes
     -----
-    This relies on private names of Gluon: it overrides `_init_impl` and `_load_init`, sets `_data`
-    and `_ctx_list`, and asks `ParameterDict._get_impl`. A plain `Parameter` with "null" as its
-    ``grad_req`` would not do, since it has no value before ``initialize``, which the source's
-    statistics have, and one copy for each context after it.
+    This relies on private names of Gluon: it overrides `_init_impl` and `_load_init`, and sets
+    `_data` and `_ctx_list`. A plain `Parameter` with "null" as its ``grad_req`` would not do,
+    since it has no value before ``initialize``, which the source's statistics have, and one copy
+    for each context after it.
     """
 
     def __init__(self, name: str, shape: tuple[int, ...], called: str = "") -> None:
         super().__init__(name, grad_req="null", shape=shape, init="zeros", differentiable=False)
         self.called = called or name
         self._data = [nd.zeros(shape, ctx=cpu())]
-
-    @classmethod
-    def of(
-        cls, params: gluon.ParameterDict, name: str, shape: tuple[int, ...], called: str = ""
-    ) -> Statistic:
-        """The statistic `name` in `params`; it is made there unless another layer shares it."""
-        full_name = params.prefix + name
-        shared = params._get_impl(full_name)
-        if shared is not None:
-            return shared
-        statistic = cls(full_name, shape, called)
-        params.update({full_name: statistic})
-        return statistic
 
     def data(self, ctx=None) -> nd.NDArray:
         """The array, wherever it is. There is no other copy, so `ctx` does not matter."""

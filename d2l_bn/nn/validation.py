@@ -17,14 +17,15 @@ PARAMETER_TYPE = {np.float16: np.float32, np.float32: np.float32, np.float64: np
 def validated(batch_norm: Callable) -> Callable:
     """Wrap a computation of batch normalization: refuse what it isn't meant for.
 
-    What `check_input` or `check_training_batch` refuses doesn't reach it. A float16 batch reaches
-    it as float32, since a sum over a batch overflows float16, and the output is float16 again. The
-    moving averages come back in the shape in which they were given.
+    What `check_input`, `check_constants` or `check_training_batch` refuses doesn't reach it. A
+    float16 batch reaches it as float32, since a sum over a batch overflows float16, and the output
+    is float16 again. The moving averages come back in the shape in which they were given.
     """
 
     @functools.wraps(batch_norm)
     def function(X, gamma, beta, moving_mean, moving_var, eps, momentum):
         check_input(X, gamma=gamma, beta=beta, moving_mean=moving_mean, moving_var=moving_var)
+        check_constants(eps, momentum)
         if autograd.is_training():
             check_training_batch(X)
         shape = moving_mean.shape
@@ -136,6 +137,17 @@ def check_options(num_features: int, num_dims: int, eps: float, momentum: float)
             f"num_features must be a whole number, 1 or larger, got {num_features!r}: it is "
             "X.shape[1], the number of features or channels"
         )
+    check_constants(eps, momentum)
+
+
+def check_constants(eps: float, momentum: float) -> None:
+    """Refuse constants that are out of their range.
+
+    Raises
+    ------
+    ValueError
+        If one of them is.
+    """
     if not eps > 0:
         raise ValueError(f"eps must be positive, got {eps!r}: a usual value is 1e-5")
     if not 0 <= momentum <= 1:

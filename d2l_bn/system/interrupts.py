@@ -39,7 +39,8 @@ def deferred(notice: Optional[Callable[[], None]] = None) -> Iterator[Callable[[
         if received:
             raise KeyboardInterrupt(received.pop())
 
-    numbers = signal.SIGINT, signal.SIGTERM
+    # None is a handler that isn't Python's, which couldn't be put back.
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not None]
     before = {n: signal.signal(n, receive) for n in numbers}
     try:
         yield check

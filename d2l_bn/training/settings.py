@@ -75,6 +75,9 @@ class Settings:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
+        for name in ("epochs", "batch_size", "seed"):
+            if type(getattr(self, name)) is not int:
+                _refuse(name.replace("_", "-"), "a whole number", getattr(self, name))
         if not 1 <= self.epochs <= MOST:
             _refuse("epochs", f"a whole number from 1 to {MOST}", self.epochs)
         if not 0 < self.lr < math.inf:

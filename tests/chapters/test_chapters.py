@@ -21,6 +21,7 @@ sys.path.insert(0, str(CHECKOUT / "scripts"))
 import chapters  # noqa: E402
 
 ALL = [pytest.param(path, id=path.name[0]) for path in chapters.paths()]
+BUT_6 = [param for param in ALL if param.id != "6"]
 # What a text of a chapter may point to, besides the repository itself.
 LINKS = ("https://arxiv.org/abs/", "https://doi.org/")
 NAMESPACES = ("http://www.w3.org/2000/svg",)
@@ -169,14 +170,14 @@ def test_asks_no_other_place_for_anything(path):
         assert found.startswith(allowed), found
 
 
-@pytest.mark.parametrize("path", ALL[:5])
+@pytest.mark.parametrize("path", BUT_6)
 def test_what_is_drawn_has_words_in_its_place(path):
     for cell in code(path):
         if any("image/png" in output.get("data", {}) for output in cell.outputs):
             assert cell.metadata.get("mystnb", {}).get("image", {}).get("alt"), cell.id
 
 
-@pytest.mark.parametrize("path", ALL[:5])
+@pytest.mark.parametrize("path", BUT_6)
 def test_checks_are_folded(path):
     """What only asserts stands back; at most two assertions stand beside an idea."""
     for cell in code(path):

@@ -11,7 +11,7 @@ import pytest
 import d2l_bn  # noqa: F401  before mxnet
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "chapters"))
-from in_tensorflow import dropout
+from in_tensorflow import dropout, elsewhere, optimizers
 from in_tensorflow.frameworks import missing
 
 from experiments.dropout_shift import ORDERS, variance_shift
@@ -22,9 +22,11 @@ EXPECTED = {
     "d2l_bn.dropout": (DROPPING, RECORDED, "zeros"),
     "nd.Dropout": (DROPPING, RECORDED, "NaN"),
     "tf.nn.dropout": (DROPPING, "always on", "ValueError"),
+    "tf.compat.v1.nn.dropout": (KEEPING, "always on", "ValueError"),
     "tf.compat.v1.layers.dropout": (DROPPING, "off", "ValueError"),
     "slim.dropout": (KEEPING, "on", "ValueError"),
     "tf.keras.layers.Dropout": (DROPPING, "off", "ValueError"),
+    "torch.nn.Dropout": (DROPPING, "on", "zeros"),
 }
 each_dropper = pytest.mark.parametrize(
     "dropper", dropout.DROPPERS, ids=lambda dropper: dropper.name
@@ -51,6 +53,33 @@ def test_every_other_cell(dropper):
     skip_if_missing(dropper)
     row = dropout.describe(dropper)
     assert (row["number"], row["mode, if not named"], row["rate 1"]) == EXPECTED[dropper.name]
+
+
+@pytest.mark.parametrize("dropper", dropout.ELSEWHERE, ids=lambda dropper: dropper.name)
+def test_what_was_measured_elsewhere_comes_out_again(dropper):
+    skip_if_missing(dropper)
+    (kept,) = (row for row in elsewhere.read("dropout") if row["dropout"] == dropper.name)
+    again = dropout.describe(dropper)
+    assert again == {name: kept[name] for name in again}
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("gluon.Trainer, sgd", "steps"),
+        ("v1.train.MomentumOptimizer", "gradients"),
+        ("tf.keras.optimizers.SGD", "steps"),
+        ("torch.optim.SGD", "gradients"),
+    ],
+)
+def test_what_momentum_carries_on(name, expected):
+    """At the rates 1 and 0.1, a sum of steps goes 1 and then 1; a sum of gradients 1, then 0.19."""
+    framework, steps = optimizers.OPTIMIZERS[name]
+    if missing(framework):
+        pytest.skip(missing(framework))
+    assert steps() == pytest.approx([1, {"steps": 1, "gradients": 0.19}[expected]], abs=1e-6)
+    (row,) = (row for row in optimizers.second_steps() if row["optimizer"] == name)
+    assert row["it keeps a sum of"] == expected
 
 
 def test_the_table_is_whole(monkeypatch):
@@ -87,8 +116,8 @@ def test_dropout_first_shifts_the_variance(mu, keep):
 def test_the_numbers_of_the_text():
     first, behind = (variance_shift(order=order) for order in ORDERS)
     assert round(first["moving_var"], 1) == 2.0
-    assert round(first["predicted_sd"], 2) == 0.71
-    assert round(behind["predicted_sd"], 2) == 1.00
+    assert first["predicted_sd"] == pytest.approx(0.5**0.5, abs=0.02)
+    assert behind["predicted_sd"] == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("mu, keep", [(0, 0.5), (2, 0.8)])

@@ -199,10 +199,37 @@ def test_names_are_put_back_in_one_place():
 
 
 @pytest.mark.parametrize(
-    "norm, count", [(traps.layers_norm, 6), (traps.slim_norm, 6), (traps.keras_norm, 0)]
+    "norm, count",
+    [
+        (traps.layers_norm, 6),
+        (traps.slim_norm, 6),
+        (traps.keras_norm, 0),
+        (traps.in_place_norm, 0),
+    ],
 )
 def test_who_fills_the_collection(norm, count):
     """Two averages in each of three layers; Keras's layer in a graph tells nobody."""
     with traps.tf.Graph().as_default():
         traps.make_net(norm)
         assert len(traps.v1.get_collection(traps.UPDATE_OPS)) == count
+
+
+@pytest.mark.slow
+def test_updates_in_place_need_no_collection():
+    assert traps.forgotten(traps.in_place_norm)["prediction"] > 0.98
+
+
+def test_two_towers_move_the_averages_twice():
+    """And the order in which they do it is open, so the limit lies on either side of the mean 5."""
+    found = traps.towers(slice(None), steps=50)
+    assert found["operations"] == 4
+    one_update_a_step = 5 * (1 - 0.9 ** np.arange(1, 51))
+    assert (found["mean"][1:10] > 1.2 * one_update_a_step[1:10]).all()
+    assert 4.5 < found["mean"][-1] < 5.5
+    np.testing.assert_allclose(found["var"], 1, atol=1e-3)  # never that of the batch, 26
+    assert found["batch"].var() == 26
+
+
+def test_one_tower_alone_never_hears_of_the_other():
+    found = traps.towers(slice(2))
+    np.testing.assert_allclose(found["mean"], 0, atol=1e-6)

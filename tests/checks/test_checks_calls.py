@@ -111,7 +111,8 @@ def test_an_unknown_mistake_is_told_by_its_properties():
 
     failed = fails(shifted)
     assert "not one of the known mistakes" in failed.cause
-    assert "means [0.25, 0.25] and standard deviations [1.0, 1.0]" in failed.cause
+    assert "that of mean [1.75, 3.5] and variance [1.0, 4.0]" in failed.cause
+    assert "the batch has [2.0, 4.0] and [1.0, 4.0]" in failed.cause
 
 
 def test_dX_that_does_not_sum_to_zero_is_told():

@@ -611,7 +611,7 @@ OF_BACKWARD = {
             "X_hat).sum(axis=0) / m",
             "X_hat).sum(axis=0) / 3 / m",
             "input",
-            "dX * X_hat",
+            "variance counts 0.3333 times",
         ),
         "shape": (DX, "(" + DX + ").sum(axis=0)", "input", "dX has one value for each value"),
     }.items()

@@ -174,6 +174,27 @@ def test_a_trained_network_can_be_handed_over_and_back(first, second):
     assert np.array_equal(back(images()).asnumpy(), expected)
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_file_of_gluons_network_is_loaded(tmp_path, ready):
+    file, net = str(tmp_path / "gluon.params"), train(initialized(gluon_norm))
+    net.save_parameters(file)
+    ours = initialized(BatchNorm) if ready else lenet(BatchNorm)
+    ours.load_parameters(file)
+    expected = net(images()).asnumpy()
+    np.testing.assert_allclose(ours(images()).asnumpy(), expected, rtol=1e-4, atol=1e-5)
+    assert ours[1].gamma.shape == ours[1].moving_var.shape == (1, 6, 1, 1)
+
+
+def test_a_file_of_gluons_layer_with_other_channels_is_refused(tmp_path):
+    file = str(tmp_path / "gluon.params")
+    for channels, other in [(3, 4), (3, 1), (1, 3)]:
+        net = gluon_norm(channels, 2)
+        net.initialize()
+        net.save_parameters(file)
+        with pytest.raises(AssertionError, match="incompatible"):
+            BatchNorm(other, 2).load_parameters(file)
+
+
 @pytest.mark.parametrize("first, second", [(BatchNorm, gluon_norm), (gluon_norm, BatchNorm)])
 def test_training_goes_on_alike_after_handing_over(first, second):
     net, other = train(initialized(first)), initialized(second)

@@ -287,6 +287,16 @@ def test_a_value_per_channel_must_be_an_array_of_mxnet(value, got):
         call(given._replace(gamma=value))
 
 
+@pytest.mark.parametrize(
+    "wrong", [dict(eps=0), dict(eps=-1e-5), dict(eps=np.nan), dict(momentum=1.1), dict(momentum=-1)]
+)
+@pytest.mark.parametrize("mode", [autograd.train_mode, autograd.predict_mode])
+def test_constants_out_of_range_are_refused(wrong, mode):
+    ((name, value),) = wrong.items()
+    with mode(), refused(ValueError, f"{name} must be", f"got {value!r}", "usual"):
+        call(arrays(make_case()), **wrong)
+
+
 def test_an_array_of_mx_np_is_refused_by_its_name():
     given = arrays(make_case())
     with refused(TypeError, "X must be an mx.nd array, got an mx.np array", "as_nd_ndarray"):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from d2l_bn import BatchNorm
-from d2l_bn.nn import build, operator
+from d2l_bn.nn import build, normalization, operator, trial
 
 import mxnet as mx
 from mxnet import autograd, nd
@@ -432,7 +432,7 @@ def test_a_disk_that_is_full(tmp_path, quick):
     cache = tmp_path / "cache"
     code = (
         "import tempfile, os\n"
-        "def mkstemp(dir):\n"
+        "def mkstemp(prefix, dir):\n"
         "    open(dir / 'full', 'w').close()\n"
         "    return os.open('/dev/full', os.O_WRONLY), str(dir / 'full')\n"
         "tempfile.mkstemp = mkstemp\n" + USE
@@ -440,6 +440,67 @@ def test_a_disk_that_is_full(tmp_path, quick):
     out, err = finish(start(cache, code, CXX=str(script)))
     assert out.startswith("compiled") and len(err) == 1 and "No space left" in err[0]
     assert not libraries(cache)
+
+
+def test_an_interruption_leaves_no_part_of_a_library(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "built").write_bytes(b"library")
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setattr(build.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build._keep(tmp_path / "built", folder, "key")
+    assert not list(folder.iterdir())
+
+
+def test_what_nobody_needs_any_more_is_removed(tmp_path, monkeypatch):
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    names = f"{build.PREFIX}old", f"{build.PREFIX}new", "old.so", "new.so", "old.txt"
+    for place in (cache, temporary):
+        place.mkdir()
+        for name in names:
+            path = place / name
+            path.mkdir() if place == temporary else path.touch()
+            days = (build.STALE_DAYS if "so" not in name else build.KEPT_DAYS) + 1
+            if "old" in name:
+                os.utime(path, (0, time.time() - days * 24 * 3600))
+    monkeypatch.setattr(build.tempfile, "gettempdir", lambda: str(temporary))
+    build._clean(cache)
+    assert {path.name for path in cache.iterdir()} == {names[1], "new.so", "old.txt"}
+    assert {path.name for path in temporary.iterdir()} == set(names[1:])
+
+
+def test_a_compiler_that_hangs_has_failed_and_the_next_options_are_tried(tmp_path, monkeypatch):
+    script, calls = tmp_path / "hanging-c++", tmp_path / "calls"
+    script.write_text(f'#!/bin/sh\necho call >> "{calls}"\nexec sleep 60\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(build, "BUILD_SECONDS", 0.3)
+    with pytest.raises(build.Unavailable, match=r"took more than 0\.3 seconds"):
+        build._build([str(script)], tmp_path)
+    assert len(calls.read_text().split()) == len(build.OPTIONS)
+
+
+@pytest.mark.parametrize("what", ["Y", "mean", "var", "dX", "dgamma", "dbeta", ""])
+def test_a_trial_finds_what_is_wrong(monkeypatch, what):
+    """Float64 in training mode alone is made wrong, in one of the results."""
+
+    def results(batch_norm, shape, dtype, train):
+        arrays = honest(batch_norm, shape, dtype, train)
+        names = ["Y", "mean", "var", "dX", "dgamma", "dbeta"]
+        wrong = (batch_norm, dtype, train) == (operator.batch_norm, "float64", True)
+        return [a * (1 + 0.01 * (wrong and n == what)) for n, a in zip(names, arrays)]
+
+    honest = trial._results
+    monkeypatch.setattr(trial, "_results", results)
+    monkeypatch.setattr(operator, "load", lambda path: None)
+    monkeypatch.setattr(operator, "batch_norm", lambda *given: normalization.batch_norm(*given))
+    if what:
+        with pytest.raises(ArithmeticError, match=f"wrong {what} .* float64, training True"):
+            trial.run(Path("library.so"))
+    else:
+        trial.run(Path("library.so"))
 
 
 def test_without_a_compiler_it_goes_on_and_says_so_once(tmp_path):

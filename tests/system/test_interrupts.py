@@ -55,3 +55,12 @@ def test_with_a_notice_the_second_signal_is_not_held_back():
         with pytest.raises(KeyboardInterrupt):
             check()
     assert said == ["after this case"]
+
+
+def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    with deferred():
+        pass
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) == before

@@ -150,7 +150,10 @@ def test_the_recipe_of_the_source():
     [
         dict(norm="layer"),
         dict(epochs=0),
+        dict(epochs=2.5),
         dict(batch_size=1),
+        dict(batch_size=32.0),
+        dict(seed=True),
         dict(batch_size=3, context="cpu(0),cpu(1)"),
         dict(lr=0),
         dict(lr=math.nan),

@@ -1,0 +1,785 @@
+"""Wrong solutions that were written before looking at the checks, each with what is wrong in it.
+
+Each is the exercise's own solution with a few words exchanged, as a student may slip. How often the
+checks name the cause of a mistake that they have not met is the measure of what they are worth. Of
+the first 123, all written beforehand, they named the cause of 88, and a wrong one for 7; 26 messages
+said only what was wrong, and 2 solutions were accepted. Then the checks were mended, and of 36 more,
+of rarer kinds, they named 23, and a wrong cause for 4. Mended again, they name 155 of 159, and no
+wrong one; but now they have met them all.
+"""
+
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from d2l_bn.nn.statistic import Statistic
+
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+
+EXERCISES = Path(__file__).parents[2] / "chapters" / "exercises"
+PLACES = {
+    "channels_last": ("1-batch-norm", "last-solution"),
+    "any_axis": ("1-batch-norm", "axis-solution"),
+    "masked": ("1-batch-norm", "mask-solution"),
+    "BatchNorm": ("2-the-layer", "layer-solution"),
+    "backward": ("3-the-gradient", "backward-solution"),
+}
+
+
+@functools.cache
+def cells(exercise: str) -> dict[str, str]:
+    notebook = json.loads((EXERCISES / f"{exercise}.ipynb").read_text(encoding="utf-8"))
+    named = [cell for cell in notebook["cells"] if "nbgrader" in cell["metadata"]]
+    return {cell["metadata"]["nbgrader"]["grade_id"]: "".join(cell["source"]) for cell in named}
+
+
+def solution(name: str, *edits: str):
+    """The exercise's solution `name`, in which each "old -> new" of `edits` is done once."""
+    exercise, grade_id = PLACES[name]
+    source = cells(exercise)[grade_id]
+    for old, new in (edit.split(" -> ") for edit in edits):
+        assert source.count(old) >= 1, (name, old)
+        source = source.replace(old, new, 1)
+    scope = {"mx": mx, "np": np, "nd": nd, "nn": nn, "gluon": gluon, "autograd": autograd}
+    scope["batch_norm"] = given_function()
+    exec(source, scope)
+    return scope[name]
+
+
+def given_function():
+    scope = {"nd": nd, "autograd": autograd}
+    exec(cells("2-the-layer")["given-function"], scope)
+    return scope["batch_norm"]
+
+
+batch_norm = given_function()
+
+
+class Unseen(NamedTuple):
+    mistake: str
+    cause: str  # how the check begins to name it; empty where it says only what it sees
+    name: str
+    edits: tuple[str, ...]
+
+
+def last(mistake: str, cause: str, *edits: str) -> Unseen:
+    return Unseen(mistake, cause, "channels_last", edits)
+
+
+def axis(mistake: str, cause: str, *edits: str) -> Unseen:
+    return Unseen(mistake, cause, "any_axis", edits)
+
+
+def mask(mistake: str, cause: str, *edits: str) -> Unseen:
+    return Unseen(mistake, cause, "masked", edits)
+
+
+def layer(mistake: str, cause: str, *edits: str) -> Unseen:
+    return Unseen(mistake, cause, "BatchNorm", edits)
+
+
+def gradient(mistake: str, cause: str, *edits: str) -> Unseen:
+    return Unseen(mistake, cause, "backward", edits)
+
+
+MEAN = "X.mean(axis=axes)"
+VAR = "((X - mean) ** 2).mean(axis=axes)"
+AXES = "tuple(range(len(X.shape) - 1))"
+UPDATE_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
+UPDATE_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
+DX = "(G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / std"
+STORE = "mean[:], var[:] = new_mean, new_var"
+
+# fmt: off
+WRONG = [
+    # channels last
+    last("averages over the examples only", "you average over axis 0. Here the channels",
+        f"{AXES} -> 0"),
+    last("axes fixed to those of images", "you average over all values at once. Here the",
+        f"{AXES} -> (0, 1, 2)"),
+    last("chapter 1's axes: channels in axis 1", "you average over axes (0, 2, 3), as if axis 1",
+        f"{AXES} -> 0 if len(X.shape) == 2 else (0, 2, 3)"),
+    last("each example by itself", "you average over axes (1, 2). Here the",
+        f"{AXES} -> tuple(range(1, len(X.shape) - 1))"),
+    last("averages over the channels", "you average over axis 3. Here the channels",
+        f"{MEAN} -> X.mean(axis=-1, keepdims=True)",
+         f"{VAR} -> ((X - mean) ** 2).mean(axis=-1, keepdims=True)"),
+    last("one mean and variance for all channels", "you average over all values at once. Here the",
+        f"{AXES} -> tuple(range(len(X.shape)))"),
+    last("variance divided by n - 1", "your variance divides by n - 1. Batch",
+        f"{VAR} -> ((X - mean) ** 2).sum(axis=axes) / (X.size / X.shape[-1] - 1)"),
+    last("epsilon outside of the root", "eps stands outside the root. Add it to the",
+        "nd.sqrt(var + eps) -> (nd.sqrt(var) + eps)"),
+    last("no root", "you divide by the variance. Divide by its",
+        "nd.sqrt(var + eps) -> (var + eps)"),
+    last("epsilon left out", "eps is missing. Add it to the variance",
+        "nd.sqrt(var + eps) -> nd.sqrt(var)"),
+    last("epsilon fixed at 1e-5", "eps is fixed at 1e-5 in your code. Use the",
+        "nd.sqrt(var + eps) -> nd.sqrt(var + 1e-5)"),
+    last("epsilon squared", "eps acts as 1e-06 in your code. Here it is",
+        "nd.sqrt(var + eps) -> nd.sqrt(var + eps ** 2)"),
+    last("momentum weighs the new value", "momentum is reversed. It weighs the old",
+        f"{UPDATE_MEAN} -> moving_mean = (1 - momentum) * moving_mean + momentum * mean",
+         f"{UPDATE_VAR} -> moving_var = (1 - momentum) * moving_var + momentum * var"),
+    last("parentheses forgotten: + 1 - momentum * mean", "1 - momentum * mean lacks parentheses around",
+        "+ (1 - momentum) * mean -> + 1 - momentum * mean"),
+    last("new value added whole", "(1 - momentum) is missing before the mean of",
+        "+ (1 - momentum) * mean -> + mean", "+ (1 - momentum) * var -> + var"),
+    last("momentum fixed at 0.9", "momentum is fixed at 0.9 in your code. Use",
+        f"{UPDATE_MEAN} -> moving_mean = 0.9 * moving_mean + 0.1 * mean",
+         f"{UPDATE_VAR} -> moving_var = 0.9 * moving_var + 0.1 * var"),
+    last("moving variance kept as a standard deviation", "the moving variance follows the standard",
+        "(1 - momentum) * var -> (1 - momentum) * nd.sqrt(var)"),
+    last("moving variance takes the mean", "the moving variance follows the mean. Average",
+        "(1 - momentum) * var -> (1 - momentum) * mean"),
+    last("moving variance grows from the moving mean", "the moving variance takes its old value from",
+        "momentum * moving_var -> momentum * moving_mean"),
+    last("moving variance not updated", "the moving variance came back as it was.",
+        f"{UPDATE_VAR} -> pass"),
+    last("is_training without parentheses", "you normalize with the mean and the variance",
+        "autograd.is_training() -> autograd.is_training"),
+    last("is_recording decides", "you ask autograd.is_recording(), which tells",
+        "autograd.is_training() -> autograd.is_recording()"),
+    last("modes exchanged", "you normalize with the moving averages in",
+        "if autograd.is_training() -> if not autograd.is_training()"),
+    last("normalizes with the moving averages while training", "you normalize with the new moving averages in",
+        "Y = gamma -> mean, var = moving_mean, moving_var\n    Y = gamma"),
+    last("returns the batch's statistics", "you return the mean of the batch. Return the",
+        "return Y, moving_mean, moving_var -> return Y, mean, var"),
+    last("averages returned in the other order", "the moving mean and the moving variance are",
+        "return Y, moving_mean -> return Y, moving_var",
+         "moving_var, moving_var -> moving_var, moving_mean"),
+    last("returns the output alone", "not all results are returned. End with",
+        "return Y, moving_mean, moving_var -> return Y"),
+    last("nothing returned", "the return statement is missing. End with",
+        "return Y, moving_mean, moving_var -> Y, moving_mean, moving_var"),
+    last("gamma also multiplies beta", "beta is scaled too: you return gamma * (X_hat",
+        "gamma * (X - mean) / nd.sqrt(var + eps) + beta -> gamma * ((X - mean) / nd.sqrt(var + eps) + beta)"),
+    last("the mean isn't subtracted: precedence", "mean / std is subtracted from X. Put",
+        "gamma * (X - mean) -> gamma * X - mean"),
+    last("mean of the squares in place of the variance", "your variance is the mean of X ** 2. Subtract",
+        f"{VAR} -> (X ** 2).mean(axis=axes)"),
+    last("deviations from the moving mean", "your variance is taken around the moving",
+        "((X - mean) ** 2) -> ((X - moving_mean) ** 2)"),
+    last("absolute deviations", "your variance is the mean of |X - mean|.",
+        "((X - mean) ** 2) -> nd.abs(X - mean)"),
+    last("sums in place of means", "your mean is 6 times that of the batch, as if",
+        f"{MEAN} -> X.sum(axis=axes) / len(X)", f"{VAR} -> ((X - mean) ** 2).sum(axis=axes) / len(X)"),
+    last("a name that isn't defined", "a name is misspelled, or the cell that",
+        "var + eps -> var + epsilon"),
+    # any axis
+    axis("negative axes aren't turned", "with axis 3 your function is right, with axis",
+        "axis = axis % len(X.shape) -> pass"),
+    axis("negative axes are turned wrongly", "with axis 3 your function is right, with axis",
+        "axis % len(X.shape) -> abs(axis)"),
+    axis("averages over the channels' axis", "an array has shape (2, 2), which is left of X",
+        "if other != axis -> if other == axis",
+         "mean.reshape(shape) -> X.mean(axis=axes, keepdims=True)"),
+    axis("gamma and beta line up with the last axis", "gamma and beta are lined up with the last",
+        "mean, var, gamma, beta = (value -> mean, var = (value",
+         "in (mean, var, gamma, beta)) -> in (mean, var))"),
+    axis("shape fixed for axis 1 of images", "two arrays of different shapes meet. MXNet",
+        "tuple(length if place == axis else 1 for place, length in enumerate(X.shape)) -> (1, -1, 1, 1)"),
+    axis("shape fixed for the last axis", "gamma, beta, the mean and the variance are",
+        "tuple(length if place == axis else 1 for place, length in enumerate(X.shape)) -> (1,) * (len(X.shape) - 1) + (-1,)"),
+    axis("ones and lengths exchanged", "an array gets a shape for another number of",
+        "length if place == axis else 1 -> 1 if place == axis else length"),
+    axis("averages returned in the shape that spreads", "the moving averages must keep the shape that",
+        f"{MEAN} -> X.mean(axis=axes, keepdims=True)",
+         "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> ((X - mean) ** 2).mean(axis=axes, keepdims=True)",
+         "if autograd -> moving_mean, moving_var = moving_mean.reshape(shape), moving_var.reshape(shape)\n    if autograd"),
+    axis("mean of squares minus square of mean", "the variance is taken as E[x^2] - E[x]^2, the",
+        "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> (X ** 2).mean(axis=axes) - mean ** 2"),
+    axis("mean and variance detached", "the mean and the variance are cut from the",
+        "(value.reshape(shape) for value in (mean, var, gamma, beta)) -> (value.reshape(shape) for value in (mean.detach(), var.detach(), gamma, beta))"),
+    axis("variance detached", "the variance is cut from the graph. Leave",
+        "in (mean, var, gamma, beta)) -> in (mean, var.detach(), gamma, beta))"),
+    axis("mean detached", "the mean is cut from the graph. Leave",
+        "in (mean, var, gamma, beta)) -> in (mean.detach(), var, gamma, beta))"),
+    axis("mean and variance through NumPy", "the mean and the variance are cut from the",
+        f"mean = {MEAN} -> mean = nd.array(X.asnumpy().mean(axes))",
+         "var = ((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> var = nd.array(X.asnumpy().var(axes))"),
+    axis("statistics under pause", "the mean is cut from the graph. Leave",
+        f"mean = {MEAN} -> with autograd.pause(train_mode=True):\n            mean = {MEAN}"),
+    axis("output rebuilt from NumPy", "the output does not depend on X by operations",
+        "return Y, -> return nd.array(Y.asnumpy()),"),
+    axis("averages overwritten in place", "[:] = and += write into the caller's array.",
+        "moving_mean = momentum -> moving_mean[:] = momentum",
+         "moving_var = momentum -> moving_var[:] = momentum"),
+    axis("X overwritten in place", "+=, -=, *=, /= and [:] = write into the",
+        "Y = gamma * (X - mean) -> X[:] = X - mean\n    Y = gamma * X"),
+    axis("axes exchanged and not back", "Y was averaged, summed or broadcast along the",
+        "axes = -> X = X.swapaxes(axis, 1)\n    axis = 1\n    axes ="),
+    axis("reshaped to columns without moving the axis", "X.reshape((-1, channels)) mixes the channels",
+        "axes = -> given, C = X.shape, X.shape[axis]\n    X, axis = X.reshape((-1, C)), 1\n    axes =", "return Y -> return Y.reshape(given)"),
+    axis("divided by the examples alone", "your mean is 1.333 times that of the batch",
+        f"{MEAN} -> X.sum(axis=axes) / X.shape[0]",
+         "((X - mean.reshape(shape)) ** 2).mean(axis=axes) -> ((X - mean.reshape(shape)) ** 2).sum(axis=axes) / X.shape[0]"),
+    axis("moving averages not reshaped when predicting", "the mean and the variance are lined up with",
+        "mean, var, gamma, beta = ( -> if autograd.is_training():\n        mean, var = mean.reshape(shape), var.reshape(shape)\n    gamma, beta = (",
+         "in (mean, var, gamma, beta)) -> in (gamma, beta))"),
+    axis("len(X) in place of the rank", "you average over axes (0, 2, 3), as if axis 1",
+        "axis % len(X.shape) -> axis % len(X)"),
+    # masked
+    mask("counts the padding", "the sums are divided by the number of all",
+        "mask.sum() -> mask.size"),
+    mask("means over everything", "padded places count in the mean and in the",
+        "(mask * X).sum(axis=(0, 1)) / count -> X.mean(axis=(0, 1))",
+         "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> ((X - mean) ** 2).mean(axis=(0, 1))"),
+    mask("variance over everything", "padded places count in the variance: multiply",
+        "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> ((X - mean) ** 2).mean(axis=(0, 1))"),
+    mask("padding set to 0 and then counted in the variance", "padded places count in the variance: X * mask",
+        "(mask * (X - mean) ** 2) -> ((mask * X - mean) ** 2)"),
+    mask("output not masked", "the output is not 0 where the mask is.",
+        "Y = mask * (gamma -> Y = (gamma"),
+    mask("output masked before beta is added", "the output is beta where the mask is 0.",
+        "mask * (gamma * (X - mean) / nd.sqrt(var + eps) + beta) -> mask * gamma * (X - mean) / nd.sqrt(var + eps) + beta"),
+    mask("output masked in training only", "the output is not 0 where the mask is.",
+        "Y = mask * (gamma -> Y = (mask if autograd.is_training() else 1) * (gamma"),
+    mask("mean of the sentences' means", "your mean is the mean of the sentences'",
+        "(mask * X).sum(axis=(0, 1)) / count -> ((mask * X).sum(axis=1) / mask.sum(axis=1)).mean(axis=0)"),
+    mask("each place by itself", "",
+        "mask.sum() -> mask.sum(axis=0)"),
+    mask("counts channels, too", "your mean is 0.5 times that of the batch, as",
+        "mask.sum() -> (mask * nd.ones(X.shape)).sum()"),
+    mask("no expand_dims", "the mask, (batch, length), is spread over the",
+        "mask = mask.expand_dims(axis=2) -> pass"),
+    mask("expand_dims in the wrong place", "the mask, (batch, length), is spread over the",
+        "expand_dims(axis=2) -> expand_dims(axis=1)"),
+    mask("mask exchanged: 1 means padding", "the mask is taken the other way round. It is",
+        "mask.expand_dims(axis=2) -> 1 - mask.expand_dims(axis=2)"),
+    mask("counts less one", "your mean is 1.25 times that of the batch, as",
+        "mask.sum() -> mask.sum() - 1"),
+    mask("variance detached", "the variance is cut from the graph. Leave",
+        "nd.sqrt(var + eps) -> nd.sqrt(var.detach() + eps)"),
+    mask("mean of squares minus square of mean", "the variance is taken as E[x^2] - E[x]^2, the",
+        "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> (mask * X ** 2).sum(axis=(0, 1)) / count - mean ** 2"),
+    mask("padding keeps its input", "the padding keeps its input. The output is 0",
+        "Y = mask * ( -> Y = (1 - mask) * X + mask * ("),
+    mask("moving averages of everything", "padded places count in it. Take it over the",
+        "(1 - momentum) * mean -> (1 - momentum) * X.mean(axis=(0, 1))"),
+    mask("counts the sentences", "your mean is 1.667 times that of the batch",
+        "mask.sum() -> len(X)"),
+    # the layer
+    layer("no super().__init__()", "a Block has to be set up before its",
+        "super().__init__() -> pass"),
+    layer("shape (features,)", "the shape is (1, num_features) for num_dims 2",
+        "(1, num_features) if num_dims == 2 else (1, num_features, 1, 1) -> (num_features,)"),
+    layer("the two shapes exchanged", "the shape is (1, num_features) for num_dims 2",
+        "num_dims == 2 -> num_dims == 4"),
+    layer("gamma starts at 0", "gamma starts at 1: gamma at ones",
+        'init="ones" -> init="zeros"'),
+    layer("moving variance starts at 1", "moving_var starts at 0: gamma at ones",
+        '"moving_var", init="zeros" -> "moving_var", init="ones"'),
+    layer("gamma and beta plain arrays", "a trainer sees registered parameters only.",
+        'self.params.get("gamma", shape=shape, init="ones") -> nd.ones(shape)', 'self.params.get("beta", shape=shape, init="zeros") -> nd.zeros(shape)',
+          "self.gamma.data(here), self.beta.data(here) -> self.gamma.as_in_context(here), self.beta.as_in_context(here)"),
+    layer("averages are trained", "a trainer would change the moving averages.",
+        ', "grad_req": "null" -> '),
+    layer("gamma isn't trained", "gamma was made with grad_req=\"null\" or",
+        'shape=shape, init="ones" -> init="ones", **kept'),
+    layer("both averages in one parameter", "both are one parameter, or one array",
+        '"moving_var", init -> "moving_mean", init'),
+    layer("averages never stored", "the new averages are not kept after training",
+        f"{STORE} -> pass"),
+    layer("stored crosswise", "the mean and the variance are stored in each",
+        f"{STORE} -> mean[:], var[:] = new_var, new_mean"),
+    layer("averaged twice", "your layer uses momentum = 0.99, or it",
+        f"{STORE} -> mean[:] = 0.9 * mean + 0.1 * new_mean\n                var[:] = 0.9 * var + 0.1 * new_var"),
+    layer("averages handed over crosswise", "moving_mean and moving_var are in each",
+        "mean, var, self.eps -> var, mean, self.eps"),
+    layer("eps and momentum handed over crosswise", "eps and momentum are handed over in each",
+        "self.eps, self.momentum\n -> self.momentum, self.eps\n"),
+    layer("gamma and beta handed over crosswise", "gamma and beta are swapped. gamma multiplies",
+        "self.gamma.data(here), self.beta.data(here) -> self.beta.data(here), self.gamma.data(here)"),
+    layer("momentum of PyTorch", "momentum is reversed. It weighs the old",
+        "momentum=0.9 -> momentum=0.1"),
+    layer("context left out", "forward takes the array of another context",
+        "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.data(), self.moving_var.data()"),
+    layer("mode read inside of pause", "the new averages are not kept after training",
+        "if autograd.is_training():\n            with autograd.pause():\n                -> with autograd.pause():\n            if autograd.is_training():\n                "),
+    layer("the pair is returned", "all three values are returned. Keep the",
+        "return Y -> return Y, new_mean, new_var"),
+    layer("the Parameter is replaced by an array", "an array is assigned over a Parameter. Write",
+        f"{STORE} -> self.moving_mean, self.moving_var = new_mean, new_var"),
+    layer("a mutable default keeps the averages", "the averages of a new layer aren't 0. They",
+        "momentum=0.9): -> momentum=0.9, kept_by={}):",
+          'self.moving_mean = self -> self.moving_mean = kept_by[shape] = kept_by.get(shape) or self'),
+    layer("init left out", "gamma starts at 1: gamma at ones",
+        'shape=shape, init="ones" -> shape=shape'),
+    layer("is_recording guards the update", "in training mode the averages are updated",
+        "autograd.is_training() -> autograd.is_recording()"),
+    layer("X copied to the first context", "an array is taken from another context than",
+        "here = X.context -> X = X.copyto(mx.cpu(0))\n        here = X.context"),
+    layer("Parameters handed over", "a Parameter is used as an array. Take its",
+        "self.gamma.data(here), self.beta.data(here) -> self.gamma, self.beta"),
+    layer("averages plain arrays", "save_parameters writes parameters only. Make",
+        'self.params.get("moving_mean", init="zeros", **kept) -> nd.zeros(shape)',
+          'self.params.get("moving_var", init="zeros", **kept) -> nd.zeros(shape)',
+          "self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.copyto(here), self.moving_var.copyto(here)",
+          f"{STORE} -> self.moving_mean, self.moving_var = new_mean, new_var"),
+    layer("epsilon of Keras", "your layer uses eps = 0.001. Here it is 1e-05.",
+        "eps=1e-5 -> eps=1e-3"),
+    layer("always in training mode", "you normalize with the mean and the variance",
+        "Y, new_mean, new_var = -> with autograd.train_mode():\n            Y, new_mean, new_var ="),
+    layer("hybrid_forward in a Block", "a Block computes in forward(self, X).",
+        "def forward(self, X) -> def hybrid_forward(self, F, X)"),
+    layer("Parameters made by hand, not registered", "a parameter is used that initialize() did not",
+        'self.params.get("gamma" -> gluon.Parameter("gamma"'),
+    # the gradient by hand
+    gradient("beta: mean in place of sum", "dbeta is a mean over the batch. It is a sum",
+        "dbeta, dgamma = dY.sum(axis=0) -> dbeta, dgamma = dY.mean(axis=0)"),
+    gradient("beta: not summed", "dbeta has one value for each feature, as beta",
+        "dbeta, dgamma = dY.sum(axis=0) -> dbeta, dgamma = dY"),
+    gradient("gamma: X in place of X_hat", "dgamma uses X. gamma multiplies the",
+        "(dY * X_hat).sum(axis=0) -> (dY * X).sum(axis=0)"),
+    gradient("gamma: centred but not scaled", "dgamma uses X - mean, which is not divided by",
+        "(dY * X_hat).sum(axis=0) -> (dY * (X - X.mean(axis=0))).sum(axis=0)"),
+    gradient("gamma: multiplied by gamma", "dgamma has gamma in it. The derivative of",
+        "(dY * X_hat).sum(axis=0) -> (gamma * dY * X_hat).sum(axis=0)"),
+    gradient("only the direct way", "the mean and the variance count as constants.",
+        f"{DX} -> G / std"),
+    gradient("the way through the variance left out", "the path through the variance is forgotten.",
+        " - X_hat * (G * X_hat).mean(axis=0) -> "),
+    gradient("the way through the mean left out", "the path through the mean is forgotten. Each",
+        "G - G.mean(axis=0) - -> G -"),
+    gradient("gamma left out", "gamma is missing in dX. The output is gamma *",
+        "G = gamma * dY -> G = dY"),
+    gradient("plus in place of minus", "the path through the variance has the wrong",
+        "- X_hat * (G -> + X_hat * (G"),
+    gradient("sums in place of means", "/ m is missing in both paths, through the",
+        "G.mean(axis=0) -> G.sum(axis=0)", "(G * X_hat).mean(axis=0) -> (G * X_hat).sum(axis=0)"),
+    gradient("2 of the square not cancelled", "the path through the variance counts 2 times.",
+        "- X_hat * (G -> - 2 * X_hat * (G"),
+    gradient("variance with n - 1", "the variance divides by m - 1. It divides by",
+        "X.var(axis=0) -> X.var(axis=0, ddof=1)"),
+    gradient("divided by the variance", "dX is divided by the variance. Divide by the",
+        ") / std\n    return -> ) / std ** 2\n    return"),
+    gradient("epsilon outside of the root", "eps stands outside the root. The standard",
+        "np.sqrt(X.var(axis=0) + eps) -> np.sqrt(X.var(axis=0)) + eps"),
+    gradient("order of the gradients", "dgamma and dbeta are swapped: return dX",
+        "return dX, dgamma, dbeta -> return dX, dbeta, dgamma"),
+    gradient("axis 1", "dbeta has one value for each feature, as beta",
+        "dbeta, dgamma = dY.sum(axis=0) -> dbeta, dgamma = dY.sum(axis=1)"),
+    # a second list, written when the checks had been mended after the first
+    last("mean and variance exchanged", "the mean and the variance are in each other's",
+        "X - mean) / nd.sqrt(var + eps) -> X - var) / nd.sqrt(mean + eps)"),
+    last("momentum reversed for the variance", "momentum is reversed. It weighs the old",
+        f"{UPDATE_VAR} -> moving_var = (1 - momentum) * moving_var + momentum * var"),
+    last("beta added before the division", "beta is divided by the standard deviation",
+        "(X - mean) / nd.sqrt(var + eps) + beta -> (X - mean + beta) / nd.sqrt(var + eps)"),
+    last("gamma squared", "gamma multiplies twice. Y = gamma * X_hat +",
+        "gamma * (X -> gamma * gamma * (X"),
+    last("the batch's mean when predicting", "you use moving_var, but the mean of the",
+        "mean, var = moving_mean, moving_var -> mean, var = X.mean(axis=axes), moving_var"),
+    last("epsilon in the moving variance", "the moving variance has eps in it. Add eps",
+        "(1 - momentum) * var -> (1 - momentum) * (var + eps)"),
+    last("variance over the examples", "for the variance, you average over axis 0.",
+        f"{VAR} -> ((X - mean) ** 2).mean(axis=0)"),
+    last("the size of the batch tells the mode", "a batch of one image is taken for prediction.",
+        "autograd.is_training() -> len(X) > 1"),
+    last("averages taken in half precision", "",
+        "X.mean(axis=axes) -> X.astype('float16').mean(axis=axes).astype('float32')"),
+    axis("examples never averaged", "",
+        "if other != axis) -> if other not in (0, axis))"),
+    axis("the rank is added to every axis", "with axis -3 your function is right, with",
+        "axis % len(X.shape) -> axis + len(X.shape)"),
+    axis("beta isn't reshaped", "two arrays of different shapes meet. MXNet",
+        "mean, var, gamma, beta = (value -> mean, var, gamma = (value", "(mean, var, gamma, beta)) -> (mean, var, gamma))"),
+    axis("output turned", "Y was averaged, summed or broadcast along the",
+        "return Y -> return Y.T"),
+    axis("averages returned with lengths of 1", "the moving averages must keep the shape that",
+        "return Y, moving_mean, moving_var -> return Y, moving_mean.reshape(shape), moving_var.reshape(shape)"),
+    mask("mean of everything by the count", "padded places count in the mean. Divide the",
+        "(mask * X).sum(axis=(0, 1)) -> X.sum(axis=(0, 1))"),
+    mask("counts one sentence", "your mean is 2.5 times that of the batch, as",
+        "mask.sum() -> mask[0].sum()"),
+    mask("epsilon added to the count", "",
+        "mask.sum() -> mask.sum() + eps"),
+    mask("divided by the mask", "it is so where the mask is 0. Multiply by the",
+        "Y = mask * ( -> Y = 1 / mask * ("),
+    mask("moving averages weighed by the share", "padded places count in it. Take it over the",
+        "(1 - momentum) * mean -> (1 - momentum) * mean * count / mask.size"),
+    mask("the longest sentence counts for all", "the sums are divided by the number of all",
+        "mask.sum() -> mask.sum(axis=1).max() * len(X)"),
+    layer("num_dims in place of num_features", "there is one value for each feature. Use the",
+        "(1, num_features) if -> (1, num_dims) if"),
+    layer("beta isn't trained", "beta was made with grad_req=\"null\" or",
+        'shape=shape, init="zeros") -> shape=shape, init="zeros", grad_req="null")'),
+    layer("the output is detached", "the output does not depend on X by operations",
+        "return Y -> return Y.detach()"),
+    layer("only the mean is stored", "the new averages are not kept after training",
+        f"{STORE} -> mean[:] = new_mean"),
+    layer("averages begin anew at each call", "the new averages are not kept after training",
+        "mean, var = self.moving_mean.data(here), self.moving_var.data(here) -> mean, var = nd.zeros(self.gamma.shape, here), nd.zeros(self.gamma.shape, here)"),
+    layer("another name for the average", "__init__ does not set self.moving_var, or",
+        "self.moving_var -> self.moving_variance", "self.moving_var.data -> self.moving_variance.data"),
+    layer("beta starts at 1", "beta starts at 0: gamma at ones (init.One())",
+        'init="zeros") -> init="ones")'),
+    layer("gamma taken from the class of parameters by copy", "forward does not use self.gamma.data(), or",
+        "self.gamma.data(here) -> self.gamma.data(here).copy().detach()"),
+    gradient("the root forgotten", "the square root is missing. The standard",
+        "np.sqrt(X.var(axis=0) + eps) -> X.var(axis=0) + eps"),
+    gradient("gamma summed over everything", "dgamma has one value for each feature, as",
+        "(dY * X_hat).sum(axis=0) -> (dY * X_hat).sum()"),
+    gradient("mean over the features", "the mean of dY goes over the features. Take",
+        "G.mean(axis=0) -> G.mean(axis=1, keepdims=True)"),
+    gradient("no axis in the second mean", "the mean of dY * X_hat goes over everything.",
+        "(G * X_hat).mean(axis=0) -> (G * X_hat).mean()"),
+    gradient("not divided by m", "dX is 3 times too large. Where does m stand",
+        f"{DX} -> (len(X) * G - G.sum(axis=0) - X_hat * (G * X_hat).sum(axis=0)) / std"),
+    gradient("gamma left out of the mean", "gamma is missing in the path through the",
+        "G.mean(axis=0) -> dY.mean(axis=0)"),
+    gradient("dX turned", "dX is turned. It has the shape of X.",
+        "return dX, -> return dX.T,"),
+    gradient("dY changed in place", "+=, -=, *=, /= and [:] = write into the",
+        "G = gamma * dY -> dY *= gamma\n    G = dY"),
+]
+# fmt: on
+
+
+def right_last_transposed(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    columns = X.reshape((-1, X.shape[-1]))
+    if autograd.is_training():
+        mean = nd.mean(columns, axis=0)
+        var = nd.mean(nd.square(nd.broadcast_sub(columns, mean.reshape((1, -1)))), axis=0)
+        moving_mean = moving_mean - (1 - momentum) * (moving_mean - mean)
+        moving_var = moving_var - (1 - momentum) * (moving_var - var)
+    else:
+        mean, var = moving_mean, moving_var
+    return (
+        ((columns - mean) * (gamma * (var + eps) ** -0.5) + beta).reshape(X.shape),
+        moving_mean,
+        moving_var,
+    )
+
+
+def right_last_moments(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    if not autograd.is_training():
+        scale = gamma / nd.sqrt(moving_var + eps)
+        return X * scale + (beta - moving_mean * scale), moving_mean, moving_var
+    mean, var = nd.moments(X, axes=list(range(X.ndim - 1)))
+    new_mean = nd.add_n(moving_mean * momentum, mean * (1 - momentum))
+    new_var = nd.add_n(moving_var * momentum, var * (1 - momentum))
+    return nd.broadcast_div(X - mean, nd.sqrt(var + eps)) * gamma + beta, new_mean, new_var
+
+
+def right_last_list(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    n = X.size // X.shape[-1]
+    ones = nd.ones((1, n), ctx=X.context, dtype=X.dtype)
+    if autograd.is_training():
+        mean = nd.dot(ones, X.reshape((n, -1)))[0] / n
+        centred = X.reshape((n, -1)) - mean
+        var = nd.dot(ones, centred * centred)[0] / n
+        with autograd.pause():
+            moving_mean = momentum * moving_mean + (1 - momentum) * mean
+            moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    x_hat = (X - mean) * nd.rsqrt(var + eps)
+    return [gamma * x_hat + beta, moving_mean, moving_var]
+
+
+def right_axis_swapped(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    Z = nd.swapaxes(X, axis % X.ndim, X.ndim - 1)
+    Y, mean, var = right_last_transposed(Z, gamma, beta, moving_mean, moving_var, eps, momentum)
+    return nd.swapaxes(Y, axis % X.ndim, X.ndim - 1), mean, var
+
+
+def right_axis_transposed(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    axis = axis if axis >= 0 else axis + X.ndim
+    order = [axis] + [i for i in range(X.ndim) if i != axis]
+    back = [order.index(i) for i in range(X.ndim)]
+    Z = X.transpose(order)
+    shape = Z.shape
+    Z = Z.reshape((shape[0], -1))
+    if autograd.is_training():
+        mean = Z.mean(axis=1)
+        var = ((Z - mean.expand_dims(1)) ** 2).mean(axis=1)
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean.detach()
+        moving_var = momentum * moving_var + (1 - momentum) * var.detach()
+    else:
+        mean, var = moving_mean, moving_var
+    Z = (Z - mean.expand_dims(1)) / nd.sqrt(var + eps).expand_dims(1)
+    Y = gamma.expand_dims(1) * Z + beta.expand_dims(1)
+    return Y.reshape(shape).transpose(back), moving_mean, moving_var
+
+
+def right_axis_exclude(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    shape = [1] * X.ndim
+    shape[axis] = -1
+    spread = lambda value: value.reshape(shape).broadcast_like(X)  # noqa: E731
+    if autograd.is_training():
+        mean = nd.mean(X, axis=axis % X.ndim, exclude=True)
+        var = nd.mean(nd.square(X - spread(mean)), axis=axis % X.ndim, exclude=True)
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = spread(gamma) * (X - spread(mean)) / spread(nd.sqrt(var + eps)) + spread(beta)
+    return Y, moving_mean, moving_var
+
+
+def right_axis_loop(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
+    slices, means, variances = [], [], []
+    for c in range(X.shape[axis]):
+        x = nd.take(X, nd.array([c]), axis=axis)
+        if autograd.is_training():
+            mean = x.mean()
+            var = ((x - mean) ** 2).mean()
+            means.append(momentum * moving_mean[c] + (1 - momentum) * mean)
+            variances.append(momentum * moving_var[c] + (1 - momentum) * var)
+        else:
+            mean, var = moving_mean[c], moving_var[c]
+        slices.append(gamma[c] * (x - mean) / (var + eps).sqrt() + beta[c])
+    if means:
+        moving_mean, moving_var = nd.concat(*means, dim=0), nd.concat(*variances, dim=0)
+    return nd.concat(*slices, dim=axis % X.ndim), moving_mean, moving_var
+
+
+def right_mask_where(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    counts = nd.broadcast_to(mask.reshape((0, 0, 1)), X.shape)
+    nothing = nd.zeros_like(X)
+    if autograd.is_training():
+        n = counts.sum(axis=(0, 1))
+        mean = nd.where(counts, X, nothing).sum(axis=(0, 1)) / n
+        var = nd.where(counts, (X - mean) ** 2, nothing).sum(axis=(0, 1)) / n
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = gamma * (X - mean) / nd.sqrt(var + eps) + beta
+    return nd.where(counts, Y, nothing), moving_mean, moving_var
+
+
+def right_mask_share(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    m = nd.expand_dims(mask, -1)
+    if autograd.is_training():
+        mean = (X * m).mean(axis=(0, 1)) / mask.mean()
+        var = ((X - mean) * m).square().mean(axis=(0, 1)) / mask.mean()
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    return m * gamma * (X - mean) / nd.sqrt(var + eps) + m * beta, moving_mean, moving_var
+
+
+def right_mask_number(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    count = int(mask.sum().asscalar())
+    mask = mask.reshape((*X.shape[:2], 1))
+    if autograd.is_training():
+        mean = (mask * X).sum(axis=0).sum(axis=0) / count
+        centred = mask * (X - mean)
+        var = (centred * centred).sum(axis=0).sum(axis=0) / count
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    return mask * (gamma * ((X - mean) / (var + eps) ** 0.5) + beta), moving_mean, moving_var
+
+
+def right_mask_columns(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
+    rows, weights = X.reshape((-1, X.shape[2])), mask.reshape((1, -1))
+    if autograd.is_training():
+        mean = nd.dot(weights, rows).reshape(-1) / weights.sum()
+        var = nd.dot(weights, (rows - mean) ** 2).reshape(-1) / weights.sum()
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = (gamma * (rows - mean) / nd.sqrt(var + eps) + beta) * weights.T
+    return Y.reshape(X.shape), moving_mean, moving_var
+
+
+class RightKwargs(nn.Block):
+    """Keyword arguments passed on, contexts written one by one, statistics by the library's names."""
+
+    def __init__(self, num_features, num_dims, **kwargs):
+        super().__init__(**kwargs)
+        shape = [1, num_features] + [1] * (num_dims - 2)
+        get = self.params.get
+        self.gamma = get("gamma", shape=shape, init=mx.init.One())
+        self.beta = get("beta", shape=shape, init=mx.init.Zero())
+        self.running_mean = get("running_mean", shape=shape, init="zeros", differentiable=False)
+        self.running_var = get("running_var", shape=shape, init="zeros", differentiable=False)
+
+    def forward(self, X):
+        training = autograd.is_training()
+        gamma, beta, mean, var = (
+            p.data(X.context) for p in (self.gamma, self.beta, self.running_mean, self.running_var)
+        )
+        Y, m, v = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
+        if training:
+            m.copyto(mean)
+            v.copyto(var)
+        return Y
+
+
+class RightSetData(nn.Block):
+    """The averages are written into all contexts by `set_data`."""
+
+    def __init__(self, num_features, num_dims):
+        super(RightSetData, self).__init__()  # noqa: UP008 - as students know it
+        shape = {2: (1, num_features), 4: (1, num_features, 1, 1)}[num_dims]
+        self.gamma = self.params.get("gamma", shape=shape, init="ones")
+        self.beta = self.params.get("beta", shape=shape, init="zeros")
+        self.moving_mean = self.params.get(
+            "moving_mean", shape=shape, init="zeros", grad_req="null"
+        )
+        self.moving_var = self.params.get("moving_var", shape=shape, init="zeros", grad_req="null")
+
+    def forward(self, X):
+        ctx = X.ctx
+        Y, mean, var = batch_norm(
+            X,
+            self.gamma.data(ctx),
+            self.beta.data(ctx),
+            self.moving_mean.data(ctx),
+            self.moving_var.data(ctx),
+            1e-5,
+            0.9,
+        )
+        if autograd.is_training():
+            self.moving_mean.set_data(mean)
+            self.moving_var.set_data(var)
+        return Y
+
+
+class RightConstant(nn.Block):
+    """The statistics are non-differentiable parameters that the layer makes by hand and registers."""
+
+    def __init__(self, num_features, num_dims, eps=1e-5, momentum=0.9):
+        super().__init__()
+        self.options = eps, momentum
+        for name, start in [
+            ("gamma", "ones"),
+            ("beta", "zeros"),
+            ("moving_mean", "zeros"),
+            ("moving_var", "zeros"),
+        ]:
+            kept = {"grad_req": "null"} if "moving" in name else {}
+            shape = (1, num_features) + (1, 1) * (num_dims == 4)
+            setattr(self, name, self.params.get(name, shape=shape, init=start, **kept))
+
+    def forward(self, X):
+        values = [
+            getattr(self, name).data(X.context)
+            for name in ("gamma", "beta", "moving_mean", "moving_var")
+        ]
+        Y, *new = batch_norm(X, *values, *self.options)
+        for old, value in zip(values[2:], new):
+            old[:] = value
+        return Y
+
+
+class RightStatistic(nn.Block):
+    """As chapter 2 ends: the averages are statistics, which move to where the data is."""
+
+    def __init__(self, num_features, num_dims):
+        super().__init__()
+        shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        self.gamma = self.params.get("gamma", shape=shape, init="ones")
+        self.beta = self.params.get("beta", shape=shape, init="zeros")
+        self.running_mean = Statistic.of(self.params, "running_mean", shape)
+        self.running_var = Statistic.of(self.params, "running_var", shape)
+
+    def forward(self, X):
+        here = X.context
+        mean, var = (
+            each.data().as_in_context(here) for each in (self.running_mean, self.running_var)
+        )
+        Y, mean, var = batch_norm(
+            X, self.gamma.data(here), self.beta.data(here), mean, var, 1e-5, 0.9
+        )
+        self.running_mean.set_data(mean)
+        self.running_var.set_data(var)
+        return Y
+
+
+class RightAssigned(nn.Block):
+    """The update by hand from the difference, while recording is off."""
+
+    def __init__(self, num_features, num_dims):
+        super().__init__(prefix="mine_")
+        self.shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        with self.name_scope():
+            self.gamma = self.params.get("scale", shape=self.shape, init="ones")
+            self.beta = self.params.get("shift", shape=self.shape, init="zeros")
+            self.moving_mean = self.params.get_constant("mean", nd.zeros(self.shape))
+            self.moving_var = self.params.get_constant("variance", nd.zeros(self.shape))
+
+    def forward(self, X):
+        parameters = (self.gamma, self.beta, self.moving_mean, self.moving_var)
+        gamma, beta, mean, var = [p.data(X.context) for p in parameters]
+        Y, new_mean, new_var = batch_norm(X, gamma, beta, mean, var, 1e-5, 0.9)
+        training = autograd.is_training()
+        with autograd.pause():
+            if training:
+                mean += new_mean - mean
+                var += new_var - var
+        return Y
+
+
+def right_backward_sums(dY, X, gamma, eps):
+    m = X.shape[0]
+    mu = X.sum(0) / m
+    centred = X - mu
+    var = (centred**2).sum(0) / m
+    inv = 1 / np.sqrt(var + eps)
+    dX_hat = dY * gamma
+    dvar = (dX_hat * centred).sum(0) * -0.5 * inv**3
+    dmu = -(dX_hat * inv).sum(0) + dvar * (-2 * centred).sum(0) / m
+    dX = dX_hat * inv + dvar * 2 * centred / m + dmu / m
+    return dX, np.sum(dY * centred * inv, axis=0), np.sum(dY, axis=0)
+
+
+def right_backward_compact(dY, X, gamma, eps):
+    m = len(X)
+    std = (X.var(0) + eps) ** 0.5
+    x_hat = (X - X.mean(0)) / std
+    dgamma, dbeta = np.einsum("ij,ij->j", dY, x_hat), np.ones(m) @ dY
+    return gamma / (m * std) * (m * dY - dbeta - x_hat * dgamma), dgamma, dbeta
+
+
+def right_backward_columns(dY, X, gamma, eps):
+    dX, dgamma, dbeta = np.zeros_like(X), np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for j in range(X.shape[1]):
+        x, g = X[:, j], dY[:, j]
+        s = np.sqrt(np.var(x) + eps)
+        h = (x - x.mean()) / s
+        dbeta[j], dgamma[j] = g.sum(), g @ h
+        dX[:, j] = gamma[j] * (g - g.mean() - h * (g @ h) / x.size) / s
+    return dX, dgamma, dbeta
+
+
+def right_backward_keepdims(dY, X, gamma, eps):
+    mean, var = X.mean(axis=0, keepdims=True), X.var(axis=0, keepdims=True)
+    root = np.sqrt(var + eps)
+    X_hat = np.divide(np.subtract(X, mean), root)
+    G = np.multiply(dY, gamma[None])
+    project = lambda A: A.mean(axis=0, keepdims=True)  # noqa: E731
+    dX = (G - project(G) - X_hat * project(G * X_hat)) / root
+    return [dX, (dY * X_hat).sum(axis=0), dY.sum(axis=0)]
+
+
+RIGHT = {
+    "channels_last": [right_last_transposed, right_last_moments, right_last_list],
+    "any_axis": [right_axis_swapped, right_axis_transposed, right_axis_exclude, right_axis_loop],
+    "masked": [right_mask_where, right_mask_share, right_mask_number, right_mask_columns],
+    "BatchNorm": [RightKwargs, RightSetData, RightConstant, RightStatistic, RightAssigned],
+    "backward": [
+        right_backward_sums,
+        right_backward_compact,
+        right_backward_columns,
+        right_backward_keepdims,
+    ],
+}
