@@ -16,6 +16,7 @@ from experiments import (
     cure,
     dropout_shift,
     folding,
+    ghost,
     normalizations,
     placement,
     regularization,
@@ -41,6 +42,7 @@ EXPERIMENTS = {
         normalizations.EXPERIMENT,
         placement.EXPERIMENT,
         residual.EXPERIMENT,
+        ghost.EXPERIMENT,
     )
 }
 

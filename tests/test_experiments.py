@@ -191,11 +191,16 @@ SLICES = {
     "normalizations": (dict(norm="batch", batch_size=256, seed=0), {}, WHOLE),
     "placement": (dict(activation="relu", place="before", lr=0.03, seed=0), {}, WHOLE),
     "residual": (dict(kind="gamma 0", lr=0.1, seed=0), {}, WHOLE),
+    "ghost": (
+        dict(share=128, seed=0),
+        {},
+        {"accuracy": dict(abs=0.03), "kept": dict(rel=0.05)},
+    ),
 }
 COUNTERS = ("step", "epoch", "signal", "layer", "left", "repeat")
 FULL = ("choice", "cure", "covariate_shift")  # the tables made with the full Fashion-MNIST
 LONG = (*FULL, "noisy", "deep_linear", "sweep_lr", "sweep_scale", "sweep_batch_size")
-LONG += ("regularization", "normalizations", "placement", "residual")
+LONG += ("regularization", "normalizations", "placement", "residual", "ghost")
 
 
 def test_each_table_has_a_slice():
