@@ -3,13 +3,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 python = $(VENV)/bin/python
+cluster = $(VENV)/bin/mpiexec -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
 setup = @command -v "$(PYTHON)" >/dev/null \
     || { echo 'There is no "$(PYTHON)" here. Install Python: apt-get install python3 python3-venv'; exit 1; }; \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet resume test test-slow test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book experiments bench release grade clean
+.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -19,6 +21,14 @@ setup: ## install what training needs in .venv
 
 lenet: setup ## train LeNet, with batch normalization from scratch: runs/lenet
 	$(python) -m d2l_bn train --out runs/lenet --overwrite $(ARGS)
+
+lenet-cluster: ## the same over WORKERS=2 processes of this machine: runs/cluster
+	$(setup) cluster
+	$(cluster) --overwrite $(ARGS)
+
+resume-cluster: ## go on with an interrupted training in runs/cluster
+	$(setup) cluster
+	$(cluster) --resume $(ARGS)
 
 resume: setup ## go on with an interrupted training in runs/lenet
 	$(python) -m d2l_bn train --out runs/lenet --resume $(ARGS)
@@ -37,7 +47,7 @@ test-all: ## run the quick tests on every Python 3.9 to 3.13 that is here
 constraints: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
 	$(setup) dist
 	printf 'pip\nsetuptools\n' | $(python) -m uv pip compile -q --universal --python-version 3.9 \
-	    $(addprefix --extra ,test lint notebooks book browser classroom tensorflow dist) \
+	    $(addprefix --extra ,test lint notebooks book browser classroom cluster tensorflow dist) \
 	    --no-header --no-annotate --no-emit-index-url $(ARGS) pyproject.toml - -o constraints.txt
 
 dist: ## build the source distribution and the wheel in dist/, and try both

@@ -7,6 +7,7 @@ from d2l_bn import _compat
 
 _compat.import_mxnet()
 
+from d2l_bn.nn.across import SyncBatchNorm  # noqa: E402
 from d2l_bn.nn.after_training import fold, recalibrate  # noqa: E402
 from d2l_bn.nn.layer import BatchNorm  # noqa: E402
 from d2l_bn.nn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
@@ -18,6 +19,7 @@ __version__ = "0.2.0"  # nowhere else
 __all__ = [
     "BatchNorm",
     "Dropout",
+    "SyncBatchNorm",
     "batch_norm",
     "copy_parameters",
     "dropout",

@@ -6,10 +6,11 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
-from d2l_bn import __version__
+from d2l_bn import __version__, cluster
 from d2l_bn.program import about, compare, data, evaluate, plot, predict, train
 from d2l_bn.system import threads
 from d2l_bn.system.errors import InputError, RunError
@@ -25,6 +26,7 @@ COMMANDS = {
     "data": (data, "say which data are there, or make some of your pictures"),
     "about": (about, "say what runs here, and how"),
 }
+WAIT_FOR_RANK_0 = 2  # seconds
 COMPUTING = ("train", "evaluate", "predict")
 
 
@@ -80,12 +82,20 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def program() -> int:
     """What the shell starts: `main`, with the threads that suit the machine."""
-    if set(sys.argv[1:2]) & set(COMPUTING):
+    together = cluster.launched() if sys.argv[1:2] == ["train"] else None
+    if together:
+        cluster.supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
+    elif set(sys.argv[1:2]) & set(COMPUTING):
         threads.choose()
+    if set(sys.argv[1:2]) & set(COMPUTING):
         threads.start_engine()
     for stream in (sys.stdout, sys.stderr):  # a class may have a name that a terminal can't show
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    return main()
+    code = main()
+    if together and code:  # at its usual end, Python would wait for what waits for the others
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
@@ -93,7 +103,12 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def _fail(options: argparse.Namespace, message: object, code: int) -> int:
-    print(f"d2l-bn {options.command}: {message}", file=sys.stderr)
+    together = cluster.launched() if options.command == "train" else None
+    if together and together.rank:
+        # What all have met, rank 0 has said; the launcher then ends this process before it speaks.
+        time.sleep(WAIT_FOR_RANK_0)
+        message = f"rank {together.rank}: {message}"
+    print(f"d2l-bn {options.command}: {message}", file=sys.stderr, flush=True)
     return code
 
 

@@ -19,7 +19,7 @@ PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 PROGRAMS = ("benchmarks", "chapters", "classroom", "experiments", "scripts")
 # For each room of d2l_bn, the others that it may import. What no line allows is an error.
 MAY_IMPORT = {
-    "": {"_compat", "nn", "program", "system", "training"},  # __init__.py and __main__.py
+    "": {"_compat", "cluster", "nn", "program", "system", "training"},  # __init__, __main__
     "_compat": set(),
     "nn": set(),
     "reference": {"nn"},
@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "data": {"system"},
     "figures": {"system"},
     "training": {"data", "nn", "system"},
+    "cluster": {"nn", "system"},
     "checks": {"nn", "reference", "system"},
-    "program": {"", "_compat", "data", "figures", "nn", "system", "training"},
+    "program": {"", "_compat", "cluster", "data", "figures", "nn", "system", "training"},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -13,9 +13,40 @@ import mxnet as mx
 from mxnet import nd
 
 
+class Share(NamedTuple):
+    """One of several parts of a batch, as equal as its size allows.
+
+    Parameters
+    ----------
+    number : int
+        Which part, from 0 on.
+    parts : int
+        How many there are.
+    smallest : int
+        The fewest images in a part. A batch that has not enough for all is not cut: each part is
+        the whole of it, which has the same mean, the same variance and the same gradient.
+    """
+
+    number: int
+    parts: int
+    smallest: int = 1
+
+    def of(self, batch: np.ndarray) -> np.ndarray:
+        """The images of this part."""
+        if len(batch) < self.parts * self.smallest:
+            return batch
+        start, stop = (len(batch) * part // self.parts for part in (self.number, self.number + 1))
+        return batch[start:stop]
+
+
 def batch_count(count: int, batch_size: int, *, at_least: int = 2) -> int:
     """How many batches `batches` makes of `count` images."""
-    return len(_bounds(count, batch_size, at_least)) - 1
+    return len(batch_sizes(count, batch_size, at_least=at_least))
+
+
+def batch_sizes(count: int, batch_size: int, *, at_least: int = 2) -> list[int]:
+    """How many images each batch has that `batches` makes of `count` images."""
+    return np.diff(_bounds(count, batch_size, at_least)).tolist()
 
 
 def batches(
@@ -26,6 +57,7 @@ def batches(
     rng: Optional[np.random.Generator] = None,
     ctx: Optional[mx.Context] = None,
     at_least: int = 2,
+    share: Optional[Share] = None,
 ) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
     """Go through images and labels once.
 
@@ -43,6 +75,8 @@ def batches(
         Where the batches are put; main memory by default.
     at_least : int, default 2
         The fewest images in a batch: batch normalization needs two values per channel.
+    share : Share, optional
+        Which part of each batch is wanted; by default all of it.
 
     Yields
     ------
@@ -59,7 +93,7 @@ def batches(
     bounds = _bounds(len(images), batch_size, at_least)
     order = np.arange(len(images)) if rng is None else rng.permutation(len(images))
     for start, stop in zip(bounds, bounds[1:]):
-        chosen = order[start:stop]
+        chosen = order[start:stop] if share is None else share.of(order[start:stop])
         # NumPy scales before MXNet copies: a batch takes about half the time of scaling after.
         X = np.divide(images[chosen][:, None], 255, dtype=np.float32)  # (batch, 1, height, width)
         y = labels[chosen]  # (batch,)

@@ -299,6 +299,37 @@ def two_contexts() -> Drawing:
     return drawing
 
 
+def shared_statistics() -> Drawing:
+    """A batch that is cut over two devices, and normalized as if it were whole."""
+    drawing = Drawing(
+        780,
+        330,
+        "A batch of eight images is cut into two shares, one on each device. Each device computes "
+        "n, the sum of x and the sum of x squared of its share. The sums of both are added, and "
+        "both normalize with the mean and the variance that follow. There is one set of moving "
+        "averages. Backward, two other sums are added in the same way.",
+    )
+    for k in range(8):
+        colour = "one" if k < 4 else "three"
+        drawing.box(40 + 26 * (k % 4), 84 + 120 * (k // 4), 20, 26, fill=colour)
+    for y, device, colour in ((84, "device 0", "one"), (204, "device 1", "three")):
+        drawing.text(79, y - 32, f"share of {device}", colour)
+        drawing.arrow((136, y), (176, y), line=colour)
+        drawing.box(256, y, 156, 48, "n, Σ x, Σ x²\nof this share", "fill", colour)
+        drawing.box(646, y, 190, 48, "normalize with\nthe same μ and σ²", "fill", colour)
+        near, far = (126, 112) if y < 144 else (162, 176)
+        drawing.arrow((334, far), (380, near), line="two")
+        drawing.arrow((504, near), (549, far), line="two")
+    drawing.box(442, 144, 120, 64, "the sums of\nboth, added", "paper", "two", "two")
+    drawing.box(646, 144, 200, 40, "moving averages: one set", "paper", "two", "two")
+    drawing.arrow((504, 144), (549, 144), line="two")
+    forward = "Forward: μ = Σ x / n and σ² = Σ x² / n − μ², over all shares."
+    backward = "Backward, the same way: Σ dx̂ and Σ dx̂ x̂, over all shares."
+    drawing.text(14, 268, forward, "two", "start")
+    drawing.text(14, 294, backward, "two", "start")
+    return drawing
+
+
 def backward_graph(X=(0, 0, 3, 3), gamma=3, beta=1, dY=(1, 0, 0, 0)) -> Drawing:
     """The layer as a graph of small steps, with the values of one channel and their gradients.
 

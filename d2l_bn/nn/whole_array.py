@@ -28,7 +28,7 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     with X.context:  # where the arrays of ones are made
         along = Channels(nd, X.shape, X.dtype)
         D = nd.elemwise_sub(X, along.spread(moving_mean.reshape(-1)))
-        Y = _normalize(nd, along, D, 0, moving_var.reshape(-1), gamma, beta, eps)
+        Y = normalize(nd, along, D, 0, moving_var.reshape(-1), gamma, beta, eps)
     return Y, moving_mean, moving_var
 
 
@@ -57,14 +57,14 @@ class TrainingGraph(gluon.HybridBlock):
         mean = along.mean(D)  # mu = 1/m sum_i d_i
         # sigma^2 = 1/m sum_i d_i^2 - mu^2; rounding can take that of a constant channel below 0
         var = F.relu(F.elemwise_sub(along.mean(F.square(D)), F.square(mean)))
-        Y = _normalize(F, along, D, mean, var, gamma, beta, self.eps)
+        Y = normalize(F, along, D, mean, var, gamma, beta, self.eps)
         # No gradient goes through the averages, so none need be computed.
         moving_mean = _moving_average(F, moving_mean, F.BlockGrad(pivot + mean), self.momentum)
         moving_var = _moving_average(F, moving_var, F.BlockGrad(var), self.momentum)
         return Y, moving_mean, moving_var
 
 
-def _normalize(F, along: Channels, D, mean, var, gamma, beta, eps: float):
+def normalize(F, along: Channels, D, mean, var, gamma, beta, eps: float):
     """Normalize each channel of `D` with the mean and variance, then scale and shift it.
 
     That is y = gamma (d - mu) / sqrt(sigma^2 + eps) + beta, with all that is constant for a channel

@@ -6,15 +6,18 @@ import argparse
 import os
 import shlex
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from d2l_bn import cluster
 from d2l_bn.data.batching import batch_count
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.places import load
+from d2l_bn.nn.across import Alone
 from d2l_bn.nn.networks import POOLING
 from d2l_bn.program import outcome, run_folder
 from d2l_bn.system.errors import InputError, RunError
@@ -23,11 +26,12 @@ from d2l_bn.system.interrupts import deferred
 from d2l_bn.system.memory import keep_memory
 from d2l_bn.training import checkpoint
 from d2l_bn.training.run import build, fit, make_trainer
-from d2l_bn.training.settings import NORMS, RECIPES, SCHEDULES, Settings
+from d2l_bn.training.settings import NORMS, RECIPES, SCHEDULES, STATISTICS, Settings
 
 from mxnet import MXNetError, gluon, nd
 
 OUT = Path("runs/lenet")
+CLUSTER_OUT = Path("runs/cluster")  # that of make lenet-cluster
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pooling", choices=POOLING, help="how LeNet shrinks images (default: max)")
     add("--seed", type=int, help="of parameters and order of images (default: 0)")
     add("--context", help="where to train: cpu(0) (default), or cpu(0),cpu(1)")
+    whose = "where several share a batch: statistics of all (default), or of each share"
+    add("--statistics", choices=STATISTICS, help=whose)
     add("--out", type=Path, default=OUT, help=f"folder of the run (default: {OUT})")
     again = parser.add_mutually_exclusive_group()
     resume = "go on with an interrupted run, with its own settings"
@@ -54,31 +60,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train LeNet, and leave history, summary, curves and network in the folder of the run."""
+    """Train LeNet, and leave history, summary, curves and network in the folder of the run.
+
+    Where a launcher has started several processes, they train together, and the first one writes.
+    """
+    keep_memory()
+    with cluster.joined() as across:
+        options.processes = across.size
+        if across.rank == 0:
+            _lead(options, across)
+        else:
+            _follow(options, across)
+
+
+def _lead(options: argparse.Namespace, across: Alone) -> None:
+    """Train, alone or as the first of several processes, and write what is to be kept."""
     if not options.resume:
         _settings(options, {})  # a mistake in them is told before a folder is made
     outcome.drawing()  # and so is one that only the last step would meet
-    keep_memory()
     how = {"resume": options.resume, "overwrite": options.overwrite}
     with run_folder.open_run(options.out, **how) as folder:
         if options.resume and run_folder.is_finished(folder):
             print(f"{options.out} is finished already: nothing to do")
+            across.broadcast(None)
             return
         path = folder / run_folder.CHECKPOINT
-        saved = checkpoint.read(path)[0] if options.resume and path.exists() else {}
+        there = options.resume and path.exists()
+        saved = checkpoint.read(path)[0] if there else {}
         settings = _settings(options, saved)
-        dataset = load(options.data or saved.get("address", "auto"))
         _offer_to_go_on(options)
+        across.broadcast(path.read_bytes() if there else b"")
+        dataset = load(options.data or saved.get("address", "auto"))
         try:
-            net, history = _train(folder, settings, dataset, options.resume)
+            net, history = _train(folder, settings, dataset, options, across)
             _finish(folder, net, settings, dataset, history)
         except checkpoint.Damaged:
             raise
         except (KeyboardInterrupt, OSError, RunError):
-            print(_what_is_left(folder, options.out, settings.epochs), file=sys.stderr)
+            print(_what_is_left(folder, options, settings.epochs), file=sys.stderr)
             raise
     print(outcome.final_table(settings, dataset, history))
     print(f"curves in {options.out / run_folder.CURVES}")
+
+
+def _follow(options: argparse.Namespace, across: Alone) -> None:
+    """Train as one of several processes: with the checkpoint that the first has read, if any."""
+    content = across.broadcast(None)
+    if content is None:
+        return  # there is nothing to do
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / run_folder.CHECKPOINT
+        if content:
+            path.write_bytes(content)
+        saved = checkpoint.read(path)[0] if content else {}
+        dataset = load(options.data or saved.get("address", "auto"), log=lambda _: None)
+        _train(path.parent, _settings(options, saved), dataset, options, across)
 
 
 def _settings(options: argparse.Namespace, saved: dict) -> Settings:
@@ -99,30 +135,41 @@ def _offer_to_go_on(options: argparse.Namespace) -> None:
     if options.overwrite and interrupted and (options.out / run_folder.CHECKPOINT).exists():
         print(
             f"{options.out} holds an interrupted run, which this one replaces when it ends. "
-            f"To go on with it instead, stop this one and run: {_going_on(options.out)}"
+            f"To go on with it instead, stop this one and run: {_going_on(options)}"
         )
 
 
 def _train(
-    folder: Path, settings: Settings, dataset: Dataset, resume: bool
+    folder: Path,
+    settings: Settings,
+    dataset: Dataset,
+    options: argparse.Namespace,
+    across: Alone,
 ) -> tuple[gluon.Block, list[dict]]:
-    """Train in `folder`, from its checkpoint if `resume`, with a checkpoint after each epoch."""
-    path = folder / run_folder.CHECKPOINT
-    net = build(settings, dataset)
-    trainer = make_trainer(net, settings)
+    """Train from the checkpoint in `folder`, if there is one, and write one after each epoch."""
+    path, leads = folder / run_folder.CHECKPOINT, across.rank == 0
     identity = checkpoint.identity(settings, dataset)
+    _compare(across, identity)
+    net = build(settings, dataset, across)
+    trainer = make_trainer(net, settings, across)
     history: list[dict] = []
-    if resume and path.exists():
+    note = ""
+    if options.resume and path.exists():
         history = checkpoint.load(path, net, trainer, identity)
-        print(f"going on after epoch {len(history)}")
-    elif resume:
-        print("no checkpoint yet: starting afresh")
+        note = f"going on after epoch {len(history)}"
+    elif options.resume:
+        note = "no checkpoint yet: starting afresh"
+    if leads:
+        _introduce(settings, note)
+    _advise(across, options, len(history))
 
     def on_epoch(history: list[dict]) -> None:
-        checkpoint.save(path, net, trainer, identity, history)
-        outcome.write_history(folder / run_folder.HISTORY, history)
-        bar.reset()
-        tqdm.write(outcome.epoch_line(history[-1], settings.epochs))
+        if leads:
+            checkpoint.save(path, net, trainer, identity, history)
+            outcome.write_history(folder / run_folder.HISTORY, history)
+            bar.reset()
+            tqdm.write(outcome.epoch_line(history[-1], settings.epochs))
+        _advise(across, options, len(history))
 
     def on_batch(epoch: int, batch: int, loss: float, accuracy: float) -> None:
         bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
@@ -130,11 +177,12 @@ def _train(
         bar.update()
         check()
 
-    options = {"at_least": settings.smallest_batch}
-    batches = batch_count(len(dataset.train_images), settings.batch_size, **options)
+    at_least = settings.smallest_batch
+    batches = batch_count(len(dataset.train_images), settings.batch_size, at_least=at_least)
     shape = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}{postfix}"
     # disable=None: a bar is for a terminal, not for a file
-    progress = tqdm(total=batches, bar_format=shape, leave=False, disable=None)
+    hidden = None if leads else True
+    progress = tqdm(total=batches, bar_format=shape, leave=False, disable=hidden)
     with deferred() as check, progress as bar:
         history = fit(
             net,
@@ -144,8 +192,32 @@ def _train(
             history=history,
             on_batch=on_batch,
             on_epoch=on_epoch,
+            across=across,
         )
     return net, history
+
+
+def _compare(across: Alone, identity: dict) -> None:
+    """Refuse processes that would not train alike."""
+    facts = {**outcome.versions(), **identity}
+    for name, value in facts.items():
+        if name != checkpoint.NOT_COMPARED:
+            across.compare(name, str(value))
+
+
+def _introduce(settings: Settings, note: str) -> None:
+    if settings.processes > 1:
+        print(f"{settings.processes} processes, normalizing with the statistics of ", end="")
+        print("all of them" if settings.exchanges else "each share by itself")
+    if note:
+        print(note)
+
+
+def _advise(across: Alone, options: argparse.Namespace, epochs: int) -> None:
+    """Say what to do, should a process end early."""
+    again = "No epoch was finished: run the same command again"
+    on = f"To go on after the last epoch that was kept, run: {_going_on(options)}"
+    across.advise(on if epochs else again)
 
 
 def _finish(
@@ -173,24 +245,33 @@ def _save_network(net: gluon.Block, path: Path) -> None:
         raise RunError(f"{path} can't be written; is the disk full?") from error
 
 
-def _what_is_left(folder: Path, out: Path, epochs: int) -> str:
+def _what_is_left(folder: Path, options: argparse.Namespace, epochs: int) -> str:
     """What a run that ends early leaves, and the command that goes on with it."""
     path, lines = folder / run_folder.CHECKPOINT, []
     done = len(checkpoint.read(path)[1]) if path.exists() else 0
-    if folder != out:
-        lines.append(f"The earlier run in {out} is as it was.")
+    if folder != options.out:
+        lines.append(f"The earlier run in {options.out} is as it was.")
     if done:
-        lines.append(f"Epochs kept: {done} of {epochs}. To go on, run: {_going_on(out)}")
+        lines.append(f"Epochs kept: {done} of {epochs}. To go on, run: {_going_on(options)}")
     else:
         lines.append("No epoch was finished.")
     return "\n" + "\n".join(lines)
 
 
-def _going_on(out: Path) -> str:
-    """The command that resumes the run in `out`, as it can be typed here."""
-    if "MAKELEVEL" in os.environ and out == OUT and Path(sys.prefix).name == ".venv":
-        return "make resume"
+def _going_on(options: argparse.Namespace) -> str:
+    """The command that resumes a run, as it can be typed here."""
+    out, several = options.out, options.processes > 1
+    if "MAKELEVEL" in os.environ and Path(sys.prefix).name == ".venv":
+        if out == OUT and not several:
+            return "make resume"
+        if out == CLUSTER_OUT and several:
+            return f"make resume-cluster WORKERS={options.processes}"
     python = Path(sys.executable)
-    if Path.cwd() in python.parents:
-        python = python.relative_to(Path.cwd())
-    return shlex.join([str(python), "-m", "d2l_bn", "train", "--resume", "--out", str(out)])
+    launcher = python.with_name("mpiexec")
+    here = [
+        path.relative_to(Path.cwd()) if Path.cwd() in path.parents else path
+        for path in (python, launcher if launcher.exists() else Path("mpiexec"))
+    ]
+    start = [str(here[1]), "-n", str(options.processes)] if several else []
+    resume = ["-m", "d2l_bn", "train", "--resume", "--out", str(out)]
+    return shlex.join([*start, str(here[0]), *resume])

@@ -19,6 +19,8 @@ from mxnet import nd
 # The number of threads decides in which order sums are taken, so it is two however many there are:
 # machines with the same kind of processor end with the same numbers.
 CHOICE = {"MXNET_ENGINE_TYPE": "NaiveEngine", "OMP_NUM_THREADS": "2"}
+# For one of several processes, which may have to share the cores of a machine.
+CHOICE_OF_SEVERAL = {**CHOICE, "OMP_NUM_THREADS": "1"}
 READ_BY_MXNET = (*CHOICE, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "MXNET_OMP_MAX_THREADS")
 
 
@@ -35,7 +37,7 @@ def choose() -> None:
     The library that runs the threads reads these variables when it is loaded, and importing
     d2l_bn has loaded it. For programs: an import chooses nothing.
     """
-    if cores() > 1 and not _chosen():
+    if cores() > 1 and not chosen():
         start = getattr(sys, "orig_argv", [sys.executable, "-m", "d2l_bn", *sys.argv[1:]])
         os.execve(sys.executable, [sys.executable, *start[1:]], {**os.environ, **CHOICE})
 
@@ -54,13 +56,14 @@ def start_engine() -> None:
 
 def describe() -> str:
     """How many threads train, and who has chosen so."""
-    chosen = _chosen()
-    if chosen:
-        return ", ".join(f"{name}={os.environ[name]}" for name in chosen) + ", from the environment"
+    names = chosen()
+    if names:
+        return ", ".join(f"{name}={os.environ[name]}" for name in names) + ", from the environment"
     if cores() == 1:
         return "1, since there is one core"
     return " ".join(f"{name}={value}" for name, value in CHOICE.items()) + ", chosen by the program"
 
 
-def _chosen() -> list[str]:
+def chosen() -> list[str]:
+    """The variables of the environment by which the user has chosen."""
     return [name for name in READ_BY_MXNET if name in os.environ]

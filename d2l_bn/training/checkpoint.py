@@ -20,7 +20,7 @@ from d2l_bn.training.settings import Settings
 
 from mxnet import gluon, nd
 
-FORMAT = 1
+FORMAT = 2
 NOT_COMPARED = "address"  # the same data may lie elsewhere now
 
 

@@ -22,6 +22,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {"lr": 0.3, "momentum": 0.9, "schedule": "cosine", "batch_size": 256},
     "source": {"lr": 1.0, "momentum": 0.0, "schedule": "constant", "batch_size": 256},
 }
+STATISTICS = {"all": "of the whole batch", "share": "of each share by itself"}
 MOST = 1_000_000  # epochs, and images in a batch
 
 
@@ -49,6 +50,11 @@ class Settings:
         The seed of the initial parameters and of the order of the images.
     context : str
         Where to train: "cpu(0)", or several such as "cpu(0),cpu(1)", which share each batch.
+    processes : int
+        How many processes share each batch.
+    statistics : {"all", "share"}
+        Whose mean and variance normalize, where several contexts or processes share a batch: those
+        of all images of the batch, or of each share by itself.
 
     Raises
     ------
@@ -65,12 +71,15 @@ class Settings:
     pooling: str = "max"
     seed: int = 0
     context: str = "cpu(0)"
+    processes: int = 1
+    statistics: str = "all"
 
     def __post_init__(self) -> None:
         choices: dict[str, dict[str, Any]] = {
             "norm": NORMS,
             "schedule": SCHEDULES,
             "pooling": POOLING,
+            "statistics": STATISTICS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -88,6 +97,13 @@ class Settings:
             _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
         if len(set(self.contexts)) < len(self.contexts):
             _refuse("context", "a list without repetition", self.context)
+        if self.shares > 1 and self.norm == "gluon" and self.statistics == "all":
+            _refuse(
+                "statistics",
+                "share for norm gluon on several contexts or processes, since Gluon's layer can't "
+                "exchange its sums",
+                self.statistics,
+            )
         if self.batch_size > MOST:
             _refuse("batch-size", f"at most {MOST}", self.batch_size)
         if self.batch_size < self.smallest_batch:
@@ -95,6 +111,13 @@ class Settings:
                 "batch-size",
                 f"{self.smallest_batch} or more on {len(self.contexts)} context(s), since batch "
                 "normalization needs at least 2 images in each",
+                self.batch_size,
+            )
+        if self.batch_size < self.processes * self.smallest_share:
+            _refuse(
+                "batch-size",
+                f"{self.processes * self.smallest_share} or more in {self.processes} processes, "
+                f"{self.smallest_share} in each",
                 self.batch_size,
             )
 
@@ -105,8 +128,23 @@ class Settings:
 
     @property
     def smallest_batch(self) -> int:
-        """How few images a batch may have."""
+        """How few images a batch may have, in however many processes."""
         return 2 * len(self.contexts)
+
+    @property
+    def shares(self) -> int:
+        """How many parts a batch is cut into."""
+        return len(self.contexts) * self.processes
+
+    @property
+    def smallest_share(self) -> int:
+        """How few images the share of a process may have."""
+        return len(self.contexts) * (1 if self.statistics == "all" else 2)
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether our batch normalization needs the sums of other shares."""
+        return self.norm == "scratch" and self.statistics == "all" and self.shares > 1
 
     def learning_rate(self, progress: float) -> float:
         """The learning rate when the share `progress` of the run, from 0 to 1, is done."""

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Callable, Optional
 
+import numpy as np
+
+from d2l_bn.nn.across import Alone, over_shares
 from d2l_bn.system.errors import RunError
 
 from mxnet import autograd, gluon, nd
@@ -44,7 +47,7 @@ def train_step(
     parts = [split_and_load(array, contexts, even_split=False) for array in (X, y)]
 
     with autograd.record():
-        outputs = [net(images) for images in parts[0]]
+        outputs = over_shares(net, parts[0])
         losses = [softmax_cross_entropy(*pair) for pair in zip(outputs, parts[1])]
     autograd.backward(losses)
     trainer.set_learning_rate(learning_rate)
@@ -60,6 +63,7 @@ def train_epoch(
     trainer: gluon.Trainer,
     rates: Iterable[float],
     on_batch: Optional[Callable[[int, float, float], None]] = None,
+    pooled: Optional[Callable[[tuple], tuple]] = None,
 ) -> tuple[float, float]:
     """Take a step with each batch.
 
@@ -75,6 +79,8 @@ def train_epoch(
         The learning rate of each batch. Training ends with the shorter of the two.
     on_batch : callable (batch, loss, accuracy), optional
         Called after each batch with its number, from 1 on, and the averages of the epoch so far.
+    pooled : callable ((loss, hits, size)) -> (loss, hits, size), optional
+        Where several processes share each batch: from the numbers of one to those of all.
 
     Returns
     -------
@@ -91,8 +97,10 @@ def train_epoch(
     loss_sum, hits, seen = 0.0, 0.0, 0
     steps = (train_step(net, X, y, trainer, rate) for (X, y), rate in zip(data, rates))
     for number, (batch_loss, batch_hits, size) in enumerate(_one_behind(steps), 1):
-        loss_sum += float(batch_loss.asscalar())
-        hits += float(batch_hits.asscalar())
+        numbers = float(batch_loss.asscalar()), float(batch_hits.asscalar()), size
+        batch_loss, batch_hits, size = numbers if pooled is None else pooled(numbers)
+        loss_sum += batch_loss
+        hits += batch_hits
         seen += size
         if not math.isfinite(loss_sum):
             raise RunError(
@@ -105,15 +113,21 @@ def train_epoch(
     return loss_sum / seen, hits / seen
 
 
-def evaluate(net: gluon.Block, data: Iterable[Batch]) -> float:
-    """The share of right answers over all images of `data`, in prediction mode."""
+def evaluate(net: gluon.Block, data: Iterable[Batch], across: Optional[Alone] = None) -> float:
+    """The share of right answers over all images of `data`, in prediction mode.
+
+    Where there are several processes, `data` is the share of this one, and the answer is that for
+    all images together.
+    """
     context = net.collect_params().list_ctx()[0]
     hits, seen = nd.zeros(1, ctx=context), 0
     for X, y in data:
         X, y = X.as_in_context(context), y.as_in_context(context)
         hits = hits + (net(X).argmax(axis=1) == y).sum()
         seen += len(y)
-    return float(hits.asscalar() / seen)
+    total = np.array([hits.asscalar(), seen], np.float64)
+    all_hits, all_seen = total if across is None else across.total(total)
+    return float(all_hits / all_seen)
 
 
 def _total(arrays: Iterable[nd.NDArray]) -> nd.NDArray:

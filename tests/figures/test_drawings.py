@@ -18,6 +18,7 @@ ALL = {
     "lenet_shapes": drawings.lenet_shapes(),
     "memory": drawings.memory(),
     "two_contexts": drawings.two_contexts(),
+    "shared_statistics": drawings.shared_statistics(),
     "backward_graph": drawings.backward_graph(),
     "with_and_without": drawings.with_and_without(HISTORIES, "LeNet"),
 }

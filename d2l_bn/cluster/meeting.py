@@ -1,0 +1,106 @@
+"""The start and the end of a job: processes meet, compare what they are about to do, and part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from d2l_bn.cluster.launched import Launched, launched, tell_supervisor
+from d2l_bn.cluster.processes import Processes
+from d2l_bn.cluster.watch import Watch
+from d2l_bn.nn.across import Alone
+from d2l_bn.system.errors import InputError, RunError
+
+MEETING = 25  # seconds in which all have to be there
+LARGE = 45_000  # numbers in the larger test sum, as many as LeNet has parameters
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Alone]:
+    """Meet the processes that were launched together, and part from them at the end.
+
+    An exception ends without parting: the process then has to leave with an exit code that is not
+    zero, and the launcher ends the others.
+
+    Yields
+    ------
+    Alone or Processes
+        What they do together; for a process that was started by itself, nothing.
+
+    Raises
+    ------
+    InputError
+        If MPI is not installed, or is not that of the launcher.
+    RunError
+        If the sum of known numbers is wrong.
+    """
+    place = launched()
+    if place is None:
+        yield Alone()
+        return
+    waiting = f"waited {MEETING} s for the other processes: one didn't start, or was stopped"
+    tell_supervisor(within=MEETING, doing=waiting, advice="Start again")
+    MPI = _mpi()
+    processes = Processes(_same(MPI.COMM_WORLD, place).Dup())
+    check_sums(processes)
+    own = f"rank {processes.rank} (process {os.getpid()} on {socket.gethostname()})"
+    watch = Watch(processes, processes.gather(own))
+    watch.start()
+    tell_supervisor(within=None)
+    yield processes
+    processes.wait_for_all()
+    watch.stop()
+    processes.wait_for_all()
+    MPI.Finalize()
+
+
+def _mpi() -> Any:
+    try:
+        import mpi4py
+
+        mpi4py.rc.finalize = False  # it would wait for processes that have failed
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"several processes need MPI, which can't be imported ({reason}): install the extra "
+            "`cluster`, or use make lenet-cluster"
+        ) from error
+    if MPI.Query_thread() < MPI.THREAD_MULTIPLE:
+        raise InputError("MPI must let several threads speak (MPI_THREAD_MULTIPLE), and doesn't")
+    return MPI
+
+
+def _same(world: Any, place: Launched) -> Any:
+    """The world of MPI, if it is that of the launcher."""
+    if (world.rank, world.size) != place:
+        raise InputError(
+            f"the launcher has started {place.size} processes, and MPI sees {world.size}: it "
+            "belongs to another MPI. Use the mpiexec beside this Python"
+        )
+    return world
+
+
+def check_sums(processes: Alone) -> None:
+    """Refuse processes of which the sum of known numbers is wrong.
+
+    Raises
+    ------
+    RunError
+        If it is.
+    """
+    for count, dtype in ((1, np.float64), (33, np.float64), (LARGE, np.float32)):
+        steps: Any = (np.arange(count) % 100).astype(dtype)
+        received = processes.total((processes.rank + 1) * steps)
+        expected = processes.size * (processes.size + 1) / 2 * steps
+        if not np.array_equal(received, expected):
+            wrong = int((received != expected).sum())
+            raise RunError(
+                f"the sum of known numbers over {processes.size} processes must be exact, and "
+                f"{wrong} of {count} numbers are wrong: MPI or the network doesn't work here"
+            )

@@ -1,0 +1,150 @@
+"""What several processes do together: add arrays, compare texts, hand out a file."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+
+from d2l_bn.cluster.launched import tell_supervisor
+from d2l_bn.nn.across import Alone
+from d2l_bn.system.errors import RunError
+
+LONGEST = 600  # seconds in one exchange, while all processes still answer
+BUSY = 200e-6  # seconds of asking without a pause; afterwards the core is left to the others
+PAUSE = 20e-6
+CYCLE = 1024  # the numbers of exchanges start again: with 4,096 processes float32 holds their sum
+
+
+@dataclass
+class Spent:
+    """What one process has handed in over all channels, and how long it has waited.
+
+    Parameters
+    ----------
+    exchanges, bytes : int
+        The sums, and the size of the arrays in them.
+    seconds : float
+        From handing in to the answer; waiting for a slower process is part of it.
+    """
+
+    exchanges: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+class Processes(Alone):
+    """The processes that share a communicator of MPI.
+
+    Each sum carries the number of the exchange, so that two that don't belong together are noticed.
+    MPI waits by asking without a pause, which takes the core from a process that still computes:
+    we ask ourselves, and pause.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        The communicator, for this object alone.
+    spent : Spent, optional
+        Where to count; by default anew.
+    """
+
+    def __init__(self, comm: Any, spent: Optional[Spent] = None) -> None:
+        self.comm = comm
+        self.rank = comm.rank
+        self.size = comm.size
+        self.advice = ""  # what to do when the job ends early
+        self.spent = spent or Spent()
+        self._number = 0
+
+    def channel(self) -> Processes:
+        """A communicator of its own, so that MXNet may call backward in any order."""
+        return Processes(self.comm.Dup(), self.spent)
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all processes, in the type of `values`.
+
+        Raises
+        ------
+        RunError
+            If the processes are not at the same exchange.
+        """
+        self._number = self._number % CYCLE + 1
+        sent = np.concatenate([[1, self._number], values.ravel()]).astype(values.dtype)
+        received = np.empty_like(sent)
+        self._wait(self.comm.Iallreduce(sent, received))
+        self.spent.exchanges += 1
+        self.spent.bytes += sent.nbytes
+        if tuple(received[:2]) != (self.size, self.size * self._number):
+            raise RunError(
+                f"all processes must be at the same exchange: {self.size} of them should add up to "
+                f"{self.size} and {self.size * self._number}, got {received[0]:g} and "
+                f"{received[1]:g}. The result would be wrong; {self.advice or 'start again'}"
+            )
+        return received[2:].reshape(values.shape)
+
+    def gather(self, text: str) -> list[str]:
+        """The text of each process, by rank."""
+        content = text.encode()
+        lengths = np.empty(self.size, np.int64)
+        self._wait(self.comm.Iallgather(np.array([len(content)], np.int64), lengths))
+        longest = max(int(lengths.max()), 1)
+        padded = np.frombuffer(content.ljust(longest, b"\0"), np.uint8).copy()
+        received = np.empty((self.size, longest), np.uint8)
+        self._wait(self.comm.Iallgather(padded, received))
+        return [row[:n].tobytes().decode() for row, n in zip(received, lengths)]
+
+    def broadcast(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The bytes of process 0, or None if it has none."""
+        length = np.array([-1 if content is None else len(content)], np.int64)
+        self._wait(self.comm.Ibcast(length, root=0))
+        if length[0] < 0:
+            return None
+        buffer = np.empty(int(length[0]), np.uint8)
+        if self.rank == 0 and content is not None:
+            buffer[:] = np.frombuffer(content, np.uint8)
+        self._wait(self.comm.Ibcast(buffer, root=0))
+        return buffer.tobytes()
+
+    def compare(self, what: str, value: str) -> None:
+        """Refuse to go on where a process has another value than process 0.
+
+        Raises
+        ------
+        RunError
+            In every process, with the first that differs.
+        """
+        first, *others = self.gather(value)
+        for rank, other in enumerate(others, 1):
+            if other != first:
+                raise RunError(
+                    f"{what} must be the same in all processes: rank {rank} has {other}, rank 0 "
+                    f"{first}. {self.advice}"
+                )
+
+    def advise(self, advice: str) -> None:
+        """Keep what is to be said if a process ends early, and tell this one's supervisor."""
+        self.advice = advice
+        tell_supervisor(advice=advice)
+
+    def wait_for_all(self) -> None:
+        """Return when all processes have come here."""
+        self._wait(self.comm.Ibarrier())
+
+    def _wait(self, request: Any) -> None:
+        start = time.perf_counter()
+        while not request.Test():
+            waited = time.perf_counter() - start
+            if waited > LONGEST:
+                raise RunError(
+                    f"rank {self.rank} on {socket.gethostname()} waited {LONGEST} s for the others "
+                    f"in one exchange, though all answer. {self.advice}"
+                )
+            if waited < BUSY:
+                os.sched_yield()
+            else:
+                time.sleep(PAUSE)
+        self.spent.seconds += time.perf_counter() - start

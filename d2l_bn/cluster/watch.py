@@ -1,0 +1,75 @@
+"""Whether the other processes still answer: one that was stopped or cut off ends the whole job."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from d2l_bn.cluster.launched import tell_supervisor
+from d2l_bn.cluster.processes import Processes
+
+PERIOD = 0.5  # seconds between two signs of life
+LIMIT = 18.0  # seconds without one, after which a process counts as lost
+
+
+class Watch(threading.Thread):
+    """Exchanges signs of life: process 0 with all others, the others with process 0.
+
+    A thread of its own does this, which also runs while MXNet computes or a file is written: a slow
+    process answers, a stopped one doesn't.
+
+    Parameters
+    ----------
+    processes : Processes
+        Whose communicator is used, and whose advice is given.
+    names : list of str
+        How each process is called in a message, by rank.
+    """
+
+    def __init__(self, processes: Processes, names: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.processes = processes
+        self.comm = processes.channel().comm
+        self.names = names
+        self.silent = dict.fromkeys(range(1, self.comm.size) if self.comm.rank == 0 else [0], 0.0)
+        self.sent: list[Any] = []
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        """Send and receive until `stop`."""
+        last = time.monotonic()
+        while not self.done.wait(PERIOD):
+            now = time.monotonic()
+            # Where all are paused together, as on a machine that sleeps, nobody is to blame.
+            passed, last = min(now - last, 2 * PERIOD), now
+            self.sent = [request for request in self.sent if not request.Test()]
+            for peer in self.silent:
+                self.sent.append(self.comm.Isend(b"", dest=peer))
+                self.silent[peer] += passed
+                while self.comm.Iprobe(source=peer):
+                    self.comm.Recv(bytearray(), source=peer)
+                    self.silent[peer] = 0.0
+            # If it is process 0 that is lost, all others notice, and one says so first.
+            patience = LIMIT + min(self.comm.rank, 6) * PERIOD
+            for peer, seconds in self.silent.items():
+                if seconds > patience:
+                    self.give_up(peer)
+
+    def give_up(self, peer: int) -> None:
+        """Say which process is lost, and end the whole job."""
+        print(
+            f"\nd2l-bn: {self.names[peer]} has not answered for {self.silent[peer]:.0f} s: it was "
+            f"stopped, or its machine can't be reached. {self.processes.advice}",
+            file=sys.stderr,
+            flush=True,
+        )
+        tell_supervisor(advice="")  # it has been given
+        os._exit(1)  # the launcher then ends all; MPI's own Abort would not end in order
+
+    def stop(self) -> None:
+        """End, when all processes have come so far."""
+        self.done.set()
+        self.join()

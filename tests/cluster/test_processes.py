@@ -1,0 +1,268 @@
+"""Training over the processes of MPI, as it would be started by hand, with all that can go wrong.
+
+Where mpi4py or mpiexec is missing (the extra `cluster`), these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import bars
+
+from d2l_bn.data.dataset import FILES
+from d2l_bn.data.idx import write_idx
+from d2l_bn.program import run_folder
+from d2l_bn.program.outcome import read_history
+from d2l_bn.training import checkpoint
+
+ROOT = Path(__file__).parents[2]
+MPIEXEC = Path(sys.executable).with_name("mpiexec")
+TIMES = ("seconds", "examples_per_second")
+PATIENCE = 90  # seconds until a fault has ended the job: 20 where the machine does nothing else
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("mpi4py") is None or not MPIEXEC.exists(),
+        reason="mpi4py or mpiexec is not installed: the extra `cluster`",
+    ),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """93 images: with batches of 10 the last one has 3, fewer than four processes."""
+    folder, dataset = tmp_path / "bars", bars(train=93)
+    folder.mkdir()
+    arrays = (
+        dataset.train_images,
+        dataset.train_labels,
+        dataset.test_images,
+        dataset.test_labels,
+    )
+    for name, array in zip(FILES, arrays):
+        write_idx(folder / f"{name}.gz", array)
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "run"
+
+
+def program(folder, out, *more, epochs=3):
+    options = ["--data", folder, "--out", out, "--batch-size", 10, "--lr", 0.1, "--epochs", epochs]
+    return list(map(str, [sys.executable, "-m", "d2l_bn", "train", *options, *more]))
+
+
+def start(*programs, environment=()):
+    """Start one process of each program, together."""
+    command = [str(MPIEXEC)]
+    for number, one in enumerate(programs):
+        command += [*([":"] if number else []), "-n", "1", *one]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **dict(environment)}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=env, cwd=out_of(programs[0]), **pipes)
+
+
+def out_of(program):
+    return Path(program[program.index("--data") + 1]).parent if "--data" in program else ROOT
+
+
+def finish(*programs, seconds=300, **options):
+    """Run to the end; the exit code is mpiexec's, and after a failure any but zero."""
+    with start(*programs, **options) as job:
+        try:
+            printed, err = job.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            job.kill()
+            raise
+    return job.returncode, printed, err
+
+
+def alone(folder, out, *more):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(program(folder, out, *more), env=env, check=True, capture_output=True)
+
+
+def untimed(out):
+    rows = read_history(out / run_folder.HISTORY)
+    return [{name: row[name] for name in row if name not in TIMES} for row in rows]
+
+
+def arrays(out):
+    return checkpoint.read(out / run_folder.CHECKPOINT)[2]
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_several_processes_train_as_one(folder, out, tmp_path, size):
+    """Shares that differ by one image, and a last batch of three: the same run, to rounding."""
+    whole = tmp_path / "whole"
+    alone(folder, whole)
+    code, printed, err = finish(*[program(folder, out)] * size)
+    assert code == 0, err
+    assert f"{size} processes, normalizing with the statistics of all of them" in printed
+    assert len(re.findall(r"^epoch \d/3   loss", printed, re.M)) == 3  # rank 0 alone speaks
+    assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}  # and writes
+    wanted = arrays(whole)
+    for name, value in arrays(out).items():
+        np.testing.assert_allclose(value, wanted[name], rtol=0, atol=1e-4, err_msg=name)
+    for row, expected in zip(untimed(out), untimed(whole)):
+        assert row == pytest.approx(expected, abs=1e-4)
+    summary = json.loads((out / run_folder.SUMMARY).read_text())
+    assert summary["settings"]["processes"] == size
+
+
+def test_without_exchange_it_is_another_run(folder, out, tmp_path):
+    """Each share is normalized by itself; the averages in the file are the mean of all."""
+    exchanged = tmp_path / "exchanged"
+    for where, more in ((exchanged, ()), (out, ("--statistics", "share"))):
+        code, printed, err = finish(*[program(folder, where, *more)] * 2)
+        assert code == 0, err
+    assert "statistics of each share by itself" in printed
+    differences = [abs(value - arrays(exchanged)[n]).max() for n, value in arrays(out).items()]
+    assert max(differences) > 1e-3
+
+
+def test_gluons_layer_needs_statistics_of_each_share(folder, out):
+    code, _, err = finish(*[program(folder, out, "--norm", "gluon")] * 2)
+    assert code and err.count("statistics must be share for norm gluon") == 1
+    code, _, err = finish(*[program(folder, out, "--norm", "gluon", "--statistics", "share")] * 2)
+    assert code == 0, err
+
+
+def test_resuming_gives_the_same_bits_and_only_with_as_many_processes(folder, out, tmp_path):
+    whole = tmp_path / "whole"
+    for place in (whole, out):
+        assert finish(*[program(folder, place, epochs=8)] * 2)[0] == 0
+    again = out.with_name("again")
+    again.mkdir()
+    with start(*[program(folder, again, epochs=8)] * 2) as job:  # ended before its last epoch
+        wait_for(again / run_folder.HISTORY)
+        os.kill(workers(again)[1], signal.SIGKILL)
+        err = job.communicate(timeout=PATIENCE)[1]
+    advice = re.search(r"rank 1 \(process.*To go on.*run: (.*)", err)
+    assert advice and "--resume" in advice[1], err
+    code, _, err = finish(*[program(folder, again, "--resume")] * 3)
+    assert code and "processes is 3, there it was 2" in err
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(advice[1], shell=True, check=True, env=env, timeout=300, capture_output=True)
+    for place in (out, again):
+        assert untimed(place) == untimed(whole)
+        assert arrays(place).keys() == arrays(whole).keys()
+        for name, value in arrays(place).items():
+            assert np.array_equal(value, arrays(whole)[name]), name
+
+
+FAULTS = {
+    "killed": (signal.SIGKILL, 2, r"rank 2 \(process \d+ on .*SIGKILL"),
+    "rank 0 killed": (signal.SIGKILL, 0, r"rank 0 \(process \d+ on .*SIGKILL"),
+    "crashed": (signal.SIGSEGV, 1, r"rank 1 \(process \d+ on .*SIG(SEGV|ABRT)"),
+    "stopped": (signal.SIGSTOP, 1, r"rank 1 \(process .* has not answered for"),
+    "rank 0 stopped": (signal.SIGSTOP, 0, r"rank 0 \(process .* has not answered for"),
+    "asked to end": (signal.SIGTERM, 2, r"rank 2: stopped"),
+}
+
+
+@pytest.mark.parametrize("number, rank, message", FAULTS.values(), ids=FAULTS)
+def test_a_fault_ends_the_job_and_says_how_to_go_on(folder, out, number, rank, message):
+    with start(*[program(folder, out, epochs=1000)] * 3) as job:
+        wait_for(out / run_folder.HISTORY)
+        wait_until(lambda: len(read_history(out / run_folder.HISTORY)) > 1)
+        processes = workers(out)
+        os.kill(processes[rank], number)
+        try:
+            err = job.communicate(timeout=PATIENCE)[1]
+        finally:
+            job.kill()
+    assert job.returncode != 0
+    assert re.search(message, err) and "train --resume --out" in err, err
+    wait_until(lambda: not any(lives(pid) for pid in processes.values()), PATIENCE)
+
+
+def test_processes_that_differ_are_refused(folder, out):
+    code, _, err = finish(program(folder, out), program(folder, out, "--seed", "1"))
+    assert code
+    assert "seed must be the same in all processes: rank 1 has 1, rank 0 0" in err
+    assert not out.exists()
+
+
+def test_other_data_are_refused(folder, out, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in folder.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    changed = bars(train=93)
+    changed.train_images[5, 3, 3] ^= 1
+    write_idx(other / f"{FILES[0]}.gz", changed.train_images)
+    code, _, err = finish(program(folder, out), program(other, out))
+    assert code and "data must be the same in all processes: rank 1 has" in err
+
+
+def test_one_that_lacks_its_data_says_so(folder, out):
+    code, _, err = finish(program(folder, out), program(folder / "nowhere", out))
+    assert code and re.search("d2l-bn train: rank 1: .*nowhere", err)
+
+
+def test_one_that_does_not_come_is_not_waited_for(folder, out):
+    begin = time.monotonic()
+    code, _, err = finish(program(folder, out), ["sleep", "300"])
+    assert code != 0 and time.monotonic() - begin < 120
+    assert "rank 0 (process" in err and "waited 25 s for the other processes" in err
+
+
+def test_a_launcher_of_another_mpi_is_noticed(folder, out):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PMI_RANK": "0", "PMI_SIZE": "2"}
+    done = subprocess.run(program(folder, out), env=env, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the launcher has started 2 processes, and MPI sees 1" in done.stderr
+
+
+def lives(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(path):
+    wait_until(path.exists)
+
+
+def wait_until(true, seconds=200):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def workers(out):
+    """The workers of a job, by rank: not their supervisors."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if str(out).encode() not in command or b"mpiexec" in command[0]:
+                continue
+            if any(part.endswith(b"supervisor.py") for part in command):
+                continue
+            names = dict(
+                part.split(b"=", 1)
+                for part in (entry / "environ").read_bytes().split(b"\0")
+                if b"=" in part
+            )
+        except OSError:  # not a process, or no longer one
+            continue
+        if b"PMI_RANK" in names:
+            found[int(names[b"PMI_RANK"])] = int(entry.name)
+    return found

@@ -1,0 +1,170 @@
+"""What a launcher says is read, and what became of a process is told; without MPI."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from d2l_bn.cluster import launched, meeting, supervisor
+from d2l_bn.cluster.launched import Launched
+from d2l_bn.cluster.processes import Processes
+from d2l_bn.system.errors import RunError
+
+SUPERVISOR = supervisor.__file__
+
+
+@pytest.mark.parametrize(
+    "environment, expected",
+    [
+        ({}, None),
+        ({"PMI_RANK": "0", "PMI_SIZE": "1"}, None),
+        ({"PMI_RANK": "2", "PMI_SIZE": "4"}, Launched(2, 4)),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, Launched(1, 2)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),  # in a batch script, without srun
+        ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}, Launched(3, 8)),
+    ],
+)
+def test_what_a_launcher_says_is_understood(environment, expected):
+    assert launched(environment) == expected
+
+
+def supervised(program, rank="2"):
+    """Start a program under its supervisor."""
+    head = "import json, os, sys, time\nfd = int(os.environ['D2L_BN_SUPERVISOR'])\n"
+    head += "tell = lambda **m: os.write(fd, (json.dumps(m) + '\\n').encode())\n"
+    return subprocess.Popen(
+        [sys.executable, SUPERVISOR, sys.executable, "-c", head + program],
+        env={**os.environ, "PMI_RANK": rank},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_an_end_that_has_been_explained_is_left_alone(code):
+    with supervised(f"tell(advice='Go on'); sys.exit({code})") as process:
+        assert process.communicate()[1] == "" and process.returncode == code
+
+
+def test_a_failure_of_another_rank_than_0_gets_its_advice():
+    for rank, expected in (("0", ""), ("1", "d2l-bn: Go on\n")):
+        with supervised("tell(advice='Go on'); time.sleep(0.5); sys.exit(1)", rank) as process:
+            assert process.communicate()[1] == expected and process.returncode == 1
+
+
+def test_a_killed_process_is_named_with_the_last_advice():
+    program = "tell(advice='Old'); tell(advice='Go on'); time.sleep(0.5); os.kill(os.getpid(), 9)"
+    with supervised(program) as process:
+        err = process.communicate()[1]
+    assert process.returncode == 137
+    assert "rank 2 (process" in err and "SIGKILL" in err and err.endswith("Go on\n")
+
+
+def test_what_takes_too_long_is_ended():
+    program = "tell(within=0.5, doing='waited for nothing', advice='Again'); time.sleep(60)"
+    start = time.monotonic()
+    with supervised(program) as process:
+        err = process.communicate()[1]
+    assert process.returncode == 1 and "waited for nothing. Again" in err
+    assert time.monotonic() - start < 50
+
+
+def test_what_is_done_in_time_goes_on():
+    program = "tell(within=5, doing='waited'); tell(within=None); time.sleep(1); print('done')"
+    with supervised(program) as process:
+        assert process.communicate() == ("done\n", "") and process.returncode == 0
+
+
+def test_signals_are_passed_on():
+    program = (
+        "import signal\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\ntime.sleep(60)"
+    )
+    with supervised(program, "0") as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 7
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_worker_ends_with_its_supervisor():
+    with supervised("print(os.getpid(), flush=True); time.sleep(60)") as process:
+        worker = int(process.stdout.readline())
+        process.kill()
+    for _ in range(100):
+        if not Path(f"/proc/{worker}").exists():
+            return
+        if "Z" in Path(f"/proc/{worker}/stat").read_text().split()[2]:
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker lives on")
+
+
+class Request:
+    def Test(self):
+        return True
+
+
+class Pretended:
+    """A communicator of two, of which the other one hands in what `answer` makes of our values."""
+
+    rank, size = 0, 2
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def Iallreduce(self, sent, received):
+        received[:] = sent + self.answer(sent)
+        return Request()
+
+
+def test_a_sum_of_two_different_exchanges_is_refused():
+    right = Processes(Pretended(lambda sent: sent))
+    assert right.total(np.array([1.0, 2.0])).tolist() == [2, 4]
+    wrong = Processes(Pretended(lambda sent: sent + np.array([0, 1, 0, 0])))
+    with pytest.raises(RunError, match="at the same exchange: 2 of them should add up to 2 and 2"):
+        wrong.total(np.array([1.0, 2.0]))
+    alone = Processes(Pretended(np.zeros_like))
+    with pytest.raises(RunError, match="got 1 and 1"):
+        alone.total(np.array([1.0, 2.0]))
+
+
+def test_the_numbers_of_exchanges_start_again_and_stay_exact():
+    processes = Processes(Pretended(lambda sent: sent))
+    for _ in range(3000):
+        assert processes.total(np.ones(1, np.float32))[0] == 2
+
+
+def test_a_wrong_sum_of_known_numbers_is_refused():
+    """The other process hands in twice what we do, as rank 1 of two should, once not quite."""
+
+    def twice(sent):
+        return np.concatenate([sent[:2], 2 * sent[2:]])
+
+    def almost(sent):
+        values = twice(sent)
+        if len(values) > 10_000:
+            values[5000] += 1
+        return values
+
+    meeting.check_sums(Processes(Pretended(twice)))
+    with pytest.raises(RunError, match="must be exact, and 1 of 45000 numbers are wrong"):
+        meeting.check_sums(Processes(Pretended(almost)))
+
+
+def test_a_difference_names_the_rank_and_both_values():
+    processes = Processes(Pretended(np.zeros_like))
+    processes.gather = lambda text: [text, text]
+    processes.compare("numpy", "1.26.4")
+    processes.gather = lambda text: [text, "1.23.5"]
+    with pytest.raises(RunError, match=r"numpy .* rank 1 has 1\.23\.5, rank 0 1\.26\.4"):
+        processes.compare("numpy", "1.26.4")
