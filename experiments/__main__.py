@@ -17,6 +17,10 @@ from experiments import (
     dropout_shift,
     folding,
     ghost,
+    normalizations,
+    placement,
+    regularization,
+    residual,
     signals,
     smoothness,
     sweeps,
@@ -34,6 +38,10 @@ EXPERIMENTS = {
         *signals.EXPERIMENTS,
         dropout_shift.EXPERIMENT,
         folding.EXPERIMENT,
+        regularization.EXPERIMENT,
+        normalizations.EXPERIMENT,
+        placement.EXPERIMENT,
+        residual.EXPERIMENT,
         ghost.EXPERIMENT,
     )
 }

@@ -155,6 +155,7 @@ FIRST_EPOCH = {
     "held_out_accuracy": None,
 }
 LIVELY = {"loss": dict(rel=2e-3), "accuracy": dict(abs=0.012)}
+WHOLE = {"accuracy": dict(abs=0.02), "": dict(rel=0.05)}  # runs to their end, in seconds
 PLAIN = dict(norm="none", seed=0, batch_size=64)
 SLICES = {
     "choice": (dict(lr=0.3, momentum=0.9, seed=100), dict(epochs=1), FIRST_EPOCH),
@@ -186,6 +187,10 @@ SLICES = {
         dict(repeats=1),
         {"difference": dict(rel=0.6), "accuracy": dict(abs=0.03)},
     ),
+    "regularization": (dict(statistics="batch", batch_size=16, seed=0), {}, WHOLE),
+    "normalizations": (dict(norm="batch", batch_size=256, seed=0), {}, WHOLE),
+    "placement": (dict(activation="relu", place="before", lr=0.03, seed=0), {}, WHOLE),
+    "residual": (dict(kind="gamma 0", lr=0.1, seed=0), {}, WHOLE),
     "ghost": (
         dict(share=128, seed=0),
         {},
@@ -194,7 +199,8 @@ SLICES = {
 }
 COUNTERS = ("step", "epoch", "signal", "layer", "left", "repeat")
 FULL = ("choice", "cure", "covariate_shift")  # the tables made with the full Fashion-MNIST
-LONG = (*FULL, "noisy", "deep_linear", "sweep_lr", "sweep_scale", "sweep_batch_size", "ghost")
+LONG = (*FULL, "noisy", "deep_linear", "sweep_lr", "sweep_scale", "sweep_batch_size")
+LONG += ("regularization", "normalizations", "placement", "residual", "ghost")
 
 
 def test_each_table_has_a_slice():
