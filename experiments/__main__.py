@@ -8,15 +8,18 @@ from typing import Callable
 
 from tqdm import tqdm
 
+from d2l_bn.system import threads
 from d2l_bn.system.interrupts import deferred
 from d2l_bn.system.memory import keep_memory
 from experiments import (
     choice,
     covariate_shift,
     cure,
+    deep_linear,
     dropout_shift,
     folding,
     ghost,
+    noisy,
     normalizations,
     placement,
     regularization,
@@ -31,10 +34,12 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         choice.EXPERIMENT,
-        cure.EXPERIMENT,
+        *cure.EXPERIMENTS,
         covariate_shift.EXPERIMENT,
-        *sweeps.EXPERIMENTS,
+        sweeps.EXPERIMENT,
+        noisy.EXPERIMENT,
         *smoothness.EXPERIMENTS,
+        deep_linear.EXPERIMENT,
         *signals.EXPERIMENTS,
         dropout_shift.EXPERIMENT,
         folding.EXPERIMENT,
@@ -82,4 +87,5 @@ def will_stop() -> None:
 
 
 if __name__ == "__main__":
+    threads.choose()  # as the program does, so that both make the same numbers
     sys.exit(main())

@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
+import numpy as np
+from matplotlib import ticker
+
 from d2l_bn.figures import COLOURS, new_figure
-from experiments.plots import LABELS, line_and_band, mean_and_range
-from experiments.tables import by_seed, select
+from experiments.plots import LABELS, mean_and_range
+from experiments.signals import EDGES
+from experiments.tables import select
+
+NETS = {"lenet x3": "LeNet, weights x 3", "vgg": "small VGG, ReLU"}
+MEASURES = {  # of the walk along the step, after figure 4 of Santurkar and others
+    "variation": "variation of the loss",
+    "change_max": "change of the gradient",
+    "beta": "change : distance",
+}
 
 
-def bands(rows: list[dict], scale: float):
-    """What lies along the gradient: the range of the loss, and of the change of the gradient."""
-    rows = select(rows, scale=scale)
-    seeds = sorted({row["seed"] for row in rows})
-    figure, grid = new_figure(2, len(seeds), size=(9, 5.6), sharex=True, sharey="row")
-    for line, name in zip(grid, ("loss", "change")):
-        for seed, axes in zip(seeds, line):
-            for number, norm in enumerate(("scratch", "none")):
-                chosen = select(rows, norm=norm, seed=seed)
-                steps, (least,) = by_seed(chosen, "step", f"{name}_min")
-                _, (greatest,) = by_seed(chosen, "step", f"{name}_max")
-                span = least, greatest
-                line_and_band(axes, steps, greatest, span, number, LABELS[norm], markevery=4)
-            axes.set(yscale="log")
-    for seed, above, below in zip(seeds, *grid):
-        above.set_title(f"seed {seed}", fontsize=10)
-        below.set(xlabel="step")
-    grid[0, 0].set(ylabel="loss (nats)")
-    grid[1, 0].set(ylabel="change of the gradient")
-    grid[0, 0].legend()
+def bands(rows: list[dict], net: str):
+    """What lies along the step, over the steps: mean and range of the seeds."""
+    rows = [{**row, "variation": row["loss_max"] - row["loss_min"]} for row in rows]
+    figure, grid = new_figure(1, 3, size=(9, 3.6), sharex=True)
+    for axes, (name, title) in zip(grid, MEASURES.items()):
+        for number, norm in enumerate(("scratch", "none")):
+            chosen = select(rows, net=net, norm=norm)
+            mean_and_range(axes, chosen, "step", name, number, LABELS[norm])
+        axes.set(title=title, xlabel="step", yscale="log")
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+    grid[0].legend(fontsize=8)
+    figure.suptitle(NETS[net])
     return figure
+
+
+def definition_2_1(rows: list[dict]):
+    """Internal covariate shift layer by layer: mean over a run, mean and range of the seeds."""
+    figure, grid = new_figure(2, 2, size=(9, 5.4), sharey="row", sharex="col")
+    for line, name in zip(grid, ("relative", "cosine")):
+        for axes, net in zip(line, NETS):
+            for number, norm in enumerate(("scratch", "none")):
+                chosen = mean_over_run(select(rows, net=net, norm=norm), name)
+                look = dict(markevery=1)
+                mean_and_range(axes, chosen, "layer", name, number, LABELS[norm], **look)
+            axes.set_xticks(sorted({row["layer"] for row in chosen}))
+    for axes, title in zip(grid[0], NETS.values()):
+        axes.set_title(title, fontsize=10)
+    for axes in grid[1]:
+        axes.set(xlabel="layer")
+    grid[0, 0].set(ylabel="|G - G'| : |G|")
+    grid[1, 0].set(ylabel="cosine of G and G'")
+    grid[0, 0].legend(fontsize=8)
+    return figure
+
+
+def mean_over_run(rows: list[dict], name: str) -> list[dict]:
+    """A row for each seed and layer: the mean over the steps. `relative` is change : gradient."""
+    found = []
+    for seed, layer in sorted({(row["seed"], row["layer"]) for row in rows}):
+        chosen = select(rows, seed=seed, layer=layer)
+        values = [
+            row["change"] / row["gradient"] if name == "relative" else row[name] for row in chosen
+        ]
+        found.append({"seed": seed, "layer": layer, name: float(np.mean(values))})
+    return found
 
 
 AXES: dict[str, dict] = {
@@ -45,8 +82,7 @@ def histograms(rows: list[dict], signal: str):
         for layer, axes in enumerate(line, 1):
             for step, colour, label in moments:
                 chosen = select(rows, norm=norm, layer=layer, step=step, signal=signal)
-                left, shares = by_seed(chosen, "left", "share")
-                edges = [*left, 2 * left[-1] - left[-2]]
+                shares, edges = bars(chosen), EDGES[signal]
                 axes.stairs(shares.mean(axis=0), edges, color=colour, label=label, lw=1.5)
                 span = shares.max(axis=0), edges
                 axes.stairs(*span, baseline=shares.min(axis=0), color=colour, fill=True, alpha=0.3)
@@ -59,6 +95,12 @@ def histograms(rows: list[dict], signal: str):
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
+
+
+def bars(rows: list[dict]) -> np.ndarray:
+    """The bars of histograms: a line for each row, a column for each bar."""
+    names = [name for name in rows[0] if name.startswith("bar")]
+    return np.array([[row[name] for name in names] for row in rows])
 
 
 def ratios(rows: list[dict]):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
+from matplotlib import patches
 
 from d2l_bn.figures import COLOURS, MARKERS, new_figure
 from experiments.dropout_shift import variance_in_training
+from experiments.sweeps import FAILS_BELOW
 from experiments.tables import by_seed, select
 
 LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}
@@ -66,60 +69,84 @@ def held_out(rows: list[dict]) -> dict[tuple[float, float], list[float]]:
     return dict(sorted(ends.items(), key=lambda item: np.mean(item[1])))
 
 
+# What is drawn of `covariate_shift`: normalization, statistics, label.
+KINDS = (
+    ("scratch", "anew", "batch norm, measured anew"),
+    ("scratch", "moving", "batch norm, moving averages"),
+    ("none", "none", "plain"),
+)
+
+
 def covariate_shift(rows: list[dict]):
-    """Test accuracy over the steps."""
-    figure, axes = new_figure(size=(6, 3.6))
-    for number, norm in enumerate(("scratch", "none")):
-        chosen = select(rows, norm=norm)
-        mean_and_range(axes, chosen, "step", "test_accuracy", number, LABELS[norm])
-    axes.legend()
-    axes.set(title="Test accuracy", xlabel="step", ylabel="share of right answers")
+    """Test accuracy over the steps, and how far the units' medians move from row to row."""
+    figure, (left, right) = new_figure(1, 2, size=(9, 3.8))
+    for number, (norm, statistics, label) in enumerate(KINDS):
+        chosen = select(rows, norm=norm, statistics=statistics)
+        mean_and_range(left, chosen, "step", "test_accuracy", number, label)
+        later = [row for row in chosen if not np.isnan(row["moves"])]
+        mean_and_range(right, later, "step", "moves", number, label)
+    left.set(title="Test accuracy", xlabel="step", ylabel="share of right answers", ylim=(0.8, 0.9))
+    right.set(title="Median moves in 1,000 steps", xlabel="step", ylabel="share of the width")
+    right.set(yscale="log")
+    left.legend(loc="lower right")
     return figure
 
 
 def unit_input(rows: list[dict]):
     """Percentiles of the input of one sigmoid over the steps, for each seed."""
-    figure, grid = new_figure(2, 3, size=(9, 5), sharex=True, sharey=True)
-    for number, norm in enumerate(("scratch", "none")):
+    figure, grid = new_figure(3, 3, size=(9, 7), sharex=True, sharey=True)
+    for number, (norm, statistics, label) in enumerate(KINDS):
         for seed, axes in enumerate(grid[number]):
-            chosen = select(rows, norm=norm, seed=seed)
+            chosen = select(rows, norm=norm, statistics=statistics, seed=seed)
             steps, low = by_seed(chosen, "step", "p15")
             (_, middle), (_, high) = (by_seed(chosen, "step", name) for name in ("p50", "p85"))
             axes.fill_between(steps, low[0], high[0], label="15 to 85 %", **band(number))
             axes.plot(steps, middle[0], color=COLOURS[number], label="median")
-            axes.set_title(f"{LABELS[norm]}, seed {seed}", fontsize=10)
-        grid[number, 0].legend(loc="lower left")
+            axes.set_title(f"{label}, seed {seed}", fontsize=9)
+        grid[number, 0].legend(loc="lower left", fontsize=8)
         grid[number, 0].set(ylabel="input of the sigmoid")
-    for axes in grid[1]:
+    for axes in grid[-1]:
         axes.set(xlabel="step (thousands)", xticks=range(0, 50_001, 10_000))
         axes.set_xticklabels(range(0, 51, 10))
     return figure
 
 
-def sweep(rows: list[dict], swept: str, name: str):
-    """Final test accuracy of each run: a column for each value, a line for each seed."""
-    figure, axes = new_figure(size=(9, 3.4))
-    values = sorted({row[swept] for row in rows})
-    lines = [(norm, seed) for norm in ("scratch", "none") for seed in range(3)]
-    accuracy = np.full((len(lines), len(values)), np.nan)
-    for row in rows:
-        place = lines.index((row["norm"], row["seed"])), values.index(row[swept])
-        accuracy[place] = row["test_accuracy"]
-    axes.imshow(accuracy, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
-    for (line, column), value in np.ndenumerate(accuracy):
-        colour = "white" if value > 0.75 else "black"
-        axes.text(column, line, f"{value:.2f}", ha="center", va="center", color=colour)
-    axes.axhline(2.5, color="black", lw=2)
-    axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
-    axes.set_yticks(range(len(lines)), [f"{LABELS[norm]}, seed {seed}" for norm, seed in lines])
-    axes.set(xlabel=name, title="Test accuracy after ten epochs")
-    axes.grid(False)
+def rate_and_scale(rows: list[dict]):
+    """Final test accuracy by learning rate and initial scale: the mean, and failures."""
+    figure, panels = new_figure(2, 1, size=(9, 6), sharex=True)
+    for axes, norm in zip(panels, ("scratch", "none")):
+        rates, scales = (sorted({row[name] for row in rows}) for name in ("lr", "scale"))
+        for place in np.ndindex(len(scales), len(rates)):
+            runs = select(rows, norm=norm, scale=scales[place[0]], lr=rates[place[1]])
+            mean, lost = np.nanmean([run["test_accuracy"] for run in runs]), failures(runs)
+            axes.add_patch(_square(place, mean))
+            text = f"{mean:.2f}" + ("\nfails" if lost else "")
+            colour = "white" if mean > 0.75 else "black"
+            axes.text(*place[::-1], text, ha="center", va="center", color=colour, fontsize=9)
+        axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+        axes.set_yticks(range(len(scales)), [f"{scale:g}" for scale in scales])
+        axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(-0.5, len(scales) - 0.5))
+        axes.set(title=LABELS[norm], ylabel="initial scale")
+        axes.grid(False)
+    panels[1].set(xlabel="learning rate")
     return figure
+
+
+def _square(place: tuple[int, int], value: float):
+    """A square of a heat map: the darker, the higher."""
+    row, column = place
+    colour = matplotlib.colormaps["Blues"](value / 1.2)
+    return patches.Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white")
+
+
+def failures(runs: list[dict]) -> int:
+    """How many runs end at guessing, or with a loss that isn't finite."""
+    return sum(not run["test_accuracy"] >= FAILS_BELOW for run in runs)
 
 
 def noisy(rows: list[dict]):
     """Training loss and test accuracy over the epochs, with noise behind the normalization."""
-    figure, (left, right) = new_figure(1, 2)
+    figure, (left, right) = new_figure(1, 2, size=(9, 3.6))
     for number, norm in enumerate(("scratch", "none", "noisy")):
         chosen = select(rows, norm=norm)
         mean_and_range(left, chosen, "epoch", "train_loss", number, LABELS[norm])
@@ -130,13 +157,20 @@ def noisy(rows: list[dict]):
     return figure
 
 
-def deep_linear(rows: list[dict]):
-    """The loss of the deep linear network over the steps."""
-    figure, axes = new_figure(size=(6, 3.6))
-    for number, norm in enumerate(("scratch", "none")):
-        mean_and_range(axes, select(rows, norm=norm), "step", "loss", number, LABELS[norm])
-    axes.set(title="25 linear layers", xlabel="step", ylabel="squared error", yscale="log")
-    axes.legend()
+def deep_linear(rows: list[dict], steps_of: dict[int, np.ndarray]):
+    """The loss of the deep linear network for each seed, and the stairs of Eckart and Young."""
+    figure, grid = new_figure(1, 3, size=(9, 4), sharey=True)
+    for (seed, stairs), axes in zip(steps_of.items(), grid):
+        for rank, height in enumerate(stairs[:-1]):
+            axes.axhline(height, color="0.6", lw=0.8)
+            if 3 <= rank <= 6:
+                axes.text(5_000, height, f"rank {rank}", ha="right", va="bottom", fontsize=8)
+        for number, norm in enumerate(("scratch", "none")):
+            places, (losses,) = by_seed(select(rows, norm=norm, seed=seed), "step", "loss")
+            axes.plot(places, losses, color=COLOURS[number], label=LABELS[norm], lw=2)
+        axes.set(title=f"seed {seed}", xlabel="step", yscale="log", ylim=(1.5, 200))
+    grid[0].set(ylabel="squared error")
+    grid[0].legend(loc="upper right")
     return figure
 
 

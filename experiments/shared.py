@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -22,10 +22,16 @@ def images(name: str) -> Dataset:
     return load(name, download=False, log=lambda _: None)
 
 
-def cases(*norms: str) -> tuple[dict, ...]:
-    """Three seeds of each normalization; by default, of a plain network and of ours."""
+def cases(*norms: str, seeds: Iterable[int] = range(3)) -> tuple[dict, ...]:
+    """Some seeds of each normalization; by default three, of a plain network and of ours."""
     norms = norms or ("none", "scratch")
-    return tuple({"norm": norm, "seed": seed} for seed in range(3) for norm in norms)
+    return tuple({"norm": norm, "seed": seed} for seed in seeds for norm in norms)
+
+
+def training_images(dataset: Dataset, number: int) -> list[nd.NDArray]:
+    """The first training images, in batches of 1,000: what statistics are measured on."""
+    first = dataset.train_images[:number], dataset.train_labels[:number]
+    return [X for X, _ in batches(*first, 1000)]
 
 
 @contextlib.contextmanager

@@ -67,9 +67,9 @@ def _histograms(net, X: nd.NDArray, y: nd.NDArray, step: int):
         for signal, values, spread in signals:
             edges = EDGES[signal]
             share = np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / values.size
-            for left, part in zip(edges, share):
-                place = {"step": step, "signal": signal, "layer": layer, "left": float(left)}
-                yield {**place, "share": float(part), "spread": float(spread)}
+            bars = {f"bar{number}": round(float(part), 5) for number, part in enumerate(share)}
+            place = {"step": step, "signal": signal, "layer": layer}
+            yield {**place, "spread": float(spread), **bars}
 
 
 def _outputs_and_gradients(net, X: nd.NDArray, y: nd.NDArray) -> list[tuple]:

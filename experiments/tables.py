@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from d2l_bn.system.files import locked, replacing
+from experiments import provenance
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict  # column -> text or number
@@ -45,11 +47,16 @@ def missing(experiment: Experiment, folder: Path = RESULTS) -> list[Row]:
 
 
 def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
-    """Run the missing cases and write the table after each; yield the case that was done."""
+    """Run the missing cases and write the table after each; yield the case that was done.
+
+    The table ``about`` beside them says for each table on what it was made, and how long it took.
+    """
     for case in experiment.cases:
         if case not in missing(experiment, folder):  # done, here or by another process
             continue
+        start = time.process_time()  # of the processor: other programs don't count
         new = experiment.rows(case)
+        seconds = time.process_time() - start
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, wait=True):
             table: dict[tuple, list[Row]] = {_key(experiment, c): [] for c in experiment.cases}
@@ -57,6 +64,8 @@ def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
                 table.get(_key(experiment, row), []).append(row)
             table[_key(experiment, case)] = new
             write(experiment.name, [row for rows in table.values() for row in rows], folder)
+            where = provenance.circumstances(experiment.name)
+            write("about", provenance.added(read("about", folder), where, seconds), folder)
         yield case
 
 

@@ -141,7 +141,7 @@ def test_of_a_dense_batch_of_two_only_signs_are_left():
     X = 100 * nd.array(np.random.default_rng(7).normal(size=(2, 100)))
     Y = normalizations.batch_norm(X).asnumpy()
     np.testing.assert_allclose(abs(Y), 1, atol=0.02)
-    np.testing.assert_array_equal(Y[0], -Y[1])
+    np.testing.assert_allclose(Y[0], -Y[1], atol=1e-4)
 
 
 def test_the_rate_falls_along_half_a_cosine():
@@ -164,16 +164,16 @@ def test_statistics_of_all_images_look_at_no_batch_mate():
     }
     assert apart["batch"] > 0.01  # other mates, other outputs
     assert apart["ghost"] < 1e-5 and apart["all"] < 1e-5
-    others = nd.concat(X[16:24], X[:8], dim=0)  # the first 8 images with other mates
-    moved = abs(net(others, "ghost")[8:] - net(X, "ghost")[:8]).max().asscalar()
-    still = abs(net(others, "all")[8:] - net(X, "all")[:8]).max().asscalar()
+    others = nd.concat(X[16:20], X[:4], dim=0)  # the first 4 images with other mates
+    moved = abs(net(others, "ghost")[4:] - net(X, "ghost")[:4]).max().asscalar()
+    still = abs(net(others, "all")[4:] - net(X, "all")[:4]).max().asscalar()
     assert moved > 0.01 and still < 1e-5
 
 
 @pytest.mark.parametrize("statistics", regularization.STATISTICS)
 def test_standardized_is_what_numpy_says(statistics):
     X = np.random.default_rng(9).normal(2, 3, (48, 5)).astype(np.float32)
-    parts = X.reshape(3, 16, 5) if statistics == "ghost" else X[None]
+    parts = X.reshape(-1, regularization.GHOST, 5) if statistics == "ghost" else X[None]
     sample = X[None, -20:] if statistics == "all" else parts
     expected = (parts - sample.mean(axis=1, keepdims=True)) / sample.std(axis=1, keepdims=True)
     found = regularization.standardized(nd.array(X), statistics, 20).asnumpy()
@@ -275,7 +275,7 @@ TINY = {
     ),
     "placement": (
         placement.EXPERIMENT,
-        dict(activation="relu", place="after", lr=0.1, seed=0),
+        dict(activation="relu", place="after", lr=0.3, seed=0),
         dict(steps=2),
         {"train_loss", "test_accuracy"},
     ),

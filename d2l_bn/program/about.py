@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> None:
     names = outcome.versions()
     lines = {
         "versions": ", ".join(f"{name} {version}" for name, version in names.items()),
-        "system": f"{platform.platform()}, {_processor()}, {os.cpu_count()} processors",
+        "system": f"{platform.platform()}, {processor()}, {os.cpu_count()} processors",
         "engine": os.environ.get("MXNET_ENGINE_TYPE", "MXNet's default, threaded"),
         "threads": threads.describe(),
         "layer": _layer(),
@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{'data':9} {line}")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, where Linux or Python knows it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
