@@ -56,15 +56,18 @@ def main() -> int:
 
 
 def follow(child: subprocess.Popen, reader: int) -> tuple[str, str]:
-    """Wait for the end of the child, or of a time that it has set itself.
+    """Wait for the end of the child, of the launcher, or of a time that the child has set itself.
 
     Returns
     -------
     advice, late : str
-        What the child has last said about going on, and what it didn't do in time, or "".
+        What the child has last said about going on, and why it has to be ended, or "".
     """
     advice, doing, left, rest = "", "", float("inf"), b""
+    launcher = os.getppid()
     while child.poll() is None:
+        if os.getppid() != launcher:
+            return advice, "ends, since the launcher on this machine has ended"
         start = time.monotonic()
         if select.select([reader], [], [], TICK)[0]:
             *lines, rest = (rest + os.read(reader, 65536)).split(b"\n")

@@ -109,6 +109,22 @@ def test_a_worker_ends_with_its_supervisor():
     pytest.fail("the worker lives on")
 
 
+def test_both_end_with_the_launcher():
+    program = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    launcher = (
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, {SUPERVISOR!r}, sys.executable, '-c', {program!r}])\n"
+        "time.sleep(60)"
+    )
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen([sys.executable, "-c", launcher], **pipes) as process:
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.kill()
+        # The pipe is closed when the supervisor and its worker are gone.
+        assert "since the launcher on this machine has ended" in process.stderr.read()
+
+
 class Request:
     def Test(self):
         return True
