@@ -132,7 +132,7 @@ def rate_and_scale(rows: list[dict]):
     return figure
 
 
-def _square(place: tuple[int, int], value: float):
+def _square(place: tuple[int, ...], value: float):
     """A square of a heat map: the darker, the higher."""
     row, column = place
     colour = matplotlib.colormaps["Blues"](value / 1.2)
