@@ -6,6 +6,8 @@ ARGS ?=
 WORKERS ?= 2
 python = $(VENV)/bin/python
 cluster = $(VENV)/bin/mpiexec -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
+# A process for each core; the tests of a file stay together, and share what it builds once.
+pytest = $(python) -m pytest -q -n auto --dist loadfile
 setup = @command -v "$(PYTHON)" >/dev/null \
     || { echo 'There is no "$(PYTHON)" here. Install Python: apt-get install python3 python3-venv'; exit 1; }; \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
@@ -35,11 +37,11 @@ resume: setup ## go on with an interrupted training in runs/lenet
 
 test: ## run the quick tests
 	$(setup) test
-	$(python) -m pytest -q -m "not slow" $(ARGS)
+	$(pytest) -m "not slow" $(ARGS)
 
 test-slow: ## run the slow tests
 	$(setup) test
-	$(python) -m pytest -q -m slow $(ARGS)
+	$(pytest) -m slow $(ARGS)
 
 test-all: ## run the quick tests on every Python 3.9 to 3.13 that is here
 	@"$(PYTHON)" scripts/test_all.py

@@ -216,20 +216,20 @@ FIRST_EPOCH = {
     "test_accuracy": None,
     "held_out_accuracy": None,
 }
-LIVELY = {"loss": dict(rel=2e-3), "accuracy": dict(abs=0.012)}
 WHOLE = {"accuracy": dict(abs=0.02), "": dict(rel=0.05)}  # runs to their end, in seconds
 PLAIN = dict(norm="none", seed=0)
 SLICES = {
     "choice": (dict(lr=0.3, momentum=0.9, seed=100), dict(epochs=1), FIRST_EPOCH),
     "cure": (dict(recipe="default", seed=0), dict(epochs=1), FIRST_EPOCH),
-    "full_data": (dict(recipe="default", **PLAIN), dict(epochs=1), FIRST_EPOCH),
+    # Of the recipes only this one has the same rate in its first epoch, however many follow.
+    "full_data": (dict(recipe="source", norm="scratch", seed=0), dict(epochs=1), FIRST_EPOCH),
     "covariate_shift": (
         dict(norm="scratch", seed=0),
         dict(steps=1000),
         {"moves": None, "": dict(rel=1e-3, abs=1e-3)},
     ),
     "rate_and_scale": (dict(lr=0.1, scale=3.0, **PLAIN), {}, CALM),
-    "noisy": (dict(norm="noisy", seed=0), dict(epochs=1), LIVELY),
+    "noisy": (dict(norm="noisy", seed=0), {}, {"loss": dict(rel=0.06), "accuracy": dict(abs=0.03)}),
     "bands": (
         dict(net="lenet x3", norm="scratch", seed=0),
         dict(steps=30),

@@ -55,8 +55,9 @@ def masked(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
     return mask * (gamma * (X - mean) / nd.sqrt(var + eps) + beta), moving_mean, moving_var
 """
 TESTS = {
-    "last-training": 3,
+    "last-training": 2,
     "last-modes": 2,
+    "last-gradient": 1,
     "axis-training": 2,
     "axis-modes": 1,
     "axis-gradient": 2,
@@ -89,8 +90,8 @@ HONEST = {
     "unbiased": (answer(var=f"{RIGHT['var']} * X.size / (X.size - gamma.size)"), 5),
     "eps-outside": (answer(root="(nd.sqrt(var) + eps)"), 5),
     "momentum-reversed": (answer(moving="(1 - momentum) * moving_mean + momentum * mean"), 12),
-    "batch-statistics": (answer(predict="nd.moments(X, axes=axes)"), 10),
-    "detached": (answer(root="nd.sqrt(var.detach() + eps)"), 13),
+    "batch-statistics": (answer(predict="nd.moments(X, axes=axes)"), 9),
+    "detached": (answer(root="nd.sqrt(var.detach() + eps)"), 12),
     "syntax": ({**answer(), LAST: "def channels_last(:"}, 10),
     "prints": (first("print('x' * 1000)"), 15),
     "extra-cell": (answer(var=RIGHT["var"].replace("axis=axes", "axis=AXES(axes)")), 15),
