@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from d2l_bn.data import Dataset
+from d2l_bn.data.dataset import FILES
+from d2l_bn.data.idx import write_idx
 
 
 def bars(train: int = 96, test: int = 32, classes: int = 4, size: int = 16) -> Dataset:
@@ -21,3 +25,17 @@ def bars(train: int = 96, test: int = 32, classes: int = 4, size: int = 16) -> D
     return Dataset(
         "bars", "made for the tests", *images(train), *images(test), tuple("abcd"[:classes])
     )
+
+
+def written(dataset: Dataset, folder: Path) -> Path:
+    """Write a data set as a user has it, four IDX files in a new folder; return the folder."""
+    folder.mkdir()
+    arrays = (
+        dataset.train_images,
+        dataset.train_labels,
+        dataset.test_images,
+        dataset.test_labels,
+    )
+    for name, array in zip(FILES, arrays):
+        write_idx(folder / f"{name}.gz", array)
+    return folder

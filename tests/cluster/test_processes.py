@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import bars
+from datasets import bars, written
 
 from d2l_bn.data.dataset import FILES
 from d2l_bn.data.idx import write_idx
@@ -42,17 +42,7 @@ pytestmark = [
 @pytest.fixture
 def folder(tmp_path):
     """93 images: with batches of 10 the last one has 3, fewer than four processes."""
-    folder, dataset = tmp_path / "bars", bars(train=93)
-    folder.mkdir()
-    arrays = (
-        dataset.train_images,
-        dataset.train_labels,
-        dataset.test_images,
-        dataset.test_labels,
-    )
-    for name, array in zip(FILES, arrays):
-        write_idx(folder / f"{name}.gz", array)
-    return folder
+    return written(bars(train=93), tmp_path / "bars")
 
 
 @pytest.fixture

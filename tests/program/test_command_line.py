@@ -13,14 +13,12 @@ import time
 
 import numpy as np
 import pytest
-from datasets import bars
+from datasets import bars, written
 from PIL import Image
 
 import d2l_bn
 from d2l_bn.__main__ import main
 from d2l_bn.data import load
-from d2l_bn.data.dataset import FILES
-from d2l_bn.data.idx import write_idx
 from d2l_bn.program import run_folder
 from d2l_bn.program.outcome import read_history
 from d2l_bn.training import checkpoint
@@ -31,17 +29,7 @@ TIMES = ("seconds", "examples_per_second")
 @pytest.fixture
 def folder(tmp_path):
     """A user's data set as four IDX files."""
-    folder, dataset = tmp_path / "bars", bars()
-    folder.mkdir()
-    arrays = (
-        dataset.train_images,
-        dataset.train_labels,
-        dataset.test_images,
-        dataset.test_labels,
-    )
-    for name, array in zip(FILES, arrays):
-        write_idx(folder / f"{name}.gz", array)
-    return folder
+    return written(bars(), tmp_path / "bars")
 
 
 @pytest.fixture

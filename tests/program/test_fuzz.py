@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import bars
+from datasets import bars, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,7 +18,6 @@ from PIL import Image
 from d2l_bn.__main__ import main
 from d2l_bn.data import load
 from d2l_bn.data.dataset import FILES
-from d2l_bn.data.idx import write_idx
 from d2l_bn.program import run_folder
 from d2l_bn.system.errors import InputError
 
@@ -57,11 +56,8 @@ def command_lines(draw):
 def home(tmp_path_factory):
     """A folder with data, a run, a picture and a pipe."""
     home = tmp_path_factory.mktemp("home")
-    (home / "bars").mkdir()
     dataset = bars()
-    parts = dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels
-    for name, array in zip(FILES, parts):
-        write_idx(home / "bars" / f"{name}.gz", array)
+    written(dataset, home / "bars")
     Image.fromarray(dataset.test_images[0]).save(home / "picture.png")
     os.mkfifo(home / "pipe")
     short = ["--epochs", "1", "--batch-size", "32"]
