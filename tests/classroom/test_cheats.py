@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import cheats
-import nbformat
 import pytest
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
+
+import nbformat
 
 from classroom import EXERCISES, isolation, reach
 from classroom.marking import mark
