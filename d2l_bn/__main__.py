@@ -14,6 +14,7 @@ from d2l_bn import __version__, cluster
 from d2l_bn.program import about, compare, data, evaluate, plot, predict, train
 from d2l_bn.system import threads
 from d2l_bn.system.errors import InputError, RunError
+from d2l_bn.system.interrupts import end_at_crash
 
 from mxnet import MXNetError
 
@@ -82,6 +83,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def program() -> int:
     """What the shell starts: `main`, with the threads that suit the machine."""
+    _open_streams()
     together = cluster.launched() if sys.argv[1:2] == ["train"] else None
     if together:
         cluster.supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
@@ -89,13 +91,20 @@ def program() -> int:
         threads.choose()
     if set(sys.argv[1:2]) & set(COMPUTING):
         threads.start_engine()
-    for stream in (sys.stdout, sys.stderr):  # a class may have a name that a terminal can't show
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    end_at_crash()
     code = main()
     if together and code:  # at its usual end, Python would wait for what waits for the others
         sys.stdout.flush()
         os._exit(code)
     return code
+
+
+def _open_streams() -> None:
+    """Let everything be printed: also where a stream is closed, and names it can't show."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # `>&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

@@ -102,6 +102,6 @@ def _accuracy(net, dataset) -> float:
 
 EXPERIMENT = Experiment(
     "ghost",
-    tuple({"share": share, "seed": seed} for seed in range(3) for share in SHARES),
+    tuple({"share": share, "seed": seed} for seed in range(10) for share in SHARES),
     run,
 )

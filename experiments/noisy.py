@@ -17,7 +17,7 @@ from mxnet.gluon import nn
 # Algorithm 1's constants: in each step a unit's mean is from -0.5 to 0.5 and its scale from 1 to
 # 1.25; the single values scatter around them by 0.1.
 MEAN, SCALE, SPREAD = 0.5, 1.25, 0.1
-SEEDS = range(7)
+SEEDS = range(10)
 
 
 class NoisyBatchNorm(nn.Block):

@@ -36,7 +36,7 @@ EXPERIMENT = Experiment(
     "rate_and_scale",
     tuple(
         {"lr": lr, "scale": scale, **case}
-        for case, lr, scale in itertools.product(shared.cases(seeds=range(1)), RATES, SCALES)
+        for case, lr, scale in itertools.product(shared.cases(), RATES, SCALES)
     ),
     run,
 )

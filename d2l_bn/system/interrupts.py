@@ -1,8 +1,9 @@
-"""Signals that end a run, held back while an exception could get lost."""
+"""Signals that end a run: some held back while an exception could get lost, some not."""
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 from collections.abc import Iterator
 from typing import Callable, Optional
@@ -48,3 +49,13 @@ def deferred(notice: Optional[Callable[[], None]] = None) -> Iterator[Callable[[
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_at_crash() -> None:
+    """Let a crash end this program, with Python's stack instead of MXNet's.
+
+    MXNet's own handler of SIGSEGV allocates memory. If the thread that crashed was allocating too,
+    both wait for the same lock, and the program never ends.
+    """
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # or MXNet's would still come after Python's
+    faulthandler.enable()

@@ -579,3 +579,10 @@ def test_a_network_that_found_no_room_is_noticed(train, out, capsys, monkeypatch
     assert "is the disk full?" in capsys.readouterr().err
     assert not run_folder.is_finished(out) and not (out / run_folder.PARAMETERS).exists()
     assert train("--resume") == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_reason_to_fail(closed):
+    command = f"{shlex.quote(sys.executable)} -m d2l_bn about {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr

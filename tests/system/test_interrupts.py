@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -64,3 +66,17 @@ def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch):
         pass
     monkeypatch.undo()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_crash_ends_a_program_with_pythons_stack_alone():
+    """MXNet's handler would write a stack of its own, and may wait forever for a lock."""
+    program = """
+import os, signal
+from d2l_bn.system.interrupts import end_at_crash
+end_at_crash()
+os.kill(os.getpid(), signal.SIGSEGV)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+    assert "Segmentation fault: 11" not in done.stderr  # MXNet's
