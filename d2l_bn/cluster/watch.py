@@ -92,7 +92,7 @@ class Watch(threading.Thread):
         for peer in self.silent:
             self.send(peer, LEAVING)
         end = time.monotonic() + PERIOD
-        while not all([request.Test() for request in self.sent]) and time.monotonic() < end:
+        while not all(request.Test() for request in self.sent) and time.monotonic() < end:
             time.sleep(PERIOD / 10)
 
     def stop(self) -> None:
