@@ -175,8 +175,7 @@ class SyncBatchNorm(BatchNorm):
             X = X.reshape(X.shape)  # operator.batch_norm says why
         Z, statistics = operator.standardize(X, self.eps)
         exchange = _Exchange(self.across, Z.detach(), statistics, self.eps)
-        gamma, beta = (p.data(X.context).reshape(-1) for p in (self.gamma, self.beta))
-        a, b = exchange(X, gamma, beta)
+        a, b = exchange(_with_gradient(self.gamma, X), _with_gradient(self.beta, X), X)
         self._check_count(exchange.n)
         self._update(exchange.mean, exchange.var, X.context)
         return operator.scale_and_shift(Z, a, b).astype(share.dtype, copy=False)
@@ -194,6 +193,18 @@ class SyncBatchNorm(BatchNorm):
             old = statistic.data().asnumpy()
             new = self.momentum * old + (1 - self.momentum) * new.reshape(old.shape)
             statistic.set_data(nd.array(new, ctx=context, dtype=old.dtype))
+
+
+def _with_gradient(parameter: gluon.Parameter, X: nd.NDArray) -> nd.NDArray:
+    """The values of a parameter beside `X`, as an array that has a gradient, also if it is frozen.
+
+    MXNet's `autograd.Function` stops at the first input without one, and the gradients of those
+    after it are never written. Where `X` has none, it comes last and so does no harm.
+    """
+    values = parameter.data(X.context).reshape(-1)
+    if parameter.grad_req == "null":
+        values.attach_grad()
+    return values
 
 
 class _Share:
@@ -261,7 +272,7 @@ class _Exchange(autograd.Function):
         self.across, self.Z, self.statistics, self.eps = across, normalized, statistics, eps
         self.m = normalized.size // normalized.shape[1]
 
-    def forward(self, X, gamma, beta):
+    def forward(self, gamma, beta, X):
         mean, s = self.statistics
         squares = np.maximum(np.square(s) - self.eps, 0) + np.square(mean)
         total = self.across.total(np.concatenate([[self.m], self.m * mean, self.m * squares]))
@@ -280,7 +291,7 @@ class _Exchange(autograd.Function):
         scale = self.gamma / self.s * (da / self.m - self.ratio * S2)
         shift = self.gamma / self.s * (db / self.m - S1 - self.offset * S2)
         dX = operator.scale_and_shift(self.Z, self._array(scale), self._array(shift))
-        return dX, self._array(dgamma), self._array(db)
+        return self._array(dgamma), self._array(db), dX
 
     def _array(self, values: np.ndarray) -> nd.NDArray:
         return nd.array(values, ctx=self.Z.context, dtype=self.Z.dtype)

@@ -159,6 +159,25 @@ def test_digits_survive_a_mean_far_from_zero(offset, scale):
     assert_together(step_over_processes(case, [20, 44]), expected(case))
 
 
+@pytest.mark.parametrize("frozen", ["", "X", "gamma", "beta", "gamma beta", "X gamma"])
+def test_what_has_no_gradient_leaves_the_others_theirs(frozen):
+    """MXNet's `autograd.Function` writes no gradient after the first that isn't wanted."""
+    case, found = make_case((8, 3)), []
+    for kind in (SyncBatchNorm, BatchNorm):
+        layer, X = set_up(kind(3, 2), case, [mx.cpu()]), nd.array(case.X)
+        wanted = {name: getattr(layer, name) for name in ("gamma", "beta") if name not in frozen}
+        for name in ("gamma", "beta"):
+            getattr(layer, name).grad_req = "write" if name in wanted else "null"
+        if "X" not in frozen:
+            X.attach_grad()
+        with autograd.record():
+            Y = layer(X)
+        Y.backward(nd.array(case.dY))
+        gradients = [p.grad() for p in wanted.values()] + ([] if "X" in frozen else [X.grad])
+        found.append(np.concatenate([gradient.asnumpy().ravel() for gradient in gradients]))
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+
+
 def test_without_exchange_the_result_is_another():
     """Each share is a batch of its own then: the test above can fail."""
     case = make_case((8, 3))
