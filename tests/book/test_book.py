@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -61,10 +62,12 @@ class Page(HTMLParser):
             self.loads += [values[name] for name in ("src", "href") if values.get(name)]
 
 
+read_page = functools.cache(Page)  # many pages link to it
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere_and_nothing_is_loaded_from_outside(html, page):
     path = html / f"{page}.html"
-    found = Page(path)
+    found = read_page(path)
     assert [load for load in found.loads if "//" in load] == []
     assert found.links and found.loads
     for link in found.links + found.loads:
@@ -72,16 +75,16 @@ def test_links_lead_somewhere_and_nothing_is_loaded_from_outside(html, page):
         if not place.startswith(("https:", "data:")):
             target = path.parent / place.split("?")[0] if place else path
             assert target.exists(), link
-            assert target.suffix != ".html" or anchor in Page(target).anchors, link
+            assert target.suffix != ".html" or anchor in read_page(target).anchors, link
 
 
 def test_the_front_page_leads_to_all_chapters(html):
-    links = Page(html / "index.html").links
+    links = read_page(html / "index.html").links
     assert {f"chapters/{name}.html" for name in CHAPTERS} <= set(links)
 
 
 def test_the_reference_holds_the_public_names(html):
-    anchors = Page(html / "api.html").anchors
+    anchors = read_page(html / "api.html").anchors
     assert [name for name in d2l_bn.__all__ if f"d2l_bn.{name}" not in anchors] == []
 
 
