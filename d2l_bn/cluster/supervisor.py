@@ -26,6 +26,7 @@ TICK = 0.2
 
 def main() -> int:
     """Run the command to its end, and return its exit code."""
+    launcher = os.getppid()  # asked before the command starts: it may bring the launcher down
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     child = subprocess.Popen(
@@ -38,7 +39,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: child.send_signal(number))
     name = f"rank {rank()} (process {child.pid} on {socket.gethostname()})"
-    advice, late = follow(child, reader)
+    advice, late = follow(child, reader, launcher)
     if late:
         child.kill()
         child.wait()
@@ -55,8 +56,16 @@ def main() -> int:
     return say(killed, advice, 128 - code)
 
 
-def follow(child: subprocess.Popen, reader: int) -> tuple[str, str]:
+def follow(child: subprocess.Popen, reader: int, launcher: int) -> tuple[str, str]:
     """Wait for the end of the child, of the launcher, or of a time that the child has set itself.
+
+    Parameters
+    ----------
+    child : Popen
+    reader : int
+        The end of the pipe that the child writes messages to.
+    launcher : int
+        The process that has started this one.
 
     Returns
     -------
@@ -64,25 +73,26 @@ def follow(child: subprocess.Popen, reader: int) -> tuple[str, str]:
         What the child has last said about going on, and why it has to be ended, or "".
     """
     advice, doing, left, rest = "", "", float("inf"), b""
-    launcher = os.getppid()
-    while child.poll() is None:
-        if os.getppid() != launcher:
+    while True:
+        ended = child.poll() is not None  # asked first: all that it has said is then in the pipe
+        if not ended and os.getppid() != launcher:
             return advice, "ends, since the launcher on this machine has ended"
         start = time.monotonic()
-        if select.select([reader], [], [], TICK)[0]:
+        if select.select([reader], [], [], 0 if ended else TICK)[0]:
             *lines, rest = (rest + os.read(reader, 65536)).split(b"\n")
             for message in map(json.loads, lines):
                 advice = message.get("advice", advice)
                 if "within" in message:
                     within = message["within"]
                     left, doing = (within or float("inf")), message.get("doing", "")
-            if not lines and not rest:
+            if not (lines or rest or ended):
                 time.sleep(TICK)  # the child has closed its end
+        if ended:
+            return advice, ""
         # Where all processes are paused together, a tick takes long, and none is to blame.
         left -= min(time.monotonic() - start, 2 * TICK)
         if left <= 0:
             return advice, doing
-    return advice, ""
 
 
 def say(what: str, advice: str, code: int) -> int:
