@@ -20,7 +20,7 @@ import d2l_bn
 pytest.importorskip("myst_nb", reason="the extra `book` is not installed")
 pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("book")]
 CHECKOUT = Path(__file__).parents[2]
 CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]-*.ipynb"))]
 EXERCISES = [path.stem for path in sorted((CHECKOUT / "chapters" / "exercises").glob("*.ipynb"))]
@@ -63,6 +63,7 @@ class Page(HTMLParser):
 
 
 read_page = functools.cache(Page)  # many pages link to it
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere_and_nothing_is_loaded_from_outside(html, page):
@@ -128,7 +129,7 @@ def test_two_panels_stand_below_each_other_on_a_phone(html, tmp_path):
 @pytest.mark.browser
 def test_pages_in_a_browser(html, tmp_path):
     with browsers.opened(tmp_path) as browser:
-        browser.set_script_timeout(60)
+        browser.set_script_timeout(600)
         for width in (390, 768, 1280):
             browsers.size(browser, width, 900)
             for page in PAGES:
