@@ -43,7 +43,7 @@ test-slow: ## run the slow tests
 	$(setup) test
 	$(pytest) -m slow $(ARGS)
 
-coverage: ## run all tests, and print the branch coverage (takes half as long again)
+coverage: ## run all tests, and print their branch coverage
 	$(setup) test
 	$(pytest) --cov $(ARGS)
 
