@@ -49,14 +49,21 @@ class Watch(threading.Thread):
             for peer in self.silent:
                 self.sent.append(self.comm.Isend(b"", dest=peer))
                 self.silent[peer] += passed
-                while self.comm.Iprobe(source=peer):
-                    self.comm.Recv(bytearray(), source=peer)
+                if self.receive(peer):
                     self.silent[peer] = 0.0
             # If it is process 0 that is lost, all others notice, and one says so first.
             patience = LIMIT + min(self.comm.rank, 6) * PERIOD
             for peer, seconds in self.silent.items():
                 if seconds > patience:
                     self.give_up(peer)
+
+    def receive(self, peer: int) -> bool:
+        """Take all signs of life that have come from `peer`; whether there were any."""
+        any_came = False
+        while self.comm.Iprobe(source=peer):
+            self.comm.Recv(bytearray(), source=peer)
+            any_came = True
+        return any_came
 
     def give_up(self, peer: int) -> None:
         """Say which process is lost, and end the whole job."""
@@ -66,10 +73,13 @@ class Watch(threading.Thread):
             file=sys.stderr,
             flush=True,
         )
-        tell_supervisor(advice="")  # it has been given
+        tell_supervisor(advice="", lost=True)  # the advice has been given
         os._exit(1)  # the launcher then ends all; MPI's own Abort would not end in order
 
     def stop(self) -> None:
         """End, when all processes have come so far."""
         self.done.set()
         self.join()
+        self.processes.wait_for_all()
+        for peer in self.silent:  # or MPI complains, at its end, of what nobody received
+            self.receive(peer)

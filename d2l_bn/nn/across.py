@@ -36,10 +36,13 @@ class Alone:
         The number of this process, from 0 on.
     size : int
         How many processes there are.
+    machines : list of str
+        The name of each one's machine, by rank; for one process it isn't asked for.
     """
 
     rank = 0
     size = 1
+    machines: Sequence[str] = ()
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values` over all processes, the same to the last bit in each of them."""
