@@ -16,7 +16,13 @@ import d2l_bn  # noqa: F401  before mxnet
 
 import mxnet as mx
 
-hypothesis.settings.register_profile("d2l_bn", deadline=None, max_examples=25)
+# On a busy machine everything may be slow, and no test is about that.
+hypothesis.settings.register_profile(
+    "d2l_bn",
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.register_profile(
     "d2l_bn-ci", hypothesis.settings.get_profile("d2l_bn"), derandomize=True, print_blob=True
 )
