@@ -6,8 +6,8 @@ ARGS ?=
 WORKERS ?= 2
 python = $(VENV)/bin/python
 cluster = $(VENV)/bin/mpiexec -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
-# A process for each core. Tests that share what takes long to build are a group, in one process.
-pytest = $(python) -m pytest -q -n auto --dist loadgroup
+# A process for each core; one that has nothing left to do takes half of what another has.
+pytest = $(python) -m pytest -q -n auto --dist worksteal
 setup = @command -v "$(PYTHON)" >/dev/null \
     || { echo 'There is no "$(PYTHON)" here. Install Python: apt-get install python3 python3-venv'; exit 1; }; \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"

@@ -20,7 +20,7 @@ import d2l_bn
 pytest.importorskip("myst_nb", reason="the extra `book` is not installed")
 pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("book")]
+pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parents[2]
 CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]-*.ipynb"))]
 EXERCISES = [path.stem for path in sorted((CHECKOUT / "chapters" / "exercises").glob("*.ipynb"))]

@@ -22,7 +22,6 @@ for name in ("tensorflow", "tf_slim"):
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed: the extra `tensorflow`", allow_module_level=True)
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 sys.path.insert(0, str(CHAPTERS))
 from in_tensorflow import lenet_graph, traps, ways  # noqa: E402
