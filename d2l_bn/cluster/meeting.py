@@ -52,7 +52,12 @@ def joined() -> Iterator[Alone]:
     watch = Watch(processes, processes.gather(own))
     watch.start()
     tell_supervisor(within=None)
-    yield processes
+    try:
+        yield processes
+    except BaseException:
+        with contextlib.suppress(Exception):  # what has failed may be MPI
+            watch.leave()
+        raise
     processes.wait_for_all()
     watch.stop()
     MPI.Finalize()

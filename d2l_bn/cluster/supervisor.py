@@ -9,6 +9,7 @@ takes too long, which a process inside of MPI's own start can't.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -94,8 +95,9 @@ def follow(child: subprocess.Popen, reader: int, launcher: int) -> tuple[dict, s
                 said.update(message)
                 if "within" in message:
                     left = message["within"] or float("inf")
-            if not lines and not rest and not ended:
-                time.sleep(TICK)  # the child has closed its end
+            if not lines and not rest and not ended:  # the child has closed its end, as it ends
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(TICK)
         if ended:
             return said, ""
         # Where all processes are paused together, a tick takes long, and none is to blame.
