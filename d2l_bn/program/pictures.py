@@ -145,18 +145,17 @@ def _background(grey: np.ndarray, strokes: bool) -> Any:
     """
     if not strokes:
         return _border(grey)
-    window = 2 * (max(grey.shape) // 6) + 1
+    (height, width), window = grey.shape, 2 * (max(grey.shape) // 6) + 1
     shades = np.round(grey * 255).astype(np.uint8)
-    around = "reflect" if min(grey.shape) > window // 2 else "edge"
-    views = np.lib.stride_tricks.sliding_window_view(
-        np.pad(shades, window // 2, mode=around), (window, window)
-    )
+    reach = window // 2
+    padded = np.pad(shades, reach, mode="reflect" if min(height, width) > reach else "edge")
+    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window))
     # Every other pixel of every other window: the medians are most of the time of a picture.
     windows = views[::2, ::2, ::2, ::2]
     samples = windows.reshape(*windows.shape[:2], -1)
     middle = samples.shape[2] // 2
     medians = Image.fromarray(np.partition(samples, middle, axis=2)[:, :, middle])
-    return np.asarray(medians.resize(grey.shape[::-1], Image.Resampling.BILINEAR)) / np.float32(255)
+    return np.asarray(medians.resize((width, height), Image.Resampling.BILINEAR)) / np.float32(255)
 
 
 def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.ndarray:
