@@ -145,7 +145,7 @@ def failures(runs: list[dict]) -> int:
 
 
 def noisy(rows: list[dict]):
-    """Training loss and test accuracy over the epochs, with noise behind the normalization."""
+    """Training loss and test accuracy over the epochs, with noise after the normalization."""
     figure, (left, right) = new_figure(1, 2, size=(9, 3.6))
     for number, norm in enumerate(("scratch", "none", "noisy")):
         chosen = select(rows, norm=norm)
