@@ -86,7 +86,7 @@ def test_a_table_is_written_by_one_process_at_a_time(tmp_path):
         filling.start()
         filling.join(0.3)
         assert filling.is_alive() and tables.read("table", tmp_path) == []
-    filling.join(10)
+    filling.join(600)
     assert len(tables.read("table", tmp_path)) == 2
 
 
