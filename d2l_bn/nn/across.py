@@ -3,7 +3,8 @@
 The shares lie on several devices of one process, or in several processes, or both. Each device sums
 its own values, the sums are added over all shares, and everybody normalizes with the same mean and
 variance. Autograd goes back through the sums: they are operations like any others, and the gradient
-of a sum over processes is a sum over processes.
+of a sum over processes is a sum over processes. Where a process has a single share, the compiled
+operator is faster, and what backward exchanges is written out (`_Exchange`).
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class SyncBatchNorm(BatchNorm):
     process with MXNet's operations.
 
     In prediction mode there is nothing to exchange, and it is `BatchNorm`. In training mode there
-    is one exchange forward, of 2 C + 1 numbers for C channels, and one of the same size backward.
+    is one exchange forward, of 2 C + 1 numbers for C channels, and one backward, of 2 C with the
+    compiled operator and of 2 C + 1 without.
     A gradient of a gradient does not go through the exchange between processes.
     """
 
