@@ -112,6 +112,23 @@ def test_signals_are_passed_on():
     assert process.returncode == 7
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the launcher is sought in /proc")
+def test_an_mpiexec_that_waits_for_a_lost_machine_is_ended_and_nothing_else(tmp_path):
+    """Two programs wait on, as mpiexec would; one of them has its name."""
+    lost = "import json, os; fd = int(os.environ['D2L_BN_SUPERVISOR']); "
+    lost += "os.write(fd, (json.dumps({'lost': True}) + chr(10)).encode()); os._exit(1)"
+    command = [sys.executable, SUPERVISOR, sys.executable, "-c", lost]
+    helper = [sys.executable, "-c", f"import subprocess; subprocess.call({command})"]
+    waits = f"import subprocess, time; subprocess.call({helper}); "
+    waits += f"time.sleep(2 * {supervisor.GRACE})"
+    started = []
+    for name in ("mpiexec", "another"):
+        (tmp_path / name).symlink_to(sys.executable)
+        started.append(subprocess.Popen([str(tmp_path / name), "-c", waits]))
+    assert [process.wait(60) for process in started] == [-signal.SIGKILL, 0]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_worker_ends_with_its_supervisor():
     with supervised("print(os.getpid(), flush=True); time.sleep(60)") as process:
