@@ -112,12 +112,12 @@ def end_launcher() -> None:
     A process of its own does this, since mpiexec ends this one as soon as it can.
     """
     launcher = process(os.getppid())[1]  # the parent is mpiexec's helper on this machine
-    if process(launcher)[0] != "mpiexec" or os.fork():
+    if not process(launcher)[0].startswith("mpiexec") or os.fork():
         return
     os.setsid()
     os.closerange(0, 4096)  # mpiexec waits until nobody holds its pipes
     time.sleep(GRACE)
-    if process(launcher)[0] == "mpiexec":
+    if process(launcher)[0].startswith("mpiexec"):
         os.kill(launcher, signal.SIGKILL)  # asked to end, it complains in many lines
     os._exit(0)
 
