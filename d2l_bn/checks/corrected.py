@@ -8,7 +8,7 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
+from d2l_bn.checks import formulas, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
@@ -85,7 +85,9 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
     received = block.forward(X, mode, context=context)
     if not close(received, case.prediction(), 1e-3):
         given = {"X": X, "t": t, "moving_mean": mean, "moving_var": var}
-        replace(block.check, given=given).fail(
+        here = replace(block.check, given=given)
+        here.finite(f"the prediction after {t} batch{'es' * (t > 1)}", received, _NEGATIVE)
+        here.fail(
             f"the prediction after {t} batch{'es' * (t > 1)} is wrong.",
             expected=case.prediction(),
             received=received,
@@ -98,32 +100,45 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
 def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the predictions of mistaken corrections, each with its cause."""
     t, (mean, var) = len(batches), _averages(batches)
-    yield (
-        "the averages are not divided: moving_mean / (1 - 0.9 ** t), and so for moving_var.",
-        case.output(mean, var),
-    )
-    yield "moving_var is not divided by 1 - 0.9 ** t.", case.output(case.mean, var)
-    yield "moving_mean is not divided by 1 - 0.9 ** t.", case.output(mean, case.var)
-    yield (
-        "the averages are multiplied by 1 - 0.9 ** t. Divide them.",
-        case.output(mean * _share(t), var * _share(t)),
-    )
-    yield (
-        "you divide by 0.9 ** t, the share of the start, or by 1 - 0.1 ** t. Divide by "
-        "1 - 0.9 ** t.",
-        case.output(mean / MOMENTUM**t, var / MOMENTUM**t),
-    )
+    known = {**formulas.names(case), "moving_mean": mean, "moving_var": var, "t": t}
+    yield from formulas.listed(_MISTAKES, _LINES, known)
     for other in (*range(t + 1, 4 * t + 9), *range(1, t)):
         yield (
             f"your t is {other} after {t} batch{'es' * (t > 1)}. It counts the batches in training "
             "mode, each once, for each layer, whatever the context.",
-            case.output(mean / _share(other), var / _share(other)),
+            formulas.value(_LINES, {**known, "t": other}),
         )
     yield (
         "the corrected averages are stored, and the next step goes on from them. Store those of "
         "2.1, and divide when predicting.",
         case.output(*_averages(batches, lambda average, t: average / _share(t))),
     )
+    yield from formulas.altered(_LINES, known)
+
+
+_NEGATIVE = (
+    "the averages are divided by 0 or by a negative number. 1 - 0.9 ** t is between 0 and 1 from "
+    "the first batch on."
+)
+_LINES = (
+    "share = 1 - momentum ** t",
+    "mean = moving_mean / share",
+    "var = moving_var / share",
+    formulas.OUTPUT,
+)
+_OTHER_SHARE = (
+    "you divide by 0.9 ** t, the share of the start, or by 1 - 0.1 ** t. Divide by 1 - 0.9 ** t."
+)
+_MISTAKES = {
+    "mean = moving_mean; var = moving_var": "the averages are not divided: moving_mean / (1 - 0.9 "
+    "** t), and so for moving_var.",
+    "var = moving_var": "moving_var is not divided by 1 - 0.9 ** t.",
+    "mean = moving_mean": "moving_mean is not divided by 1 - 0.9 ** t.",
+    "mean = moving_mean * share; var = moving_var * share": "the averages are multiplied by 1 - "
+    "0.9 ** t. Divide them.",
+    "share = momentum ** t": _OTHER_SHARE,
+    "share = 1 - (1 - momentum) ** t": _OTHER_SHARE,
+}
 
 
 def _contexts(check: Check) -> str:

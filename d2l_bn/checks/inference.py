@@ -69,23 +69,17 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
     std = np.sqrt(var + case.eps)
     X_hat = (case.X - mean) / std
     ways = [dY, dY.mean(0) + 0 * dY, X_hat * (dY * X_hat).mean(0)]
-    for words, scale in (
-        ("", case.gamma / std),
-        ("dX is divided by the variance. Divide by the standard deviation.", case.gamma / std**2),
-        ("dX is multiplied by the standard deviation. Divide by it.", case.gamma * std),
-        ("gamma multiplies dX twice. It multiplies once.", case.gamma**2 / std),
+    basis = np.stack([(case.gamma / std * way).reshape(-1) for way in ways], axis=1)
+    factors = np.linalg.lstsq(basis, dX.reshape(-1), rcond=None)[0] * [1, -1, -1]
+    if not close(basis @ (factors * [1, -1, -1]), dX.reshape(-1), 1e-6):
+        return ""
+    if np.ptp(factors) < 1e-6:
+        return f"dX is {factors[0]:.4g} times too large. Where does m stand, and where gamma?"
+    for way, factor in zip(
+        ("direct way", "path through the mean", "path through the variance"), factors
     ):
-        basis = np.stack([(scale * way).reshape(-1) for way in ways], axis=1)
-        factors = np.linalg.lstsq(basis, dX.reshape(-1), rcond=None)[0]
-        if not close(basis @ factors, dX.reshape(-1), 1e-6):
-            continue
-        if np.ptp(factors * [1, -1, -1]) < 1e-6 and not words:
-            return f"dX is {factors[0]:.4g} times too large. Where does m stand, and where gamma?"
-        for way, factor in zip(("direct way", "mean", "variance"), factors * [1, -1, -1]):
-            if abs(factor - 1) > 1e-6 and not words:
-                path = f"the path through the {way}" if way != "direct way" else f"the {way}"
-                return f"{path} counts {factor:.4g} times. It counts once."
-        return words
+        if abs(factor - 1) > 1e-6:
+            return f"the {way} counts {factor:.4g} times. It counts once."
     return ""
 
 

@@ -258,7 +258,7 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             "the output is wrong.",
             expected=expected,
             received=received,
-            cause=find(chain(causes, _other_eps(case, training)), received, expected)
+            cause=find(chain(_other_eps(case, training), causes), received, expected)
             or _of_start(block.state()),
         )
 
@@ -436,7 +436,7 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
     ):
         crossed = case.moving(case.var if name == "moving_mean" else case.mean, new)
         known: Iterable = chain(
-            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], causes, _other_momentum(case, old, new)
+            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], _other_momentum(case, old, new), causes
         )
         if not close(received, expected):
             replace(block.check, given={"X": case.X, f"{name} before": old}).fail(
