@@ -291,6 +291,11 @@ HINTS = (
         "an array gets a shape for another number of values. What there is for each channel has "
         "as many values as there are channels: that length along the channels' axis, 1 elsewhere.",
     ),
+    (
+        "Cannot retrieve Parameter",
+        "a parameter of this name has been made before, in another shape: layers share their "
+        "parameters where they are given the same params. Leave prefix and params out.",
+    ),
     ("maximum recursion depth", "a function calls itself without end."),
     ("'_params'", _NOT_SET_UP),
     ("'_scope'", _NOT_SET_UP),

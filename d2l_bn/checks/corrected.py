@@ -8,7 +8,7 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import formulas, mistakes
+from d2l_bn.checks import formulas, inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
@@ -93,6 +93,7 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
             received=received,
             cause=find(_wrong(case, batches), received, case.prediction())
             or find(mistakes.of_prediction(case), received, case.prediction())
+            or _divisor(case, received, t, mean, var)
             or 'Does BatchNorm pass "statistics"? The averages of 2.1 are what is divided.',
         )
 
@@ -114,6 +115,20 @@ def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndar
         case.output(*_averages(batches, lambda average, t: average / _share(t))),
     )
     yield from formulas.altered(_LINES, known)
+
+
+def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> str:
+    """Return by which numbers the averages are divided, if the prediction comes of any."""
+    found = inference.used(case, received)
+    if found is None:
+        return ""
+    by_mean, by_var = mean / found[0], var / (found[1] - case.eps)
+    if not all(close(each, np.full_like(each, each.mean()), 1e-2) for each in (by_mean, by_var)):
+        return ""
+    return (
+        f"after {t} batch{'es' * (t > 1)} you divide moving_mean by {by_mean.mean():.3g} and "
+        f"moving_var by {by_var.mean():.3g}. 1 - 0.9 ** t is {_share(t):.3g}."
+    )
 
 
 _NEGATIVE = (

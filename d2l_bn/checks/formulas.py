@@ -68,10 +68,13 @@ _OTHERS = {
     "momentum": ("(1 - momentum)", "momentum ** 2", "0.9", "0.1", "0.99", "eps"),
     "mask": ("(1 - mask)",),
     "t": ("(t + 1)", "(t - 1)", "(2 * t)"),
+    "X": ("(X + eps)",),
+    "mean": ("everything(X)", "(low + high) / 2", "(mean + moving_mean) / 2"),
+    "share": ("sqrt(share)", "share ** 2"),
     "var": ("sqrt(var)", "var ** 2", "(var + eps)"),
     "moving_var": ("sqrt(moving_var)", "moving_var ** 2"),
     "std": ("std ** 2", "sqrt(std)"),
-    "gamma": ("gamma ** 2", "abs(gamma)"),
+    "gamma": ("gamma ** 2", "abs(gamma)", "exp(gamma)", "everything(gamma)"),
 }
 _OPERATORS: dict[type, tuple[Any, ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
@@ -123,6 +126,7 @@ def names(case: Case, **more) -> dict[str, Any]:
         "everything": np.mean,
         "sqrt": np.sqrt,
         "abs": np.abs,
+        "exp": np.exp,
         "maximum": np.maximum,
         "low": X.min(case.axes, keepdims=True),
         "high": X.max(case.axes, keepdims=True),
@@ -216,6 +220,7 @@ def _shown(line: str, known: Mapping[str, Any]) -> str:
     """A line as a student would write it."""
     count = "sum(mask)" if "mask" in known else "the number of values of a channel"
     words = {"by_place": "mask.sum(axis=0)", "by_sentence": "mask.sum(axis=1)"}
+    words.update({"low": "X.min(...)", "high": "X.max(...)", "everything": "mean"})
     words.update({"places": "mask.size", "size": "X.size", "count": count})
     words.update((f"length_{place}", f"X.shape[{place}]") for place in range(4))
     line = re.sub(r"\((-[\d.]+)\)", r"\1", line)

@@ -9,7 +9,7 @@ from typing import Callable, NoReturn
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
+from d2l_bn.checks import inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 
@@ -259,7 +259,13 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             expected=expected,
             received=received,
             cause=find(chain(_other_eps(case, training), causes), received, expected)
-            or _of_start(block.state()),
+            or _of_start(block.state())
+            or inference.of_output(
+                case,
+                received,
+                *(case.moments() if training else (case.mean, case.var)),
+                "the batch" if training else "the moving average",
+            ),
         )
 
 
@@ -363,8 +369,11 @@ def _statistics(check: Check) -> str:
     for num_dims, shape in INPUTS.items():
         block = Layer.made(check.at(part), num_dims)
         begun = block.averages()
-        for number, mode in ((410, "record"), (411, "record"), (413, "train")):
-            X = drawn(check, shape, number)
+        batches = [drawn(check, shape, number) for number in (409, 410, 411, 413)]
+        block.forward(
+            batches[0], "record"
+        )  # the first step, from 0, shows no mistake in the old share
+        for X, mode in zip(batches[1:], ("record", "record", "train")):
             case = block.case(X)
             block.forward(X, mode)
             found = block.averages()
@@ -372,7 +381,6 @@ def _statistics(check: Check) -> str:
                 right = [case.moving(case.mean, case.moments()[0]), case.var]
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
-        batches = [drawn(check, shape, number) for number in (410, 411, 413)]
         _predicts(block, batches, drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
             X = drawn(check, shape, 412)
@@ -403,7 +411,7 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str
     if not close(received, tracked.prediction(), 1e-3):
         given = {"X": X, "moving_mean": tracked.mean, "moving_var": tracked.var}
         replace(block.check, given=given).fail(
-            "the prediction after three steps is wrong.",
+            f"the prediction after {len(batches)} steps is wrong.",
             expected=tracked.prediction(),
             received=received,
             cause=find(mistakes.of_prediction(tracked), received, tracked.prediction())
@@ -444,7 +452,11 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
                 expected=expected,
                 received=received,
                 cause=find(known, received, expected)
-                or (_SHAPE if received.shape != expected.shape else ""),
+                or (
+                    inference.of_average(case, name, received, old, new)
+                    if received.shape == expected.shape
+                    else _SHAPE
+                ),
             )
 
 
