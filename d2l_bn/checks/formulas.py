@@ -11,7 +11,7 @@ import ast
 import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import combinations, product
 from typing import Any
 
@@ -22,6 +22,7 @@ from d2l_bn.checks.cases import Case
 STATISTICS = ("n = count", "mean = sum(X) / n", "var = sum((X - mean) ** 2) / n")
 MASKED = ("n = count", "mean = sum(mask * X) / n", "var = sum(mask * (X - mean) ** 2) / n")
 OUTPUT = "Y = gamma * (X - mean) / sqrt(var + eps) + beta"
+APART = "Y = gamma * ((X - mean) / sqrt(var + eps)) + beta"  # the same, X_hat by itself
 PREDICTION = "Y = gamma * (X - moving_mean) / sqrt(moving_var + eps) + beta"
 MOVING_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
 MOVING_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
@@ -108,6 +109,8 @@ def names(case: Case, **more) -> dict[str, Any]:
     """The values of the names in the formulas; `length_0` is X.shape[0], as the student has X."""
     X = case.X
     lengths = np.moveaxis(X, 1, case.axis).shape
+    first = list(range(X.ndim))
+    first.insert(case.axis % X.ndim, first.pop(1))  # which of our axes are the student's first
     return {
         "X": X,
         "gamma": case.gamma,
@@ -121,6 +124,8 @@ def names(case: Case, **more) -> dict[str, Any]:
         "size": X.size,
         **{f"length_{place}": length for place, length in enumerate(lengths)},
         "sum": lambda values: np.broadcast_to(values, X.shape).sum(case.axes, keepdims=True),
+        "sum_0": lambda values: np.broadcast_to(values, X.shape).sum(first[0], keepdims=True),
+        "sum_1": lambda values: np.broadcast_to(values, X.shape).sum(first[1], keepdims=True),
         "average": case.average,
         "features": lambda values: values.mean(1, keepdims=True),
         "everything": np.mean,
@@ -206,9 +211,10 @@ def _twice(lines: tuple[str, ...], variants: list, known: Mapping) -> Iterator[t
             yield tuple(theirs)
     for place, others in enumerate(variants):
         names = frozenset(known) | _left(lines[:place])
-        again = {new for other in others for new in _variants(other, names)} - {lines[place]}
+        again = dict.fromkeys(new for other in others for new in _variants(other, names))
+        again.pop(lines[place], None)
         yield from _once(
-            lines, [sorted(again) if here == place else () for here in range(len(lines))]
+            lines, [list(again) if here == place else () for here in range(len(lines))]
         )
 
 
@@ -221,6 +227,7 @@ def _shown(line: str, known: Mapping[str, Any]) -> str:
     count = "sum(mask)" if "mask" in known else "the number of values of a channel"
     words = {"by_place": "mask.sum(axis=0)", "by_sentence": "mask.sum(axis=1)"}
     words.update({"low": "X.min(...)", "high": "X.max(...)", "everything": "mean"})
+    words.update(sum_0="sum_over_axis_0", sum_1="sum_over_axis_1")
     words.update({"places": "mask.size", "size": "X.size", "count": count})
     words.update((f"length_{place}", f"X.shape[{place}]") for place in range(4))
     line = re.sub(r"\((-[\d.]+)\)", r"\1", line)
@@ -243,6 +250,10 @@ def _variants(line: str, known: frozenset[str]) -> tuple[str, ...]:
     return tuple(f"{left} = {text}" for text in found if set(_code(text).co_names) <= known)
 
 
+def _swap(pair: dict[str, str], name: re.Match) -> str:
+    return pair.get(name[0], name[0])
+
+
 def _exchanged(text: str) -> Iterator[str]:
     """Yield the text with two of its names in each other's place."""
     for one, other in (
@@ -252,7 +263,7 @@ def _exchanged(text: str) -> Iterator[str]:
         ("eps", "momentum"),
     ):
         pair = {one: other, other: one}
-        yield re.sub(r"[A-Za-z]\w*", lambda name, pair=pair: pair.get(name[0], name[0]), text)
+        yield re.sub(r"[A-Za-z]\w*", partial(_swap, pair), text)
 
 
 def _everywhere(node: ast.expr) -> Iterator[ast.expr]:
@@ -276,14 +287,16 @@ def _here(node: ast.expr) -> Iterator[ast.expr]:
         for other in (*(name for kind in alike for name in kind), *_OTHERS.get(node.id, ())):
             yield _parsed(other)
     elif isinstance(node, ast.Constant):
-        for other in (0, 1, 2, 2 * node.value, node.value / 2):
-            yield ast.Constant(other)
+        number: Any = node.value
+        for value in (0, 1, 2, 3, 2 * number, number / 2):
+            yield ast.Constant(value)
     elif isinstance(node, ast.UnaryOp):
         yield node.operand
     elif isinstance(node, ast.Call):
         yield node.args[0]
         if node.func.id == "sum":  # type: ignore[attr-defined]
             yield ast.BinOp(node, ast.Div(), ast.Name("n"))
+            yield from (_call(name, *node.args) for name in ("sum_0", "sum_1"))
         yield from _moved_in(node)
     elif isinstance(node, ast.BinOp):
         yield node.left
@@ -296,10 +309,15 @@ def _here(node: ast.expr) -> Iterator[ast.expr]:
             yield ast.BinOp(node.right, node.op, node.left)
         if isinstance(node.op, ast.Pow):
             yield _call("abs", node.left)
+        if isinstance(node.op, ast.Div) and isinstance(node.right, ast.Call):
+            for outside in _moved_in(node.right):  # what is under the root comes after the division
+                yield ast.BinOp(
+                    ast.BinOp(node.left, node.op, outside.left), ast.Add(), outside.right
+                )
         yield from _regrouped(node)
 
 
-def _moved_in(node: ast.Call) -> Iterator[ast.expr]:
+def _moved_in(node: ast.Call) -> Iterator[ast.BinOp]:
     """Yield f(a) + b for f(a + b), and f(a) ** 2 for f(a ** 2)."""
     inner = node.args[0] if len(node.args) == 1 else None
     if isinstance(inner, ast.BinOp):

@@ -234,15 +234,19 @@ class Question(Check):
         here = list(matches(self._masked(self.known(name, mode)), received, right))
         general = self.on(self.form, self.general(), self.part)
         values, expected = general.attempt(mode), general.right(mode, name)
-        theirs = None if values is None else general.ours(name, values)
-        if theirs is None or theirs.shape != expected.shape or close(theirs, expected):
-            rough = _ROUGH if self.rough(name, received, mode) else ""
+        theirs = np.array(np.nan) if values is None else general.ours(name, values)
+        if (
+            not np.isfinite(theirs).all()
+            or theirs.shape != expected.shape
+            or close(theirs, expected)
+        ):
+            rough = _ROUGH if close(received, right, 3e-3) else ""
             return next(iter(here), rough) or self._inferred(name, received, mode)
         there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
         return (
             next(iter([cause for cause in there if cause in here] or there), "")
             or find(mistakes.of_two(general.case, name, mode in _TRAINS), theirs, expected)
-            or (_ROUGH if general.rough(name, theirs, mode) else "")
+            or (_ROUGH if close(theirs, expected, 3e-3) else "")
             or (
                 self._inferred(name, received, mode)
                 if output
@@ -269,11 +273,6 @@ class Question(Check):
                     if swapped
                     else _UPDATED,
                 )
-
-    def rough(self, name: str, received: np.ndarray, mode: str) -> bool:
-        """Whether only the last digits are wrong, and those of each value in another way."""
-        near = close(received, self.right(mode, name), 1e-2)
-        return near and name == "the output" and inference.used(self.case, received) is None
 
     def general(self) -> Case:
         """An input like this one, on which no two mistakes give the same numbers."""

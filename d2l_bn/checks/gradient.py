@@ -115,7 +115,11 @@ def _cause(check: Check, index: int, causes: Callable, case: Case, dY, received)
     if theirs.size != expected.size:
         return next(iter(here), "")
     there = list(matches(causes(general, slope), theirs.reshape(expected.shape), expected))
-    return next(iter([cause for cause in there if cause in here] or there), "")
+    known = next(iter([cause for cause in there if cause in here] or there), "")
+    if known or index:
+        return known
+    two = altered(formulas.INPUT[0], formulas.names(general, dY=slope), twice=True)
+    return next(matches(two, theirs.reshape(expected.shape), expected), "")
 
 
 def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
@@ -129,8 +133,8 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
         case, dY = check.draw(shape_now, 400, eps=0.1), check.draw(shape_now, 401).X
         here = check.at(part, dY=dY, X=case.X, gamma=case.gamma.reshape(-1), eps=case.eps)
         for _ in range(3):
-            ours = _seconds(check, lambda case=case, dY=dY: case.gradients(dY))
-            took = _seconds(check, lambda here=here, case=case, dY=dY: _call(here, case, dY))
+            ours = _seconds(check, case.gradients, dY)
+            took = _seconds(check, _call, here, case, dY)
             limit = max(SECONDS, TIMES * ours)
             if not limit < took < 2 * limit:
                 break
@@ -143,9 +147,9 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
             )
 
 
-def _seconds(check: Check, run: Callable[[], object]) -> float:
+def _seconds(check: Check, run: Callable, *arguments) -> float:
     start = check.respondent.clock()
-    run()
+    run(*arguments)
     return check.respondent.clock() - start
 
 
@@ -218,7 +222,7 @@ def of_beta(case: Case, dY: np.ndarray) -> Mistakes:
     known = formulas.names(case, dY=dY)
     yield from listed(_OF_BETA, formulas.BETA, known)
     _, dgamma, _ = case.gradients(dY)
-    yield "dgamma and dbeta are swapped: return dX, dgamma, dbeta.", dgamma
+    yield "dbeta has X_hat in it, as dgamma has. beta is added: sum dY alone.", dgamma
     if case.X.shape[0] == case.X.shape[1]:
         yield "dbeta is summed over the features. Sum over the batch, axis 0.", dY.sum(1)
     yield from altered(formulas.BETA, known)

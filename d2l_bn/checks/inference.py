@@ -40,14 +40,16 @@ def of_output(case: Case, Y: np.ndarray, mean: np.ndarray, var: np.ndarray, whos
         return f"{UNKNOWN} No mean and variance of a channel, with its gamma and beta, give this."
     its_mean, squared = found
     if close(its_mean, mean, 1e-3):
-        words = f"the mean is right. The variance, with eps, is {_listed(squared)}, where {whose} "
-        return f"{words}has {_listed(var + case.eps)}."
+        return (
+            f"the mean is right. Your output is that of var + eps = {_listed(squared)}, where "
+            f"{whose} has {_listed(var + case.eps)}."
+        )
     share = _share(its_mean, mean)
-    if share:
-        words = f"your mean is {share:.4g} times that of {whose}"
-        if close(case.size / share, np.round(case.size / share), 1e-3):
-            words += f", as if a sum were divided by {case.size / share:.4g}"
-        return f"{words}, where a channel has {case.size} values that count."
+    if share and close(case.size / share, np.round(case.size / share), 1e-3):
+        return (
+            f"your mean is {share:.4g} times that of {whose}, as if a sum were divided by "
+            f"{case.size / share:.4g}, where a channel has {case.size} values that count."
+        )
     variance = "is right" if close(squared, var + case.eps, 1e-3) else "is another one, too"
     return (
         f"the mean that you subtract is {_listed(its_mean)}, where {whose} has {_listed(mean)}. "
@@ -60,7 +62,8 @@ def of_average(case: Case, name: str, received: np.ndarray, old: np.ndarray, new
     """Return which shares of its old value and of the batch a wrong moving average has."""
     basis = np.stack([old.reshape(-1), new.reshape(-1)], axis=1)
     p, right = case.momentum, f"{case.momentum:.4g} and {1 - case.momentum:.4g}"
-    if len(basis) > 2 and np.linalg.matrix_rank(basis) == 2:
+    numbers = np.isfinite(basis).all() and np.isfinite(received).all()
+    if numbers and len(basis) > 2 and np.linalg.matrix_rank(basis) == 2:
         (a, b), *_ = np.linalg.lstsq(basis, received.reshape(-1), rcond=None)
         if close(basis @ [a, b], received.reshape(-1), 1e-3):
             return (

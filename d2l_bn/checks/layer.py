@@ -128,6 +128,17 @@ class Layer:
         elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
         return loaded
 
+    def predicts_like(self, saved: Layer, X: np.ndarray, cause: str) -> None:
+        """Say so if this layer, once loaded, predicts something else than the saved one."""
+        received, expected = self.forward(X, "predict"), saved.forward(X, "predict")
+        if not close(received, expected):
+            replace(saved.check, given={"X": X}).fail(
+                "the loaded layer predicts something else.",
+                expected=expected,
+                received=received,
+                cause=cause,
+            )
+
     def at(self, part: str, **given) -> Layer:
         """The same layer at another place of the check."""
         layer = Layer(self.check.at(part, **given), self.key)
@@ -308,13 +319,19 @@ def _stored(block: Layer, part: str, X: np.ndarray) -> None:
 
 
 def _swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray) -> NoReturn:
-    check.fail(
-        f"{name} is wrong after the call.",
-        expected=expected,
-        received=received,
-        cause="the mean and the variance are stored in each other's place. The function returns "
-        "Y, moving_mean, moving_var, in this order.",
+    _after_the_call(
+        check,
+        name,
+        expected,
+        received,
+        "the mean and the variance are stored in each other's place. The function returns Y, "
+        "moving_mean, moving_var, in this order.",
     )
+
+
+def _after_the_call(check: Check, name: str, expected, received, cause: str) -> NoReturn:
+    wrong = f"{name} is wrong after the call."
+    check.fail(wrong, expected=expected, received=received, cause=cause)
 
 
 def _trains(block: Layer, part: str) -> None:
@@ -447,17 +464,13 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
             [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], _other_momentum(case, old, new), causes
         )
         if not close(received, expected):
-            replace(block.check, given={"X": case.X, f"{name} before": old}).fail(
-                f"{name} is wrong after the call.",
-                expected=expected,
-                received=received,
-                cause=find(known, received, expected)
-                or (
-                    inference.of_average(case, name, received, old, new)
-                    if received.shape == expected.shape
-                    else _SHAPE
-                ),
+            here = replace(block.check, given={"X": case.X, f"{name} before": old})
+            cause = find(known, received, expected) or (
+                inference.of_average(case, name, received, old, new)
+                if received.shape == expected.shape
+                else _SHAPE
             )
+            _after_the_call(here, name, expected, received, cause)
 
 
 def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
@@ -497,12 +510,8 @@ def _kept(block: Layer, X: np.ndarray, case: Case, right: Iterable, cause: str) 
     for name, expected, received in zip(AVERAGES, right, block.averages()):
         if not close(received, expected):
             old = case.mean if name == "moving_mean" else case.var
-            replace(block.check, given={"X": X, f"{name} before": old}).fail(
-                f"{name} is wrong after the call.",
-                expected=expected,
-                received=received,
-                cause=cause,
-            )
+            here = replace(block.check, given={"X": X, f"{name} before": old})
+            _after_the_call(here, name, expected, received, cause)
 
 
 def _independence(check: Check) -> str:
@@ -639,10 +648,9 @@ def _saving(check: Check) -> str:
         X = drawn(check, shape, 430)
         for _ in range(3):
             block.forward(X, "record")
-        expected = block.forward(X, "predict")
         _predicts(block, [X] * 3, X)
         loaded = block.loaded(check, num_dims)
-        received = loaded.forward(X, "predict")
+        loaded.forward(X, "predict")
         for name, was, now in zip(AVERAGES, block.averages(), loaded.averages()):
             if not close(now, was, 1e-5):
                 block.check.fail(
@@ -654,12 +662,7 @@ def _saving(check: Check) -> str:
                     'init=init.Zero(), grad_req="null"), and write the new value by '
                     f"self.{name}.set_data(...).",
                 )
-        if not close(received, expected):
-            replace(block.check, given={"X": X}).fail(
-                "the loaded layer predicts something else.",
-                expected=expected,
-                received=received,
-                cause="the prediction depends on a value that is not saved. Keep it as a "
-                "parameter.",
-            )
+        loaded.predicts_like(
+            block, X, "the prediction depends on a value that is not saved. Keep it as a parameter."
+        )
     return part

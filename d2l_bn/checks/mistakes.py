@@ -30,6 +30,8 @@ def of_training(case: Case) -> Mistakes:
     yield from listed(_OF_TRAINING, plain, known)
     yield from listed(_of_scale("mean", "var"), plain, known)
     yield from altered(lines, known)
+    if case.mask is None:
+        yield from altered((*statistics, formulas.APART), known)
 
 
 _AROUND_MOVING = (
