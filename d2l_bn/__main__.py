@@ -100,11 +100,11 @@ def program() -> int:
 
 
 def _open_streams() -> None:
-    """Let everything be printed: also where a stream is closed, and names it can't show."""
+    """Print whole lines at once, also into a pipe; survive a closed stream, and odd names."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # `>&-`
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-        getattr(sys, name).reconfigure(errors="backslashreplace")
+        getattr(sys, name).reconfigure(errors="backslashreplace", line_buffering=True)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

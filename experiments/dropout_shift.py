@@ -53,7 +53,7 @@ def variance_shift(
 
     Notes
     -----
-    Batch normalization in front of dropout keeps the right variance, but what comes behind the pair
+    Batch normalization in front of dropout keeps the right variance, but what comes after the pair
     sees a standard deviation of 1 / sqrt(keep) in training and of 1 in prediction.
     """
     if order not in ORDERS:

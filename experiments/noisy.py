@@ -1,4 +1,4 @@
-"""Experiment 3a: noise behind the normalization, after Santurkar and others (2018), figure 2.
+"""Experiment 3a: noise after the normalization, after Santurkar and others (2018), figure 2.
 
 Batch normalization, and after it noise whose distribution is another in each step, so that the
 inputs of the next layer are anything but stable. The noise is that of the paper's Algorithm 1.

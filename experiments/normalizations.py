@@ -1,7 +1,7 @@
 """Batch, layer, instance and group normalization, written out, at batch sizes from 2 to 256.
 
 All four give mean 0 and variance 1, and differ in which values share a mean. The network is LeNet
-with rectified units, normalized behind its two convolutions alone: instance normalization has
+with rectified units, normalized after its two convolutions alone: instance normalization has
 nothing to do in a dense layer, where each image has one value for each unit. Every batch size sees
 equal numbers of examples, with rates in proportion to the batch size, as Wu and He, "Group
 Normalization" (2018), arXiv:1803.08494, compare them.
@@ -73,7 +73,7 @@ class Normalization(nn.Block):
         return nd.broadcast_add(scaled, self.beta.data())
 
 
-# What stands behind a convolution, and behind a dense layer.
+# What stands after a convolution, and after a dense layer.
 NORMS: dict[str, tuple[Callable, Optional[Callable]]] = {
     "batch": (d2l_bn.BatchNorm, None),
     "layer": (functools.partial(Normalization, layer_norm), None),

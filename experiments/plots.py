@@ -120,7 +120,7 @@ def rate_and_scale(rows: list[dict]):
             runs = select(rows, norm=norm, scale=scales[place[0]], lr=rates[place[1]])
             mean, lost = np.nanmean([run["test_accuracy"] for run in runs]), failures(runs)
             axes.add_patch(_square(place, mean))
-            text = f"{mean:.2f}" + ("\nfails" if lost else "")
+            text = f"{mean:.2f}" + (f"\n{lost} of {len(runs)} fail" if lost else "")
             colour = "white" if mean > 0.75 else "black"
             axes.text(*place[::-1], text, ha="center", va="center", color=colour, fontsize=9)
         axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
@@ -145,7 +145,7 @@ def failures(runs: list[dict]) -> int:
 
 
 def noisy(rows: list[dict]):
-    """Training loss and test accuracy over the epochs, with noise behind the normalization."""
+    """Training loss and test accuracy over the epochs, with noise after the normalization."""
     figure, (left, right) = new_figure(1, 2, size=(9, 3.6))
     for number, norm in enumerate(("scratch", "none", "noisy")):
         chosen = select(rows, norm=norm)

@@ -53,7 +53,7 @@ class Network(nn.Block):
         return self.output(self.features(X, statistics)[1])
 
     def features(self, X: nd.NDArray, statistics: str) -> tuple[nd.NDArray, nd.NDArray]:
-        """What the last normalization makes of `X`, and the activations behind it."""
+        """What the last normalization makes of `X`, and the activations after it."""
         batch = len(X)
         if statistics == "all":  # they go through the network, too, and the gradient through them
             X = nd.concat(X, self.everything, dim=0)
@@ -138,7 +138,7 @@ def measured(net: Network, X: nd.NDArray, y: nd.NDArray) -> dict[str, float]:
 
 
 def noise(net: Network, X: nd.NDArray, statistics: str, batch_size: int, seed: int) -> float:
-    """By how much the batch that an image comes in moves it behind the last normalization.
+    """By how much the batch that an image comes in moves it after the last normalization.
 
     Root mean square over units and images, where the values themselves have a mean square of 1.
     """

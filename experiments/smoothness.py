@@ -148,7 +148,7 @@ def covariate_shift(net, X: nd.NDArray, y: nd.NDArray, rate: float) -> list[tupl
 
 
 def groups(net) -> list[list]:
-    """The parameters of each layer: those of an affine map, and of the normalization behind it."""
+    """The parameters of each layer: those of an affine map, and of the normalization after it."""
     found: list[list] = []
     for layer in net:
         if hasattr(layer, "weight"):

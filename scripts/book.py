@@ -25,6 +25,7 @@ from classroom.release import student_version  # noqa: E402
 BOOK = ROOT / "book"
 TEACHER = ROOT / "classroom" / "teacher.md"
 PROMPTS = {"hide-input": "how it is drawn", "hide-cell": "checks of this section"}
+SETUP = "the set-up cell, which comes before all others"
 SOLUTION = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 HIDDEN = re.compile(
     r"^ *### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS\n?", re.MULTILINE | re.DOTALL
@@ -70,12 +71,11 @@ def collect(source: Path) -> None:
         chapters.lead_on(notebook, path, "../exercises")
         write(notebook, source / "chapters" / path.name)
     for path in chapters.exercises():
-        notebook = student_version(nbformat.read(path, as_version=4))
-        write(
-            for_readers(notebook, f"chapters/exercises/{path.name}"),
-            source / "exercises" / path.name,
-        )
-        write(solution(nbformat.read(path, as_version=4)), source / "solutions" / path.name)
+        origin = f"chapters/exercises/{path.name}"
+        exercise = student_version(nbformat.read(path, as_version=4))
+        write(for_readers(exercise, origin), source / "exercises" / path.name)
+        solved = solution(nbformat.read(path, as_version=4))
+        write(for_readers(solved, origin), source / "solutions" / path.name)
 
 
 def for_readers(notebook: NotebookNode, origin: str) -> NotebookNode:
@@ -84,9 +84,12 @@ def for_readers(notebook: NotebookNode, origin: str) -> NotebookNode:
         if cell.cell_type != "code":
             continue
         shown = cell.metadata.setdefault("mystnb", {})
-        for tag in set(cell.metadata.get("tags", ())) & set(PROMPTS):
-            shown["code_prompt_show"] = f"Show: {PROMPTS[tag]}"
-            shown["code_prompt_hide"] = f"Hide: {PROMPTS[tag]}"
+        prompts = PROMPTS
+        if cell.id == "setup":  # a page doesn't run: its reader wants the text first
+            cell.metadata["tags"], prompts = ["hide-input"], {"hide-input": SETUP}
+        for tag in set(cell.metadata.get("tags", ())) & set(prompts):
+            shown["code_prompt_show"] = f"Show: {prompts[tag]}"
+            shown["code_prompt_hide"] = f"Hide: {prompts[tag]}"
         image = shown.setdefault("image", {})
         image.setdefault(
             "alt", in_words(after.source if after else "") or cell.id.replace("-", " ")

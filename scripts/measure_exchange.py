@@ -2,13 +2,15 @@
 
     python scripts/measure_exchange.py
 
-Starts itself with mpiexec on one and on two processes of this machine, and writes
-experiments/results/exchange.csv: for each the time of a step of LeNet, how much of it passes in
-exchanges, and how many bytes a process hands in; and the time of sums of several sizes alone.
+Starts itself with mpiexec on one and on two processes of this machine, which reach each other
+through shared memory and through TCP, and writes experiments/results/exchange.csv: for each the
+time of a step of LeNet, how much of it passes in exchanges, and how many bytes a process hands in;
+and the time of sums of several sizes alone. The machine should do nothing else.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import subprocess
@@ -31,7 +33,10 @@ from experiments import tables  # noqa: E402
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 SIZES = (1, 33, 241, 1_000, 10_000, 45_000, 300_000, 1_000_000)  # numbers in a sum, float32
 REPEATS = 60
+EPOCHS = 6  # the first one is left out
 BATCHES = (64, 256, 1024)
+ALIKE = {"OMP_NUM_THREADS": "1", "MXNET_ENGINE_TYPE": "NaiveEngine"}  # as the program chooses
+WAYS = {"alone": ALIKE, "memory": ALIKE, "tcp": {**ALIKE, "UCX_TLS": "tcp,self"}}
 ROWS = "D2L_BN_ROWS"  # the file into which process 0 writes
 
 
@@ -40,14 +45,15 @@ def main() -> int:
     if ROWS in os.environ:
         return measure()
     rows = []
-    for processes in (1, 2):
+    for processes, way in ((1, "alone"), (2, "memory"), (2, "tcp")):
         path = ROOT / "runs" / "exchange.txt"
         path.parent.mkdir(exist_ok=True)
-        env = {**os.environ, ROWS: str(path), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        env = {**os.environ, **WAYS[way], ROWS: str(path), "PYTHONPATH": str(ROOT)}
         subprocess.run(
             [str(MPIEXEC), "-n", str(processes), sys.executable, __file__], env=env, check=True
         )
-        rows += [dict(zip(COLUMNS, line.split())) for line in path.read_text().splitlines()]
+        lines = path.read_text().splitlines()
+        rows += [{"way": way, **dict(zip(COLUMNS, line.split(";")))} for line in lines]
     tables.write("exchange", rows)
     return 0
 
@@ -71,8 +77,9 @@ def measure() -> int:
                     times.append(time.perf_counter() - start)
                 median = statistics.median(times)
                 lines.append((across.size, "sum", size, median, median, 1, values.nbytes))
-        for batch in BATCHES:
-            settings = Settings(batch_size=batch, epochs=3, processes=across.size)
+        for batch, kind in itertools.product(BATCHES, ("all", "share")):
+            size = across.size
+            settings = Settings(batch_size=batch, epochs=EPOCHS, processes=size, statistics=kind)
             net = build(settings, dataset, across)
             trainer, steps = make_trainer(net, settings, across), -(-6000 // batch)
             before: list[Any] = []
@@ -83,11 +90,11 @@ def measure() -> int:
                 before.append(now)
 
             history = fit(net, dataset, settings, trainer=trainer, on_epoch=note, across=across)
-            spent = np.subtract(before[-1], before[-2]) / steps
-            seconds = history[-1]["seconds"] / steps
-            lines.append((across.size, "step", batch, seconds, *spent))
+            spent = np.subtract(before[-1], before[0]) / (steps * (EPOCHS - 1))
+            seconds = statistics.median(row["seconds"] for row in history[1:]) / steps
+            lines.append((size, f"step, {kind}", batch, seconds, *spent))
         if across.rank == 0:
-            text = "\n".join(" ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in line)
+            text = "\n".join(";".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in line)
                              for line in lines)  # fmt: skip
             Path(os.environ[ROWS]).write_text(text + "\n")
     return 0

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -21,6 +22,7 @@ from classroom.release import student_version  # noqa: E402
 
 OUT = ROOT / "runs" / "notebooks"
 RECORD = ".copies.json"  # the hash of each copy as it was made
+FOLDED = {"hide-input", "hide-cell", "remove-input"}  # the tags of what stands back in the book
 
 
 def main() -> int:
@@ -29,10 +31,10 @@ def main() -> int:
     for path in chapters.paths():
         notebook = nbformat.read(path, as_version=4)
         chapters.lead_on(notebook, path, "exercises")
-        copies[path.name] = nbformat.writes(notebook) + "\n"
+        copies[path.name] = nbformat.writes(folded(notebook)) + "\n"
     for path in chapters.exercises():
         notebook = student_version(nbformat.read(path, as_version=4))
-        copies[f"exercises/{path.name}"] = nbformat.writes(notebook) + "\n"
+        copies[f"exercises/{path.name}"] = nbformat.writes(folded(notebook)) + "\n"
     for name in place(copies, OUT):
         print(f"{chapters.show(OUT / name)} is left as it is, since you have changed it")
     beside = "in_tensorflow"  # what chapter 7 imports
@@ -40,6 +42,14 @@ def main() -> int:
     shutil.copytree(ROOT / "chapters" / beside, OUT / beside, dirs_exist_ok=True, ignore=ignore)
     print(f"the notebooks are in {chapters.show(OUT)}")
     return 0
+
+
+def folded(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with the code folded that the book folds, and its set-up: a click opens it."""
+    for cell in notebook.cells:
+        if cell.id == "setup" or FOLDED & set(cell.metadata.get("tags", ())):
+            cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+    return notebook
 
 
 def place(copies: dict[str, str], out: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import re
 import subprocess
 import sys
@@ -265,6 +266,19 @@ def test_d2l_bn_is_sorted_before_mxnet(tmp_path):
             text=True,
         )
         assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_the_example_of_the_readme_gives_what_it_says(tmp_path):
+    example = re.search(r"```python\n(.*?)```", read("README.md"), re.DOTALL)[1]
+    options = dict(cwd=tmp_path, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([sys.executable, "-c", example], env=environment, **options)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "lenet.params").exists()
+    promised = " ".join(re.findall(r"print\(.*\)  # ([][ \d.-]+)", example))
+    numbers = r"-?\d+\.\d*"
+    assert re.findall(numbers, done.stdout) == re.findall(numbers, promised)
+    assert len(re.findall(numbers, promised)) == 8
 
 
 def test_files_are_small():

@@ -7,7 +7,7 @@ became of it (`supervisor.py`). The workers meet and compare what they are about
 (`watch.py`). The extra `cluster` installs MPI; without a launcher none of this is used.
 """
 
-from d2l_bn.cluster.launched import Launched, launched, supervise
+from d2l_bn.cluster.launched import Launched, launched, launcher, supervise
 from d2l_bn.cluster.meeting import joined
 
-__all__ = ["Launched", "joined", "launched", "supervise"]
+__all__ = ["Launched", "joined", "launched", "launcher", "supervise"]

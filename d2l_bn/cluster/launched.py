@@ -1,11 +1,13 @@
-"""What a launcher has told this process: its rank, and how many there are."""
+"""What a launcher has told this process: its rank, how many there are, and on which machines."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -15,6 +17,11 @@ NAMES = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
+MACHINE = ("PMI_HOSTNAME", "SLURMD_NODENAME")
+OF_MPIEXEC = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_SIZE")  # what srun doesn't set, and mpiexec does
+# How MPICH's processes reach each other. Its default, UCX, hands addresses to Slurm's pmi2 that
+# arrive cut off (Slurm 22.05, two nodes): "value not properly terminated in client request".
+NETMOD = "MPIR_CVAR_CH4_NETMOD"
 SUPERVISOR = "D2L_BN_SUPERVISOR"  # the descriptor on which this process can speak to its supervisor
 
 
@@ -36,12 +43,43 @@ def launched(environment: Optional[Mapping[str, str]] = None) -> Optional[Launch
     return None
 
 
+def by_srun() -> bool:
+    """Whether Slurm has started this process itself, not an mpiexec in a script of Slurm's."""
+    return "SLURM_PROCID" in os.environ and not any(name in os.environ for name in OF_MPIEXEC)
+
+
+def machine() -> str:
+    """The name by which the launcher knows this machine."""
+    return next((os.environ[name] for name in MACHINE if name in os.environ), socket.gethostname())
+
+
+def launcher(machines: Sequence[str]) -> list[str]:
+    """The start of a command that launches processes again, as these were.
+
+    Parameters
+    ----------
+    machines : sequence of str
+        That of each process, by rank.
+    """
+    count, distinct = str(len(machines)), len(set(machines))
+    if by_srun():
+        return ["srun", "--mpi=pmi2", f"--nodes={distinct}", f"--ntasks={count}"]
+    beside = Path(sys.executable).with_name("mpiexec")
+    start = [str(beside) if beside.exists() else "mpiexec"]
+    if distinct > 1 and "SLURM_JOB_ID" not in os.environ:  # there it knows them from Slurm
+        blocks = itertools.groupby(machines)
+        start += ["--host", ",".join(f"{name}:{len(list(block))}" for name, block in blocks)]
+    return [*start, "-n", count]
+
+
 def supervise(environment: dict[str, str]) -> None:
     """Become the supervisor of this command, which starts anew with `environment`.
 
     It returns only where there is a supervisor already.
     """
     if SUPERVISOR not in os.environ:
+        if by_srun() and NETMOD not in os.environ:
+            environment = {NETMOD: "ofi", **environment}
         start = getattr(sys, "orig_argv", [sys.executable, "-m", "d2l_bn", *sys.argv[1:]])
         supervisor = str(Path(__file__).with_name("supervisor.py"))
         command = [sys.executable, supervisor, sys.executable, *start[1:]]
@@ -57,6 +95,8 @@ def tell_supervisor(**message: object) -> None:
         What to say, should the process die: how to go on.
     within, doing : float or None, str
         In how many seconds the next message has to come, and what takes place meanwhile.
+    lost : bool
+        Whether this process ends because another one can't be reached.
     """
     descriptor = os.environ.get(SUPERVISOR)
     if descriptor is not None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from d2l_bn.cluster.launched import Launched, launched, tell_supervisor
+from d2l_bn.cluster.launched import Launched, launched, machine, tell_supervisor
 from d2l_bn.cluster.processes import Processes
 from d2l_bn.cluster.watch import Watch
 from d2l_bn.nn.across import Alone
@@ -48,14 +47,19 @@ def joined() -> Iterator[Alone]:
     MPI = _mpi()
     processes = Processes(_same(MPI.COMM_WORLD, place).Dup())
     check_sums(processes)
-    own = f"rank {processes.rank} (process {os.getpid()} on {socket.gethostname()})"
+    processes.machines = processes.gather(machine())
+    own = f"rank {processes.rank} (process {os.getpid()} on {machine()})"
     watch = Watch(processes, processes.gather(own))
     watch.start()
     tell_supervisor(within=None)
-    yield processes
+    try:
+        yield processes
+    except BaseException:
+        with contextlib.suppress(Exception):  # what has failed may be MPI
+            watch.leave()
+        raise
     processes.wait_for_all()
     watch.stop()
-    processes.wait_for_all()
     MPI.Finalize()
 
 

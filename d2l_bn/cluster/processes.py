@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
 
-from d2l_bn.cluster.launched import tell_supervisor
+from d2l_bn.cluster.launched import machine, tell_supervisor
 from d2l_bn.nn.across import Alone
 from d2l_bn.system.errors import RunError
 
@@ -140,7 +139,7 @@ class Processes(Alone):
             waited = time.perf_counter() - start
             if waited > LONGEST:
                 raise RunError(
-                    f"rank {self.rank} on {socket.gethostname()} waited {LONGEST} s for the others "
+                    f"rank {self.rank} on {machine()} waited {LONGEST} s for the others "
                     f"in one exchange, though all answer. {self.advice}"
                 )
             if waited < BUSY:

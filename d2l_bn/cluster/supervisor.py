@@ -9,6 +9,7 @@ takes too long, which a process inside of MPI's own start can't.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,10 +19,14 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")  # as in launched.py
+# As in launched.py
+RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
+MACHINE = ("PMI_HOSTNAME", "SLURMD_NODENAME")
 PAUSE = 0.3  # seconds in which the launcher reads our last line, before it ends the job
 TICK = 0.2
+GRACE = 3  # seconds in which a launcher has ended a job, if it can reach all of it
 
 
 def main() -> int:
@@ -37,15 +42,18 @@ def main() -> int:
     os.close(writer)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: child.send_signal(number))
-    name = f"rank {rank()} (process {child.pid} on {socket.gethostname()})"
-    advice, late = follow(child, reader)
+    name = f"rank {rank()} (process {child.pid} on {given(MACHINE, socket.gethostname())})"
+    said, late = follow(child, reader)
+    advice = said["advice"]
+    if said["lost"]:
+        end_launcher()
     if late:
         child.kill()
         child.wait()
         return say(f"{name} {late}", advice, 1)
     code = child.returncode
     if code >= 0:
-        if advice and code not in (0, 2) and rank() != "0":  # rank 0 has said how to go on
+        if advice and code not in (0, 2) and rank() != 0:  # rank 0 has said how to go on
             print(f"d2l-bn: {advice}", file=sys.stderr, flush=True)
             time.sleep(PAUSE)
         return code
@@ -55,47 +63,82 @@ def main() -> int:
     return say(killed, advice, 128 - code)
 
 
-def follow(child: subprocess.Popen, reader: int) -> tuple[str, str]:
+def follow(child: subprocess.Popen, reader: int) -> tuple[dict, str]:
     """Wait for the end of the child, of the launcher, or of a time that the child has set itself.
 
     Returns
     -------
-    advice, late : str
-        What the child has last said about going on, and why it has to be ended, or "".
+    said : dict
+        What the child has said last, as described in `launched.tell_supervisor`.
+    late : str
+        Why it has to be ended, or "".
     """
-    advice, doing, left, rest = "", "", float("inf"), b""
+    said: dict = {"advice": "", "lost": False}
+    left, rest = float("inf"), b""
     launcher = os.getppid()
-    while child.poll() is None:
+    while True:
         if os.getppid() != launcher:
-            return advice, "ends, since the launcher on this machine has ended"
+            return said, "ends, since the launcher on this machine has ended"
+        ended = child.poll() is not None  # what it has said before is still to be read
         start = time.monotonic()
-        if select.select([reader], [], [], TICK)[0]:
+        if select.select([reader], [], [], 0 if ended else TICK)[0]:
             *lines, rest = (rest + os.read(reader, 65536)).split(b"\n")
             for message in map(json.loads, lines):
-                advice = message.get("advice", advice)
+                said.update(message)
                 if "within" in message:
-                    within = message["within"]
-                    left, doing = (within or float("inf")), message.get("doing", "")
-            if not lines and not rest:
-                time.sleep(TICK)  # the child has closed its end
+                    left = message["within"] or float("inf")
+            if not lines and not rest and not ended:  # the child has closed its end, as it ends
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(TICK)
+        if ended:
+            return said, ""
         # Where all processes are paused together, a tick takes long, and none is to blame.
         left -= min(time.monotonic() - start, 2 * TICK)
         if left <= 0:
-            return advice, doing
-    return advice, ""
+            return said, said["doing"]
+
+
+def end_launcher() -> None:
+    """End mpiexec, if it still waits, after a moment, for a machine that can't be reached.
+
+    A process of its own does this, since mpiexec ends this one as soon as it can.
+    """
+    launcher = process(os.getppid())[1]  # the parent is mpiexec's helper on this machine
+    if process(launcher)[0] != "mpiexec" or os.fork():
+        return
+    os.setsid()
+    os.closerange(0, 4096)  # mpiexec waits until nobody holds its pipes
+    time.sleep(GRACE)
+    if process(launcher)[0] == "mpiexec":
+        os.kill(launcher, signal.SIGKILL)  # asked to end, it complains in many lines
+    os._exit(0)
+
+
+def process(pid: int) -> tuple[str, int]:
+    """The name and the parent of a process; ("", 0) if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "", 0
+    return stat[stat.index("(") + 1 : stat.rindex(")")], int(stat.rpartition(")")[2].split()[1])
 
 
 def say(what: str, advice: str, code: int) -> int:
     """Print a last line, and give the launcher time to read it; return the code."""
-    time.sleep(min(int(rank()), 5) * TICK if code == 1 else 0)  # the first rank speaks first
+    time.sleep(min(rank(), 5) * TICK if code == 1 else 0)  # the first rank speaks first
     print(f"d2l-bn: {what}. {advice}", file=sys.stderr, flush=True)
     time.sleep(PAUSE)
     return code
 
 
-def rank() -> str:
+def rank() -> int:
     """The number of this process among those of the launcher."""
-    return next((os.environ[name] for name in RANKS if name in os.environ), "0")
+    return int(given(RANKS, "0"))
+
+
+def given(names: tuple[str, ...], otherwise: str) -> str:
+    """The first of these variables that the launcher has set."""
+    return next((os.environ[name] for name in names if name in os.environ), otherwise)
 
 
 def end_with_parent() -> None:

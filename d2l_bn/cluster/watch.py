@@ -13,6 +13,7 @@ from d2l_bn.cluster.processes import Processes
 
 PERIOD = 0.5  # seconds between two signs of life
 LIMIT = 18.0  # seconds without one, after which a process counts as lost
+ALIVE, LEAVING = 0, 1  # the tags of messages, which are empty
 
 
 class Watch(threading.Thread):
@@ -36,6 +37,7 @@ class Watch(threading.Thread):
         self.names = names
         self.silent = dict.fromkeys(range(1, self.comm.size) if self.comm.rank == 0 else [0], 0.0)
         self.sent: list[Any] = []
+        self.leaving: set[int] = set()
         self.done = threading.Event()
 
     def run(self) -> None:
@@ -47,16 +49,30 @@ class Watch(threading.Thread):
             passed, last = min(now - last, 2 * PERIOD), now
             self.sent = [request for request in self.sent if not request.Test()]
             for peer in self.silent:
-                self.sent.append(self.comm.Isend(b"", dest=peer))
                 self.silent[peer] += passed
-                while self.comm.Iprobe(source=peer):
-                    self.comm.Recv(bytearray(), source=peer)
+                if self.receive(peer):
                     self.silent[peer] = 0.0
+                self.send(peer, ALIVE)
             # If it is process 0 that is lost, all others notice, and one says so first.
             patience = LIMIT + min(self.comm.rank, 6) * PERIOD
             for peer, seconds in self.silent.items():
                 if seconds > patience:
                     self.give_up(peer)
+
+    def send(self, peer: int, tag: int) -> None:
+        """Send an empty message; MPI may crash if `peer` has gone, so not to one that leaves."""
+        if peer not in self.leaving:
+            self.sent.append(self.comm.Isend(b"", dest=peer, tag=tag))
+
+    def receive(self, peer: int) -> bool:
+        """Take all signs of life that have come from `peer`; whether there were any."""
+        any_came = False
+        while self.comm.Iprobe(source=peer, tag=ALIVE):
+            self.comm.Recv(bytearray(), source=peer, tag=ALIVE)
+            any_came = True
+        if self.comm.Iprobe(source=peer, tag=LEAVING):
+            self.leaving.add(peer)
+        return any_came
 
     def give_up(self, peer: int) -> None:
         """Say which process is lost, and end the whole job."""
@@ -66,10 +82,23 @@ class Watch(threading.Thread):
             file=sys.stderr,
             flush=True,
         )
-        tell_supervisor(advice="")  # it has been given
+        tell_supervisor(advice="", lost=True)  # the advice has been given
         os._exit(1)  # the launcher then ends all; MPI's own Abort would not end in order
+
+    def leave(self) -> None:
+        """End before the others, with an error; the launcher will end them."""
+        self.done.set()
+        self.join()
+        for peer in self.silent:
+            self.send(peer, LEAVING)
+        end = time.monotonic() + PERIOD
+        while not all(request.Test() for request in self.sent) and time.monotonic() < end:
+            time.sleep(PERIOD / 10)
 
     def stop(self) -> None:
         """End, when all processes have come so far."""
         self.done.set()
         self.join()
+        self.processes.wait_for_all()
+        for peer in self.silent:  # or MPI complains, at its end, of what nobody received
+            self.receive(peer)

@@ -62,18 +62,22 @@ class LiveCurves:
         start = time.monotonic()
         self._draw()
 
+        def words(where: str, place: float) -> str:
+            spent = time.monotonic() - start
+            left = spent * (epochs / place - 1)
+            return f"{label}: {where}; {_clock(spent)} elapsed, about {_clock(left)} left"
+
         def on_batch(epoch: int, batch: int, loss: float, accuracy: float) -> None:
             if batch % EVERY == 0 and batch < batches:
                 place = epoch - 1 + batch / batches
-                spent = time.monotonic() - start
-                left = spent * (epochs / place - 1)
-                words = f"{label}: epoch {epoch} of {epochs}, batch {batch} of {batches}"
-                words += f"; {_clock(spent)} elapsed, about {_clock(left)} left"
-                self._draw({label: (place, loss, accuracy)}, words)
+                where = f"epoch {epoch} of {epochs}, batch {batch} of {batches}"
+                self._draw({label: (place, loss, accuracy)}, words(where, place))
 
         def on_epoch(history: Sequence[dict]) -> None:
             self.histories[label] = list(history)
-            self._draw()
+            done = len(history)
+            # A finished run says no times: a notebook that is kept would differ from run to run.
+            self._draw(words=words(f"epoch {done} of {epochs}", done) if done < epochs else "")
 
         return {"on_batch": on_batch, "on_epoch": on_epoch}
 

@@ -14,6 +14,7 @@ from typing import Optional
 
 import numpy as np
 
+from d2l_bn.nn import operator
 from d2l_bn.nn.layer import BatchNorm
 from d2l_bn.nn.validation import at_least_float32, check_input
 from d2l_bn.nn.whole_array import Channels, normalize
@@ -36,10 +37,13 @@ class Alone:
         The number of this process, from 0 on.
     size : int
         How many processes there are.
+    machines : list of str
+        The name of each one's machine, by rank; for one process it isn't asked for.
     """
 
     rank = 0
     size = 1
+    machines: Sequence[str] = ()
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values` over all processes, the same to the last bit in each of them."""
@@ -98,6 +102,9 @@ class SyncBatchNorm(BatchNorm):
 
     Notes
     -----
+    One share is computed with the compiled operator where there is one, several contexts of one
+    process with MXNet's operations.
+
     In prediction mode there is nothing to exchange, and it is `BatchNorm`. In training mode there
     is one exchange forward, of 2 C + 1 numbers for C channels, and one of the same size backward.
     A gradient of a gradient does not go through the exchange between processes.
@@ -130,6 +137,8 @@ class SyncBatchNorm(BatchNorm):
             return [super(SyncBatchNorm, self).forward(X) for X in shares]
         for X in shares:
             check_input(X, gamma=self.gamma.data(X.context), beta=self.beta.data(X.context))
+        if self._compiled(shares):
+            return [self._exchanged(shares[0])]
         parts = [_Share(at_least_float32(X)) for X in shares]
         first = shares[0].context
 
@@ -137,11 +146,12 @@ class SyncBatchNorm(BatchNorm):
         sums = nd.add_n(*(part.sums().as_in_context(first) for part in parts))
         if self.across.size > 1:
             sums = _Total(self.across)(sums)
-        n = self._count(sums)
+        n = float(sums[0].detach().asscalar())
+        self._check_count(n)
         mean, mean_of_squares = (sums[1:] / n).reshape((2, -1))
         var = nd.relu(mean_of_squares - mean.square())  # rounding can take it below 0
 
-        self._update(mean, var, shares[-1].context)
+        self._update(mean.asnumpy(), var.asnumpy(), shares[-1].context)
         outputs = []
         for X, part in zip(shares, parts):
             values = self.gamma.data(X.context), self.beta.data(X.context), self.eps
@@ -151,22 +161,39 @@ class SyncBatchNorm(BatchNorm):
             outputs.append(Y.astype(X.dtype, copy=False))
         return outputs
 
-    def _count(self, sums: nd.NDArray) -> float:
-        n = sums[0].detach().asscalar()
+    def _compiled(self, shares: Sequence[nd.NDArray]) -> bool:
+        """Whether to take the compiled operator: for a single share, on a CPU that has one."""
+        if len(shares) > 1 or shares[0].context.device_type != "cpu":
+            return False
+        wanted = self.implementation == "auto" and operator.available()
+        return wanted or self.implementation == "operator"
+
+    def _exchanged(self, share: nd.NDArray) -> nd.NDArray:
+        """Normalize the one share of this process with the compiled operator."""
+        X = at_least_float32(share)
+        if autograd.is_recording() and X.grad is not None:
+            X = X.reshape(X.shape)  # operator.batch_norm says why
+        Z, statistics = operator.standardize(X, self.eps)
+        exchange = _Exchange(self.across, Z.detach(), statistics, self.eps)
+        gamma, beta = (p.data(X.context).reshape(-1) for p in (self.gamma, self.beta))
+        a, b = exchange(X, gamma, beta)
+        self._check_count(exchange.n)
+        self._update(exchange.mean, exchange.var, X.context)
+        return operator.scale_and_shift(Z, a, b).astype(share.dtype, copy=False)
+
+    def _check_count(self, n: float) -> None:
         if n < 2:
             raise ValueError(
                 f"training needs at least 2 values per channel, got {n:.0f} over all shares. "
                 "Use a larger batch, or predict (outside of autograd.record)."
             )
-        return float(n)
 
-    def _update(self, mean: nd.NDArray, var: nd.NDArray, context) -> None:
+    def _update(self, mean: np.ndarray, var: np.ndarray, context) -> None:
         """Let the moving averages take a step towards the statistics of the whole batch."""
-        with autograd.pause():
-            for statistic, new in ((self.running_mean, mean), (self.running_var, var)):
-                old = statistic.data().as_in_context(context)
-                new = new.as_in_context(context).astype(old.dtype).reshape(old.shape)
-                statistic.set_data(self.momentum * old + (1 - self.momentum) * new)
+        for statistic, new in ((self.running_mean, mean), (self.running_var, var)):
+            old = statistic.data().asnumpy()
+            new = self.momentum * old + (1 - self.momentum) * new.reshape(old.shape)
+            statistic.set_data(nd.array(new, ctx=context, dtype=old.dtype))
 
 
 class _Share:
@@ -199,6 +226,64 @@ class _Share:
         mean, var = (mean - self.exact_pivot).astype(dtype), var.astype(dtype)
         with self.D.context:
             return normalize(nd, self.along, self.D, mean, var, gamma, beta, eps)
+
+
+class _Exchange(autograd.Function):
+    """From a share to the scale a and the shift b that take x^_r to the output: y = a x^_r + b.
+
+    The compiled operator has normalized the share by itself, x^_r = (x - mu_r) / s_r. With mu and s
+    of all shares, gamma (x - mu) / s + beta is
+
+        a x^_r + b,  a = gamma s_r / s,  b = gamma (mu_r - mu) / s + beta.
+
+    Backward gets sum_r dy x^_r as da and sum_r dy as db, and makes of them what is to be added over
+    all n values, S1 = sum dy and S2 = sum dy x^. Wanted is
+
+        dx = gamma / s (dy - S1 / n - x^ S2 / n);
+
+    through x^_r comes gamma / s (dy - db / m - x^_r da / m). The difference is for each channel a
+    scale and a shift of x^_r. With a few numbers for each channel, NumPy is faster than MXNet.
+
+    Parameters
+    ----------
+    across : Alone
+        The processes.
+    normalized : NDArray
+        x^_r.
+    statistics : ndarray, shape (2, channels), float64
+        mu_r and s_r.
+    eps : float
+        That of the layer.
+    """
+
+    def __init__(self, across: Alone, normalized, statistics: np.ndarray, eps: float) -> None:
+        super().__init__()
+        self.across, self.Z, self.statistics, self.eps = across, normalized, statistics, eps
+        self.m = normalized.size // normalized.shape[1]
+
+    def forward(self, X, gamma, beta):
+        mean, s = self.statistics
+        squares = np.maximum(np.square(s) - self.eps, 0) + np.square(mean)
+        total = self.across.total(np.concatenate([[self.m], self.m * mean, self.m * squares]))
+        self.n, (self.mean, squares) = total[0], total[1:].reshape(2, -1) / total[0]
+        self.var = np.maximum(squares - np.square(self.mean), 0)
+        self.s = np.sqrt(self.var + self.eps)
+        self.ratio, self.offset = s / self.s, (mean - self.mean) / self.s
+        self.gamma = gamma.asnumpy().ravel()
+        a, b = self.gamma * self.ratio, self.gamma * self.offset + beta.asnumpy().ravel()
+        return self._array(a), self._array(b)
+
+    def backward(self, da, db):
+        da, db = da.asnumpy(), db.asnumpy()
+        dgamma = self.ratio * da + self.offset * db  # sum_r dy x^
+        S1, S2 = self.across.total(np.concatenate([db, dgamma])).reshape(2, -1) / self.n
+        scale = self.gamma / self.s * (da / self.m - self.ratio * S2)
+        shift = self.gamma / self.s * (db / self.m - S1 - self.offset * S2)
+        dX = operator.scale_and_shift(self.Z, self._array(scale), self._array(shift))
+        return dX, self._array(dgamma), self._array(db)
+
+    def _array(self, values: np.ndarray) -> nd.NDArray:
+        return nd.array(values, ctx=self.Z.context, dtype=self.Z.dtype)
 
 
 def over_shares(net: gluon.Block, shares: Sequence[nd.NDArray]) -> list[nd.NDArray]:

@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+import numpy as np
+
 from d2l_bn.nn.build import Unavailable, library
 from d2l_bn.nn.validation import validated
 
@@ -81,6 +83,28 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
         return Y, moving_mean.detach(), moving_var.detach()
     Y, _ = _invoke(arrays, eps=eps, given=True)
     return Y, moving_mean, moving_var
+
+
+def standardize(X, eps):
+    """Normalize `X` by itself: x^ = (x - mu) / s with s = sqrt(sigma^2 + eps), for each channel.
+
+    Returns
+    -------
+    normalized : NDArray, the shape of `X`
+    statistics : ndarray, shape (2, channels), float64
+        mu and s, as values of NumPy.
+    """
+    ones = nd.ones(X.shape[1], ctx=X.context, dtype=X.dtype)
+    zeros = nd.zeros_like(ones)
+    Z, _, _, statistics = _invoke((X, ones, zeros, zeros, zeros), eps=eps, momentum=0)
+    mean, inverse = statistics.asnumpy()
+    return Z, np.stack([mean, 1 / inverse])
+
+
+def scale_and_shift(X, scale, shift):
+    """Compute a x + b for each channel, in one pass, where MXNet's own operations take several."""
+    ones = nd.ones_like(scale)
+    return _invoke((X, scale, shift, nd.zeros_like(scale), ones), eps=0, given=True)[0]
 
 
 def _invoke(arrays: tuple, **attributes) -> list[nd.NDArray]:

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     """
     keep_memory()
     with cluster.joined() as across:
-        options.processes = across.size
+        options.processes, options.machines = across.size, across.machines
         if across.rank == 0:
             _lead(options, across)
         else:
@@ -266,12 +266,12 @@ def _going_on(options: argparse.Namespace) -> str:
             return "make resume"
         if out == CLUSTER_OUT and several:
             return f"make resume-cluster WORKERS={options.processes}"
-    python = Path(sys.executable)
-    launcher = python.with_name("mpiexec")
-    here = [
-        path.relative_to(Path.cwd()) if Path.cwd() in path.parents else path
-        for path in (python, launcher if launcher.exists() else Path("mpiexec"))
-    ]
-    start = [str(here[1]), "-n", str(options.processes)] if several else []
+    start = cluster.launcher(options.machines) if several else []
     resume = ["-m", "d2l_bn", "train", "--resume", "--out", str(out)]
-    return shlex.join([*start, str(here[0]), *resume])
+    return shlex.join([*map(_from_here, [*start, sys.executable]), *resume])
+
+
+def _from_here(word: str) -> str:
+    """A path below the current folder as it can be typed here; other words as they are."""
+    path, here = Path(word), Path.cwd()
+    return str(path.relative_to(here)) if here in path.parents else word

@@ -59,6 +59,16 @@ def test_exercises_hold_no_solution_and_solutions_no_hidden_test(source):
         assert solved.startswith("# Solution of exercise")
 
 
+def test_the_set_up_cell_is_folded_on_every_page(source):
+    for folder in ("chapters", "exercises", "solutions"):
+        paths = sorted((source / folder).glob("*.ipynb"))
+        assert paths
+        for path in paths:
+            setup = next(cell for cell in cells(path) if cell.id == "setup")
+            assert setup.metadata.tags == ["hide-input"], path.name
+            assert setup.metadata.mystnb.code_prompt_show == f"Show: {book.SETUP}"
+
+
 def test_every_picture_has_words_in_its_place(source):
     for path in sorted((source / "chapters").glob("*.ipynb")):
         for cell in cells(path):

@@ -40,6 +40,10 @@ def test_the_copies_hold_no_solutions_and_git_ignores_them(tmp_path, monkeypatch
     for path in exercises:
         assert not {"BEGIN SOLUTION", "HIDDEN TESTS"} & set(path.read_text().split("###"))
         assert "### BEGIN" not in path.read_text()
+    for path in [*tmp_path.glob("*.ipynb"), *exercises]:
+        for cell in nbformat.read(path, as_version=4).cells:
+            back = cell.id == "setup" or notebooks.FOLDED & set(cell.metadata.get("tags", ()))
+            assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == bool(back)
     assert list(tmp_path.glob("in_tensorflow/*.py"))
     ignored = ["git", "check-ignore", "-q", "runs/notebooks/1.ipynb"]
     done = subprocess.run(ignored, cwd=CHECKOUT)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from d2l_bn.cluster import launched, meeting, supervisor
-from d2l_bn.cluster.launched import Launched
+from d2l_bn.cluster.launched import OF_MPIEXEC, Launched, launcher
 from d2l_bn.cluster.processes import Processes
 from d2l_bn.system.errors import RunError
 
@@ -33,6 +33,25 @@ SUPERVISOR = supervisor.__file__
 )
 def test_what_a_launcher_says_is_understood(environment, expected):
     assert launched(environment) == expected
+
+
+@pytest.mark.parametrize(
+    "environment, machines, expected",
+    [
+        ({"MPI_LOCALNRANKS": "2"}, "aa", "mpiexec -n 2"),
+        ({"MPI_LOCALNRANKS": "2"}, "aab", "mpiexec --host a:2,b:1 -n 3"),
+        ({"SLURM_PROCID": "0"}, "aab", "srun --mpi=pmi2 --nodes=2 --ntasks=3"),
+        # An mpiexec in a script of Slurm's asks Slurm for the machines.
+        ({"SLURM_PROCID": "0", "SLURM_JOB_ID": "7", "MPI_LOCALNRANKS": "1"}, "ab", "mpiexec -n 2"),
+    ],
+)
+def test_the_same_processes_are_launched_again(monkeypatch, environment, machines, expected):
+    for name in ("SLURM_PROCID", "SLURM_JOB_ID", *OF_MPIEXEC):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    program, *rest = launcher(list(machines))
+    assert " ".join([Path(program).name, *rest]) == expected
 
 
 def supervised(program, rank="2"):

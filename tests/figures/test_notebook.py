@@ -66,20 +66,23 @@ def test_one_figure_is_shown_and_then_updated_after_each_epoch(screen):
 
 
 def test_it_moves_every_50_batches_on_fixed_axes_and_tells_the_time(screen, monkeypatch):
-    clock = iter([0, 30])  # seconds: at the start, and after 100 batches
+    clock = iter([0, 30, 45])  # seconds: at the start, after 100 batches, after the first epoch
     monkeypatch.setattr("d2l_bn.figures.notebook.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("d2l_bn.figures.notebook.EVERY", 100)
-    on_batch = LiveCurves().follow("a", epochs=2, batches=150)["on_batch"]
+    calls = LiveCurves().follow("a", epochs=2, batches=150)
     for batch in range(1, 151):
-        on_batch(1, batch, 1.2, 0.6)
-    empty, moved = (figure for _, figure in screen.shown)
-    for axes in zip(empty.axes, moved.axes):
+        calls["on_batch"](1, batch, 1.2, 0.6)
+    calls["on_epoch"]([row(1)])
+    calls["on_epoch"]([row(1), row(2)])
+    empty, moved, one_epoch, end = (figure for _, figure in screen.shown)
+    for axes in zip(empty.axes, moved.axes, one_epoch.axes, end.axes):
         assert len({axes_of.get_xlim() for axes_of in axes}) == 1
         assert len({axes_of.get_ylim() for axes_of in axes}) == 1
     assert moved.axes[0].lines[0].get_xydata().tolist() == [[100 / 150, 1.2]]
     words = "a: epoch 1 of 2, batch 100 of 150; 0:30 elapsed, about 1:00 left"
     assert moved.get_supxlabel() == words
-    assert empty.get_supxlabel().strip() == ""
+    assert one_epoch.get_supxlabel() == "a: epoch 1 of 2; 0:45 elapsed, about 0:45 left"
+    assert empty.get_supxlabel().strip() == end.get_supxlabel().strip() == ""
 
 
 def test_the_number_of_batches_between_two_pictures():

@@ -98,14 +98,15 @@ class Member(Alone):
         return self
 
 
-def step_over_processes(case: Case, sizes, *, cuts_inside=1) -> list[Step]:
+def step_over_processes(case: Case, sizes, *, cuts_inside=1, how="auto") -> list[Step]:
     """The step of each process, with its own part of the batch; gradients summed as they are."""
     room = Room(len(sizes))
     parts = [Case(X, case.gamma, case.beta, dY, case.mean, case.var)
              for X, dY in zip(cut(case.X, sizes), cut(case.dY, sizes))]  # fmt: skip
 
     def work(rank):
-        layer = SyncBatchNorm(case.X.shape[1], case.X.ndim, across=Member(room, rank))
+        options = dict(across=Member(room, rank), implementation=how)
+        layer = SyncBatchNorm(case.X.shape[1], case.X.ndim, **options)
         inside = [len(a) for a in np.array_split(parts[rank].X, cuts_inside)]
         return step_over_contexts(layer, parts[rank], inside)
 
@@ -126,9 +127,10 @@ def test_shares_in_contexts_equal_the_whole_batch(shape, sizes):
 
 @both_ranks
 @every_cut
-def test_shares_in_processes_equal_the_whole_batch(shape, sizes):
+@pytest.mark.parametrize("how", ["auto", "whole_array"])
+def test_shares_in_processes_equal_the_whole_batch(shape, sizes, how):
     case = make_case((8, *shape[1:]))
-    assert_together(step_over_processes(case, sizes), expected(case))
+    assert_together(step_over_processes(case, sizes, how=how), expected(case))
 
 
 @both_ranks
@@ -154,6 +156,7 @@ def test_digits_survive_a_mean_far_from_zero(offset, scale):
     case = case._replace(X=case.X.astype(np.float32).astype(np.float64))
     received = step_over_contexts(SyncBatchNorm(3, 2), case, [20, 44])
     assert_steps_close(received, expected(case), 1e-5)
+    assert_together(step_over_processes(case, [20, 44]), expected(case))
 
 
 def test_without_exchange_the_result_is_another():
