@@ -700,7 +700,7 @@ WRONG = [
         "if autograd.is_training(): -> if not autograd.is_training():"),
     layer("shape (num_features,) everywhere", "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for",
         "shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1) -> shape = (num_features,)"),
-    corrected("share with momentum's rest: t * (1 - momentum)", "after 2 batches you divide moving_mean by 0.2 and moving_var by 0.2",
+    corrected("share with momentum's rest: t * (1 - momentum)", "after 2 batches you divide the averages by 0.2",
         "1 - self.momentum**t -> t * (1 - self.momentum)"),
     corrected("square root of the share for the variance", "your numbers are those of var = moving_var / sqrt(share)",
         "self.moving_var.data(here) / share -> self.moving_var.data(here) / share ** 0.5"),
