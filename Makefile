@@ -6,14 +6,14 @@ ARGS ?=
 WORKERS ?= 2
 python = $(VENV)/bin/python
 cluster = $(VENV)/bin/mpiexec -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
-# A process for each core; the tests of a file stay together, and share what it builds once.
-pytest = $(python) -m pytest -q -n auto --dist loadfile
+# A process for each core; one that has nothing left to do takes half of what another has.
+pytest = $(python) -m pytest -q -n auto --dist worksteal
 setup = @command -v "$(PYTHON)" >/dev/null \
     || { echo 'There is no "$(PYTHON)" here. Install Python: apt-get install python3 python3-venv'; exit 1; }; \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book experiments bench release grade clean
+.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow coverage test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -42,6 +42,10 @@ test: ## run the quick tests
 test-slow: ## run the slow tests
 	$(setup) test
 	$(pytest) -m slow $(ARGS)
+
+coverage: ## run all tests, and print their branch coverage
+	$(setup) test
+	$(pytest) --cov $(ARGS)
 
 test-all: ## run the quick tests on every Python 3.9 to 3.13 that is here
 	@"$(PYTHON)" scripts/test_all.py

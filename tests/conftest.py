@@ -1,4 +1,4 @@
-"""What all tests share: one seed for every generator, and how hard Hypothesis searches."""
+"""What all tests share: a seed for every generator, Hypothesis's effort, and what runs first."""
 
 from __future__ import annotations
 
@@ -16,11 +16,22 @@ import d2l_bn  # noqa: F401  before mxnet
 
 import mxnet as mx
 
-hypothesis.settings.register_profile("d2l_bn", deadline=None, max_examples=25)
+# On a busy machine everything may be slow, and no test is about that.
+hypothesis.settings.register_profile(
+    "d2l_bn",
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.register_profile(
     "d2l_bn-ci", hypothesis.settings.get_profile("d2l_bn"), derandomize=True, print_blob=True
 )
 hypothesis.settings.load_profile("d2l_bn-ci" if os.environ.get("CI") else "d2l_bn")
+
+
+def pytest_collection_modifyitems(items):
+    """Let the longest tests start first, whatever the random order of all."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(autouse=True)

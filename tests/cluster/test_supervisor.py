@@ -75,12 +75,12 @@ def test_an_end_that_has_been_explained_is_left_alone(code):
 
 def test_a_failure_of_another_rank_than_0_gets_its_advice():
     for rank, expected in (("0", ""), ("1", "d2l-bn: Go on\n")):
-        with supervised("tell(advice='Go on'); time.sleep(0.5); sys.exit(1)", rank) as process:
+        with supervised("tell(advice='Go on'); sys.exit(1)", rank) as process:
             assert process.communicate()[1] == expected and process.returncode == 1
 
 
 def test_a_killed_process_is_named_with_the_last_advice():
-    program = "tell(advice='Old'); tell(advice='Go on'); time.sleep(0.5); os.kill(os.getpid(), 9)"
+    program = "tell(advice='Old'); tell(advice='Go on'); os.kill(os.getpid(), 9)"
     with supervised(program) as process:
         err = process.communicate()[1]
     assert process.returncode == 137
@@ -89,11 +89,9 @@ def test_a_killed_process_is_named_with_the_last_advice():
 
 def test_what_takes_too_long_is_ended():
     program = "tell(within=0.5, doing='waited for nothing', advice='Again'); time.sleep(60)"
-    start = time.monotonic()
     with supervised(program) as process:
         err = process.communicate()[1]
     assert process.returncode == 1 and "waited for nothing. Again" in err
-    assert time.monotonic() - start < 50
 
 
 def test_what_is_done_in_time_goes_on():
@@ -119,7 +117,7 @@ def test_a_worker_ends_with_its_supervisor():
     with supervised("print(os.getpid(), flush=True); time.sleep(60)") as process:
         worker = int(process.stdout.readline())
         process.kill()
-    for _ in range(100):
+    for _ in range(1000):
         if not Path(f"/proc/{worker}").exists():
             return
         if "Z" in Path(f"/proc/{worker}/stat").read_text().split()[2]:
@@ -138,7 +136,6 @@ def test_both_end_with_the_launcher():
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with subprocess.Popen([sys.executable, "-c", launcher], **pipes) as process:
         process.stdout.readline()
-        time.sleep(0.5)
         process.kill()
         # The pipe is closed when the supervisor and its worker are gone.
         assert "since the launcher on this machine has ended" in process.stderr.read()

@@ -55,7 +55,7 @@ class Room:
 
     def __init__(self, size: int) -> None:
         self.values: list = [None] * size
-        self.barrier = threading.Barrier(size, timeout=60)
+        self.barrier = threading.Barrier(size, timeout=600)
 
     def run(self, work):
         """Call work(rank) in a thread for each rank, and return the results."""

@@ -321,7 +321,7 @@ def start(cache, code=USE, **changes):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     usual = "engine", "compiling the operator"
     return out, [line for line in err.splitlines() if not any(text in line for text in usual)]

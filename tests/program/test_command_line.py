@@ -489,19 +489,25 @@ def child(folder, out, *more, **options):
     )
 
 
-def wait_for(path, seconds=60):
+def wait_for(path, seconds=600):
     end = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < end, f"{path} never came"
         time.sleep(0.01)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing has interrupted."""
+    place = tmp_path_factory.mktemp("whole")
+    with child(written(bars(), place / "bars"), place / "run") as run:
+        assert run.wait() == 0
+    return place / "run"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pause", [0.0, 0.15, 0.4])
-def test_kill_9_loses_nothing(folder, out, pause):
-    whole = out.with_name("whole")
-    with child(folder, whole) as run:
-        assert run.wait() == 0
+def test_kill_9_loses_nothing(folder, out, whole, pause):
     with child(folder, out) as run:
         wait_for(out / run_folder.CHECKPOINT)
         time.sleep(pause)

@@ -87,7 +87,9 @@ def check(arguments):
 
 
 relaxed = settings(
-    max_examples=TRIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=TRIES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

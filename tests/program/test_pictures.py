@@ -217,7 +217,8 @@ def test_a_network_knows_drawn_digits_in_any_light(tmp_path):
         rng = np.random.default_rng(0)
         seen = []
         for drawing in drawings:
-            Image.fromarray(light(drawing, rng).astype(np.uint8)).save(tmp_path / "page.png")
+            page = Image.fromarray(light(drawing, rng).astype(np.uint8))
+            page.save(tmp_path / "page.png", compress_level=1)
             seen.append(read_picture(tmp_path / "page.png", (28, 28), framing))
         right = (probabilities(net, np.stack(seen)).argmax(axis=1) == labels).mean()
         assert right >= 0.97, name
