@@ -86,7 +86,9 @@ class Result:
 
     @property
     def waiting(self) -> float:
-        """The points that a teacher has still to give, or not."""
+        """The points that a teacher has still to give, or not; none where nothing was handed in."""
+        if self.marked.status == "not handed in":
+            return 0
         cells = [cell for cell in self.marked.cells if cell.kind == "written"]
         given = {cell for cell, decision in self.decisions.items() if decision.points is not None}
         return sum(cell.maximum for cell in cells if cell.id not in given)

@@ -134,7 +134,7 @@ def _all(marker: Marker, tasks: list[tuple[Path, str]], jobs: int) -> list[Marke
     with ThreadPoolExecutor(jobs) as pool:
         try:
             found = pool.map(lambda task: marker(*task), tasks)
-            return list(tqdm(found, total=len(tasks), desc="submissions"))
+            return list(tqdm(found, total=len(tasks), desc="notebooks, handed in or not"))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

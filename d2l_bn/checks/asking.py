@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, NoReturn, Optional
 
@@ -26,10 +27,14 @@ class Respondent:
         check says the same each time; secret when work is marked.
     seconds : float or None
         The time that was measured, where a check measures one.
+    clock : callable () -> float
+        The seconds that have passed. In a notebook they are the process's own, whatever else the
+        machine does; of another process only the wall's clock can be believed.
     """
 
     seed: tuple[int, ...] = ()
     seconds: Optional[float] = None
+    clock = staticmethod(time.monotonic)
 
     def ask(self, what: str, **request) -> dict:
         """Return the answer to a question; `what` is the name of a method of `Answers`."""
@@ -46,6 +51,8 @@ class Respondent:
 
 class Here(Respondent):
     """Asks in this process, as a notebook does."""
+
+    clock = staticmethod(time.process_time)
 
     def __init__(self, candidate, watch) -> None:
         self.answers = Answers({"candidate": candidate}, watch)
@@ -180,12 +187,17 @@ class Check:
             self.fail(f"{name} contains NaN or infinity.", received=value, cause=cause)
 
 
-def find(
-    candidates: Iterable, received: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4
-) -> str:
+def find(candidates: Iterable, received: np.ndarray, expected: np.ndarray) -> str:
     """Return the cause whose numbers are those received, or "" if none's are."""
+    return next(matches(candidates, received, expected), "")
+
+
+def matches(
+    candidates: Iterable, received: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4
+) -> Iterator[str]:
+    """Yield each cause whose numbers are those received, and not those expected."""
     if received.shape != expected.shape:
-        return ""
+        return
     distance = np.abs(received - expected).max()
     with np.errstate(all="ignore"):
         for cause, numbers in candidates:
@@ -196,8 +208,7 @@ def find(
                 continue
             error = np.abs(received - numbers).max()
             if error <= tolerance * max(1, np.abs(numbers).max()) and error < 0.1 * distance:
-                return cause
-    return ""
+                yield cause
 
 
 _ONE_BRANCH = (
@@ -279,6 +290,11 @@ HINTS = (
         "eshape",
         "an array gets a shape for another number of values. What there is for each channel has "
         "as many values as there are channels: that length along the channels' axis, 1 elsewhere.",
+    ),
+    (
+        "Cannot retrieve Parameter",
+        "a parameter of this name has been made before, in another shape: layers share their "
+        "parameters where they are given the same params. Leave prefix and params out.",
     ),
     ("maximum recursion depth", "a function calls itself without end."),
     ("'_params'", _NOT_SET_UP),

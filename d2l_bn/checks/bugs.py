@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.cases import Case, make
+from d2l_bn.checks.cases import make
 from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
 from d2l_bn.checks.layer import AVERAGES, INPUTS, Layer, registered
 
@@ -50,24 +48,12 @@ def mended(function, layer, *parts: str, allow_library: bool = False) -> None:
     Question(check.respondent, ready_made=allow_library).run(known, parts)
 
 
-def _compare(check: Question, case: Case, part: str, mode: str, training: bool) -> None:
-    here = check.on(PLAIN, case, part)
-    received = here.result(mode)[0]
-    expected = case.training() if training else case.prediction()
-    causes = (
-        chain(mistakes.of_axes(case), mistakes.of_training(case))
-        if training
-        else mistakes.of_prediction(case)
-    )
-    here.compare("the output", received, expected, causes, TRAINING if training else PREDICTION)
-
-
 def _eps(check: Question) -> str:
     part = "eps"
     small = check.draw((8, 2), 500, eps=1e-2)
     small = small._replace(X=0.01 * small.X)
     for case in (make([[0.01, 0.02], [0.03, 0.06]], eps=0.001), small):
-        _compare(check, case, part, "record", True)
+        _compare(check.on(PLAIN, case, part), TRAINING)
     return part
 
 
@@ -75,7 +61,7 @@ def _axes(check: Question) -> str:
     part = "axes of images"
     visible = make([[[[1, 2, 3], [0, 4, 2]]], [[[3, 6, 3], [5, 2, 5]]]], eps=TINY)
     for case in (visible, check.draw((6, 2, 3, 5), 501, eps=TINY)):
-        _compare(check, case, part, "record", True)
+        _compare(check.on(PLAIN, case, part), TRAINING)
     return part
 
 
@@ -83,17 +69,14 @@ def _averages(check: Question) -> str:
     part = "moving averages"
     visible = make([[1, 2], [3, 6]], mean=[10, 10], var=[8, 8], momentum=0.75)
     for case in (visible, check.draw((8, 2), 502, momentum=0.6)):
-        here = check.on(PLAIN, case, part)
-        _, *received = here.result("record")
-        for name, value, old, new, causes in zip(
-            AVERAGES,
-            received,
-            (case.mean, case.var),
-            case.moments(),
-            (mistakes.of_moving_mean(case), mistakes.of_moving_var(case)),
-        ):
-            here.compare(name, value, case.moving(old, new), causes, STATISTICS)
+        _compare(check.on(PLAIN, case, part), STATISTICS, AVERAGES)
     return part
+
+
+def _compare(check: Question, shown: tuple[str, ...], names=("the output",)) -> None:
+    values = check.result("record")
+    for name in names:
+        check.compare(name, "record", values, shown)
 
 
 def _mode(check: Question) -> str:
@@ -103,8 +86,7 @@ def _mode(check: Question) -> str:
         for mode, training in (("record without training", False), ("train", True)):
             here = check.on(PLAIN, case, f"{part}, {mode}")
             other = case.prediction() if training else case.training()
-            right = case.training() if training else case.prediction()
-            here.compare("the output", here.result(mode)[0], right, [(_SWITCH, other)], PREDICTION)
+            here.compare("the output", mode, here.result(mode), PREDICTION, [(_SWITCH, other)])
     return part
 
 

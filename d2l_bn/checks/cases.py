@@ -14,7 +14,8 @@ class Case(NamedTuple):
     """One input in float64, the channels at axis 1.
 
     What is given for each channel has the shape (1, C) or (1, C, 1, 1). `mask` is None, or tells by
-    1 and 0 which values count; the output is 0 where they don't.
+    1 and 0 which values count; the output is 0 where they don't. `axis` is where the student has
+    the channels.
     """
 
     X: np.ndarray
@@ -25,6 +26,7 @@ class Case(NamedTuple):
     eps: float = 1e-5
     momentum: float = 0.9
     mask: Optional[np.ndarray] = None
+    axis: int = 1
 
     @property
     def axes(self) -> tuple[int, ...]:

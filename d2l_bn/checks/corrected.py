@@ -8,7 +8,7 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
+from d2l_bn.checks import formulas, inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
@@ -85,45 +85,80 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
     received = block.forward(X, mode, context=context)
     if not close(received, case.prediction(), 1e-3):
         given = {"X": X, "t": t, "moving_mean": mean, "moving_var": var}
-        replace(block.check, given=given).fail(
+        here = replace(block.check, given=given)
+        here.finite(f"the prediction after {t} batch{'es' * (t > 1)}", received, _NEGATIVE)
+        here.fail(
             f"the prediction after {t} batch{'es' * (t > 1)} is wrong.",
             expected=case.prediction(),
             received=received,
             cause=find(_wrong(case, batches), received, case.prediction())
             or find(mistakes.of_prediction(case), received, case.prediction())
-            or 'Does BatchNorm pass "statistics"? The averages of 2.1 are what is divided.',
+            or _divisor(case, received, t, mean, var)
+            or (_STORED if all(map(close, block.averages(context), (mean, var))) else _NOT_STORED),
         )
 
 
 def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the predictions of mistaken corrections, each with its cause."""
     t, (mean, var) = len(batches), _averages(batches)
-    yield (
-        "the averages are not divided: moving_mean / (1 - 0.9 ** t), and so for moving_var.",
-        case.output(mean, var),
-    )
-    yield "moving_var is not divided by 1 - 0.9 ** t.", case.output(case.mean, var)
-    yield "moving_mean is not divided by 1 - 0.9 ** t.", case.output(mean, case.var)
-    yield (
-        "the averages are multiplied by 1 - 0.9 ** t. Divide them.",
-        case.output(mean * _share(t), var * _share(t)),
-    )
-    yield (
-        "you divide by 0.9 ** t, the share of the start, or by 1 - 0.1 ** t. Divide by "
-        "1 - 0.9 ** t.",
-        case.output(mean / MOMENTUM**t, var / MOMENTUM**t),
-    )
+    known = {**formulas.names(case), "moving_mean": mean, "moving_var": var, "t": t}
+    yield from formulas.listed(_MISTAKES, _LINES, known)
     for other in (*range(t + 1, 4 * t + 9), *range(1, t)):
         yield (
             f"your t is {other} after {t} batch{'es' * (t > 1)}. It counts the batches in training "
             "mode, each once, for each layer, whatever the context.",
-            case.output(mean / _share(other), var / _share(other)),
+            formulas.value(_LINES, {**known, "t": other}),
         )
     yield (
         "the corrected averages are stored, and the next step goes on from them. Store those of "
         "2.1, and divide when predicting.",
         case.output(*_averages(batches, lambda average, t: average / _share(t))),
     )
+    yield from formulas.altered(_LINES, known)
+
+
+def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> str:
+    """Return by which numbers the averages are divided, if the prediction comes of any."""
+    found = inference.used(case, received)
+    if found is None:
+        return ""
+    by_mean, by_var = mean / found[0], var / (found[1] - case.eps)
+    if not close(np.stack([by_mean, by_var]), np.full((2, *by_mean.shape), by_mean.mean()), 1e-2):
+        return ""
+    return (
+        f"after {t} batch{'es' * (t > 1)} you divide the averages by {by_mean.mean():.3g}. "
+        f"1 - 0.9 ** t is {_share(t):.3g}."
+    )
+
+
+_STORED = (
+    "the averages that the layer stores are right, so it is what you predict with: moving_mean and "
+    "moving_var, both divided by 1 - 0.9 ** t, and gamma and beta as they are."
+)
+_NOT_STORED = 'Does BatchNorm pass "statistics"? The averages of 2.1 are what is divided.'
+_NEGATIVE = (
+    "the averages are divided by 0 or by a negative number. 1 - 0.9 ** t is between 0 and 1 from "
+    "the first batch on."
+)
+_LINES = (
+    "share = 1 - momentum ** t",
+    "mean = moving_mean / share",
+    "var = moving_var / share",
+    formulas.OUTPUT,
+)
+_OTHER_SHARE = (
+    "you divide by 0.9 ** t, the share of the start, or by 1 - 0.1 ** t. Divide by 1 - 0.9 ** t."
+)
+_MISTAKES = {
+    "mean = moving_mean; var = moving_var": "the averages are not divided: moving_mean / (1 - 0.9 "
+    "** t), and so for moving_var.",
+    "var = moving_var": "moving_var is not divided by 1 - 0.9 ** t.",
+    "mean = moving_mean": "moving_mean is not divided by 1 - 0.9 ** t.",
+    "mean = moving_mean * share; var = moving_var * share": "the averages are multiplied by 1 - "
+    "0.9 ** t. Divide them.",
+    "share = momentum ** t": _OTHER_SHARE,
+    "share = 1 - (1 - momentum) ** t": _OTHER_SHARE,
+}
 
 
 def _contexts(check: Check) -> str:
@@ -148,15 +183,12 @@ def _saving(check: Check) -> str:
         block.forward(batch, "record")
     _predicts(block, batches, X)
     loaded = block.loaded(check, 2)
-    received, expected = loaded.forward(X, "predict"), block.forward(X, "predict")
-    if not close(received, expected):
-        replace(block.check, given={"X": X}).fail(
-            "the loaded layer predicts something else.",
-            expected=expected,
-            received=received,
-            cause="the number of batches isn't saved. Keep it as one more parameter with "
-            'grad_req="null", as the averages are.',
-        )
+    loaded.predicts_like(
+        block,
+        X,
+        'the number of batches isn\'t saved. Keep it as one more parameter with grad_req="null", '
+        "as the averages are.",
+    )
     batches.append(drawn(check, INPUTS[2], 523))
     loaded.forward(batches[-1], "record")
     _predicts(loaded.at(f"{part}, one batch later"), batches, X)

@@ -9,8 +9,8 @@ from d2l_bn.checks.cases import Case, close
 UNKNOWN = "not one of the known mistakes."
 
 
-def of_output(case: Case, Y: np.ndarray, mean: np.ndarray, var: np.ndarray, whose: str) -> str:
-    """Return what is known of the statistics that gave `Y` in place of `mean` and `var`.
+def used(case: Case, Y: np.ndarray):
+    """Return the mean and the variance, eps included, that gave `Y`, or None if none did.
 
     A normalized channel is a straight line over its inputs, Y = a X + b. With a = gamma / std and
     b = beta - a mean, the line says which mean and which standard deviation were used.
@@ -18,48 +18,61 @@ def of_output(case: Case, Y: np.ndarray, mean: np.ndarray, var: np.ndarray, whos
     middle = case.average(case.X)
     spread = case.average((case.X - middle) ** 2)
     if not spread.all():
-        return UNKNOWN
+        return None
     a = case.average((case.X - middle) * Y) / spread
-    if not a.all():
-        return UNKNOWN
     b = case.average(Y) - a * middle
-    if not close(case.shown(a * case.X + b), Y, 1e-3):
+    if not (case.gamma / np.where(a, a, -case.gamma) > 0).all():
+        return None
+    if not close(case.shown(a * case.X + b), Y):
+        return None
+    return (case.beta - b) / a, (case.gamma / a) ** 2
+
+
+def of_output(case: Case, Y: np.ndarray, mean: np.ndarray, var: np.ndarray, whose: str) -> str:
+    """Return what is known of the statistics that gave `Y` in place of `mean` and `var`."""
+    if case.mask is not None:
+        zero = (Y == 0).all(1, keepdims=True) & (case.mask == 1)
+        if zero.any():
+            places = np.argwhere(zero[:, 0])[:4].tolist()
+            return f"the output is 0 at the places (sentence, word) {places}, where the mask is 1."
+    found = used(case, Y)
+    if found is None:
+        return f"{UNKNOWN} No mean and variance of a channel, with its gamma and beta, give this."
+    its_mean, squared = found
+    if close(its_mean, mean, 1e-3):
         return (
-            f"{UNKNOWN} The values of a channel are not all scaled and shifted alike, as they are "
-            "by one mean, one variance, one gamma and one beta for each channel."
+            f"the mean is right. Your output is that of var + eps = {_listed(squared)}, where "
+            f"{whose} has {_listed(var + case.eps)}."
         )
-    if not (case.gamma / a > 0).all():
-        return UNKNOWN
-    used, squared = (case.beta - b) / a, (case.gamma / a) ** 2
-    if close(used, mean, 1e-3):
-        eps = squared - var
-        alike = close(eps, np.full_like(eps, eps.mean()), 1e-3 * eps.mean())
-        if alike and eps.mean() > 1e-9 and abs(eps.mean() / case.eps - 1) > 0.05:
-            return f"eps acts as {eps.mean():.3g} in your code. Here it is {case.eps:g}."
-        share = _share(squared - case.eps, var)
-        words = "your variance" if share else ""
-    else:
-        share = _share(used, mean)
-        words = "your mean" if share else ""
-    if words and close(case.size / share, np.round(case.size / share), 1e-3):
+    share = _share(its_mean, mean)
+    if share and close(case.size / share, np.round(case.size / share), 1e-3):
         return (
-            f"{words} is {share:.4g} times that of {whose}, as if a sum were divided by "
+            f"your mean is {share:.4g} times that of {whose}, as if a sum were divided by "
             f"{case.size / share:.4g}, where a channel has {case.size} values that count."
         )
+    variance = "is right" if close(squared, var + case.eps, 1e-3) else "is another one, too"
     return (
-        f"{UNKNOWN} Your output is that of mean {_listed(used)} and variance "
-        f"{_listed(squared - case.eps)}, where {whose} has {_listed(mean)} and {_listed(var)}."
+        f"the mean that you subtract is {_listed(its_mean)}, where {whose} has {_listed(mean)}. "
+        f"The variance {variance}: your output is that of {_listed(squared - case.eps)}, where "
+        f"{whose} has {_listed(var)}."
     )
 
 
 def of_average(case: Case, name: str, received: np.ndarray, old: np.ndarray, new) -> str:
-    """Return what a wrong moving average took from the batch, if it keeps its share of `old`."""
-    taken = (received - case.momentum * old) / (1 - case.momentum)
-    share = _share(taken, new)
-    times = f", {share:.4g} times that," if share else ""
+    """Return which shares of its old value and of the batch a wrong moving average has."""
+    basis = np.stack([old.reshape(-1), new.reshape(-1)], axis=1)
+    p, right = case.momentum, f"{case.momentum:.4g} and {1 - case.momentum:.4g}"
+    numbers = np.isfinite(basis).all() and np.isfinite(received).all()
+    if numbers and len(basis) > 2 and np.linalg.matrix_rank(basis) == 2:
+        (a, b), *_ = np.linalg.lstsq(basis, received.reshape(-1), rcond=None)
+        if close(basis @ [a, b], received.reshape(-1), 1e-3):
+            return (
+                f"your {name} is {a:.4g} times its old value and {b:.4g} times the batch's. With "
+                f"momentum {p:.4g} it is {right} times."
+            )
     return (
         f"{UNKNOWN} Beside momentum times its old value, your {name} takes (1 - momentum) times "
-        f"{_listed(taken)}{times} where the batch has {_listed(new)}."
+        f"{_listed((received - p * old) / (1 - p))} where the batch has {_listed(new)}."
     )
 
 
@@ -69,23 +82,21 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
     std = np.sqrt(var + case.eps)
     X_hat = (case.X - mean) / std
     ways = [dY, dY.mean(0) + 0 * dY, X_hat * (dY * X_hat).mean(0)]
-    for words, scale in (
-        ("", case.gamma / std),
-        ("dX is divided by the variance. Divide by the standard deviation.", case.gamma / std**2),
-        ("dX is multiplied by the standard deviation. Divide by it.", case.gamma * std),
-        ("gamma multiplies dX twice. It multiplies once.", case.gamma**2 / std),
+    basis = np.stack([(case.gamma / std * way).reshape(-1) for way in ways], axis=1)
+    factors = np.linalg.lstsq(basis, dX.reshape(-1), rcond=None)[0] * [1, -1, -1]
+    if not close(basis @ (factors * [1, -1, -1]), dX.reshape(-1), 1e-6):
+        right = case.gradients(dY)[0]
+        each = (dX * right).sum(0) / (right**2).sum(0)
+        if not close(each * right, dX, 1e-6):
+            return ""
+        return f"dX is {_listed(each)} times too large, feature by feature. Look at gamma and std."
+    if np.ptp(factors) < 1e-6:
+        return f"dX is {factors[0]:.4g} times too large. Where does m stand, and where gamma?"
+    for way, factor in zip(
+        ("direct way", "path through the mean", "path through the variance"), factors
     ):
-        basis = np.stack([(scale * way).reshape(-1) for way in ways], axis=1)
-        factors = np.linalg.lstsq(basis, dX.reshape(-1), rcond=None)[0]
-        if not close(basis @ factors, dX.reshape(-1), 1e-6):
-            continue
-        if np.ptp(factors * [1, -1, -1]) < 1e-6 and not words:
-            return f"dX is {factors[0]:.4g} times too large. Where does m stand, and where gamma?"
-        for way, factor in zip(("direct way", "mean", "variance"), factors * [1, -1, -1]):
-            if abs(factor - 1) > 1e-6 and not words:
-                path = f"the path through the {way}" if way != "direct way" else f"the {way}"
-                return f"{path} counts {factor:.4g} times. It counts once."
-        return words
+        if abs(factor - 1) > 1e-6:
+            return f"the {way} counts {factor:.4g} times. It counts once."
     return ""
 
 

@@ -9,7 +9,7 @@ from typing import Callable, NoReturn
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
+from d2l_bn.checks import inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 
@@ -127,6 +127,17 @@ class Layer:
         loaded = Layer(elsewhere, f"layer {next(_numbers)}")
         elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
         return loaded
+
+    def predicts_like(self, saved: Layer, X: np.ndarray, cause: str) -> None:
+        """Say so if this layer, once loaded, predicts something else than the saved one."""
+        received, expected = self.forward(X, "predict"), saved.forward(X, "predict")
+        if not close(received, expected):
+            replace(saved.check, given={"X": X}).fail(
+                "the loaded layer predicts something else.",
+                expected=expected,
+                received=received,
+                cause=cause,
+            )
 
     def at(self, part: str, **given) -> Layer:
         """The same layer at another place of the check."""
@@ -258,8 +269,14 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             "the output is wrong.",
             expected=expected,
             received=received,
-            cause=find(chain(causes, _other_eps(case, training)), received, expected)
-            or _of_start(block.state()),
+            cause=find(chain(_other_eps(case, training), causes), received, expected)
+            or _of_start(block.state())
+            or inference.of_output(
+                case,
+                received,
+                *(case.moments() if training else (case.mean, case.var)),
+                "the batch" if training else "the moving average",
+            ),
         )
 
 
@@ -302,13 +319,19 @@ def _stored(block: Layer, part: str, X: np.ndarray) -> None:
 
 
 def _swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray) -> NoReturn:
-    check.fail(
-        f"{name} is wrong after the call.",
-        expected=expected,
-        received=received,
-        cause="the mean and the variance are stored in each other's place. The function returns "
-        "Y, moving_mean, moving_var, in this order.",
+    _after_the_call(
+        check,
+        name,
+        expected,
+        received,
+        "the mean and the variance are stored in each other's place. The function returns Y, "
+        "moving_mean, moving_var, in this order.",
     )
+
+
+def _after_the_call(check: Check, name: str, expected, received, cause: str) -> NoReturn:
+    wrong = f"{name} is wrong after the call."
+    check.fail(wrong, expected=expected, received=received, cause=cause)
 
 
 def _trains(block: Layer, part: str) -> None:
@@ -363,8 +386,11 @@ def _statistics(check: Check) -> str:
     for num_dims, shape in INPUTS.items():
         block = Layer.made(check.at(part), num_dims)
         begun = block.averages()
-        for number, mode in ((410, "record"), (411, "record"), (413, "train")):
-            X = drawn(check, shape, number)
+        batches = [drawn(check, shape, number) for number in (409, 410, 411, 413)]
+        block.forward(
+            batches[0], "record"
+        )  # the first step, from 0, shows no mistake in the old share
+        for X, mode in zip(batches[1:], ("record", "record", "train")):
             case = block.case(X)
             block.forward(X, mode)
             found = block.averages()
@@ -372,7 +398,6 @@ def _statistics(check: Check) -> str:
                 right = [case.moving(case.mean, case.moments()[0]), case.var]
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
-        batches = [drawn(check, shape, number) for number in (410, 411, 413)]
         _predicts(block, batches, drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
             X = drawn(check, shape, 412)
@@ -403,7 +428,7 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str
     if not close(received, tracked.prediction(), 1e-3):
         given = {"X": X, "moving_mean": tracked.mean, "moving_var": tracked.var}
         replace(block.check, given=given).fail(
-            "the prediction after three steps is wrong.",
+            f"the prediction after {len(batches)} steps is wrong.",
             expected=tracked.prediction(),
             received=received,
             cause=find(mistakes.of_prediction(tracked), received, tracked.prediction())
@@ -436,16 +461,16 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
     ):
         crossed = case.moving(case.var if name == "moving_mean" else case.mean, new)
         known: Iterable = chain(
-            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], causes, _other_momentum(case, old, new)
+            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], _other_momentum(case, old, new), causes
         )
         if not close(received, expected):
-            replace(block.check, given={"X": case.X, f"{name} before": old}).fail(
-                f"{name} is wrong after the call.",
-                expected=expected,
-                received=received,
-                cause=find(known, received, expected)
-                or (_SHAPE if received.shape != expected.shape else ""),
+            here = replace(block.check, given={"X": case.X, f"{name} before": old})
+            cause = find(known, received, expected) or (
+                inference.of_average(case, name, received, old, new)
+                if received.shape == expected.shape
+                else _SHAPE
             )
+            _after_the_call(here, name, expected, received, cause)
 
 
 def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
@@ -485,12 +510,8 @@ def _kept(block: Layer, X: np.ndarray, case: Case, right: Iterable, cause: str) 
     for name, expected, received in zip(AVERAGES, right, block.averages()):
         if not close(received, expected):
             old = case.mean if name == "moving_mean" else case.var
-            replace(block.check, given={"X": X, f"{name} before": old}).fail(
-                f"{name} is wrong after the call.",
-                expected=expected,
-                received=received,
-                cause=cause,
-            )
+            here = replace(block.check, given={"X": X, f"{name} before": old})
+            _after_the_call(here, name, expected, received, cause)
 
 
 def _independence(check: Check) -> str:
@@ -627,10 +648,9 @@ def _saving(check: Check) -> str:
         X = drawn(check, shape, 430)
         for _ in range(3):
             block.forward(X, "record")
-        expected = block.forward(X, "predict")
         _predicts(block, [X] * 3, X)
         loaded = block.loaded(check, num_dims)
-        received = loaded.forward(X, "predict")
+        loaded.forward(X, "predict")
         for name, was, now in zip(AVERAGES, block.averages(), loaded.averages()):
             if not close(now, was, 1e-5):
                 block.check.fail(
@@ -642,12 +662,7 @@ def _saving(check: Check) -> str:
                     'init=init.Zero(), grad_req="null"), and write the new value by '
                     f"self.{name}.set_data(...).",
                 )
-        if not close(received, expected):
-            replace(block.check, given={"X": X}).fail(
-                "the loaded layer predicts something else.",
-                expected=expected,
-                received=received,
-                cause="the prediction depends on a value that is not saved. Keep it as a "
-                "parameter.",
-            )
+        loaded.predicts_like(
+            block, X, "the prediction depends on a value that is not saved. Keep it as a parameter."
+        )
     return part

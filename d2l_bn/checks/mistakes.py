@@ -1,163 +1,118 @@
 """Known mistakes in a student's function: what each of them gives, with its cause.
 
-Whoever compares tries them all, and tells the cause whose numbers are those received.
+Whoever compares tries them all, and tells the cause whose numbers are those received. Most are
+lines in place of the right ones. What no table has is sought by altering those, `formulas.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, permutations
 
 import numpy as np
 
+from d2l_bn.checks import formulas
 from d2l_bn.checks.cases import Case
+from d2l_bn.checks.formulas import altered, listed
 
 Mistakes = Iterator[tuple[str, np.ndarray]]
+ORDER = "return Y, moving_mean, moving_var"
+RULE = "momentum * old + (1 - momentum) * batch"
+_NEW_MEAN = "(momentum * moving_mean + (1 - momentum) * mean)"
+_NEW_VAR = "(momentum * moving_var + (1 - momentum) * var)"
 
 
 def of_training(case: Case) -> Mistakes:
     """Yield what mistaken code would return in training mode, each with its cause."""
-    X, gamma, beta, eps, n = case.X, case.gamma, case.beta, case.eps, case.size
-    mean, var = case.moments()
-    D = X - mean
-    yield (
-        "your variance divides by n - 1. Batch normalization divides by n, the number of values "
-        "of a channel: ((X - mean) ** 2).mean(...).",
-        case.output(mean, var * n / max(1, n - 1)),
-    )
-    yield (
-        "your variance is the mean of X ** 2. Subtract the mean before you square: "
-        "((X - mean) ** 2).mean(...).",
-        case.output(mean, case.average(X**2)),
-    )
-    yield (
-        "your variance is a sum. Divide it by n, the number of values of a channel.",
-        case.output(mean, var * n),
-    )
-    yield (
-        "nothing divides by the standard deviation: (X - mean) / nd.sqrt(var + eps).",
-        gamma * D + beta,
-    )
-    yield "X comes back as it was. Normalize it with the mean and the variance of the batch.", X
-    yield (
-        "your variance is the mean of |X - mean|. Square the differences: ((X - mean) ** 2).",
-        case.output(mean, case.average(np.abs(D))),
-    )
-    yield (
-        "the mean and the variance are in each other's place: (X - mean) / nd.sqrt(var + eps).",
-        case.output(var, mean),
-    )
-    for moving in (case.mean, case.moving(case.mean, mean)):
-        yield (
-            "your variance is taken around the moving mean. Take it around the mean of the batch.",
-            case.output(mean, case.average((X - moving) ** 2)),
-        )
-    yield (
-        "your variance is divided by n twice: mean() has done it already.",
-        case.output(mean, var / n),
-    )
-    low, high = X.min(case.axes, keepdims=True), X.max(case.axes, keepdims=True)
-    yield (
-        "you scale X to the range 0 to 1. Subtract the mean and divide by the standard deviation.",
-        gamma * (X - low) / (high - low + eps) + beta,
-    )
-    yield (
-        "you normalize with the moving averages in training mode. Use the mean and the variance "
-        "of the batch while autograd.is_training() is True.",
-        case.output(case.mean, case.var),
-    )
-    yield (
-        "you normalize with the new moving averages in training mode. Use the mean and the "
-        "variance of the batch; the averages are for prediction.",
-        case.output(case.moving(case.mean, mean), case.moving(case.var, var)),
-    )
-    yield from of_scale(case, mean, var)
+    known, statistics = formulas.names(case), formulas.statistics(case)
+    lines = (*statistics, formulas.output(case))
+    plain = (*statistics, formulas.OUTPUT)
+    yield from listed(_OF_TRAINING, plain, known)
+    yield from listed(_of_scale("mean", "var"), plain, known)
+    yield from altered(lines, known)
+    if case.mask is None:
+        yield from altered((*statistics, formulas.APART), known)
 
 
-def of_scale(case: Case, mean, var, prefix: str = "") -> Mistakes:
-    """Yield the mistakes in scaling and shifting by these statistics, whose names have `prefix`."""
-    m, v = f"{prefix}mean", f"{prefix}var"
-    the_mean, the_var = (m, v) if prefix else ("the mean", "the variance")
-    X, gamma, beta, eps = case.X, case.gamma, case.beta, case.eps
-    D, std = X - mean, np.sqrt(var + eps)
-    X_hat = D / std
-    yield (
-        f"{the_mean} is not subtracted. Normalize X - {m}, not X.",
-        gamma * X / std + beta,
-    )
-    yield (
-        f"{m} / std is subtracted from X. Put parentheses around the difference, which is what is "
-        f"divided: (X - {m}) / nd.sqrt({v} + eps).",
-        gamma * (X - mean / std) + beta,
-    )
-    yield (
-        f"gamma multiplies X before {the_mean} is subtracted. Put parentheses around the "
-        f"difference: gamma * (X - {m}) / nd.sqrt({v} + eps) + beta.",
-        (gamma * X - mean) / std + beta,
-    )
-    yield (
-        f"gamma * X - {m} is another thing than gamma * (X - {m}): put parentheses around the "
-        f"difference, and divide it by nd.sqrt({v} + eps).",
-        gamma * X - mean / std + beta,
-    )
-    yield (
-        f"gamma * X - {m} is another thing than gamma * (X - {m}), and nothing divides it: Y = "
-        f"gamma * (X - {m}) / nd.sqrt({v} + eps) + beta.",
-        gamma * X - mean + beta,
-    )
-    yield (
-        f"you divide by {the_var}. Divide by its square root: nd.sqrt({v} + eps).",
-        gamma * D / (var + eps) + beta,
-    )
-    yield (
-        "you multiply by the standard deviation. Divide by it.",
-        gamma * D * std + beta,
-    )
-    yield (
-        f"{the_mean} is added. Subtract it: X - {m}.",
-        gamma * (X + mean) / std + beta,
-    )
-    tiny = "" if np.min(var) < 0.1 else ", or a fixed small number stands in its place"
-    yield (
-        f"eps is missing{tiny}. Add it to the variance: nd.sqrt(var + eps).",
-        gamma * D / np.sqrt(var) + beta,
-    )
-    yield (
-        "eps stands outside the root. Add it to the variance: nd.sqrt(var + eps), not "
-        "nd.sqrt(var) + eps.",
-        gamma * D / (np.sqrt(var) + eps) + beta,
-    )
-    yield (
-        "eps is fixed at 1e-5 in your code. Use the argument eps.",
-        gamma * D / np.sqrt(var + 1e-5) + beta,
-    )
-    yield "gamma and beta are not used: Y = gamma * X_hat + beta.", X_hat
-    yield "gamma is not used: Y = gamma * X_hat + beta.", X_hat + beta
-    yield "beta is not used: Y = gamma * X_hat + beta.", gamma * X_hat
-    yield (
-        "gamma and beta are swapped. gamma multiplies and beta is added: gamma * X_hat + beta.",
-        beta * X_hat + gamma,
-    )
-    yield (
-        "beta is scaled too: you return gamma * (X_hat + beta). It is gamma * X_hat + beta.",
-        gamma * (X_hat + beta),
-    )
-    yield (
-        "gamma is applied before the normalization, which takes it out again. Normalize first: "
-        "Y = gamma * X_hat + beta.",
-        gamma * D / np.sqrt(gamma**2 * var + eps) + beta,
-    )
-    yield (
-        "gamma and beta are applied before the normalization, which takes them out again. "
-        "Normalize first, then return gamma * X_hat + beta.",
-        gamma * D / np.sqrt(gamma**2 * var + eps),
-    )
-    yield (
-        "beta is divided by the standard deviation, too. Add it last: gamma * X_hat + beta.",
-        gamma * (D + beta) / std,
-    )
-    yield "gamma multiplies twice. Y = gamma * X_hat + beta.", gamma**2 * X_hat + beta
-    yield "beta is subtracted. It is added: gamma * X_hat + beta.", gamma * X_hat - beta
-    yield "you divide by gamma. It multiplies: gamma * X_hat + beta.", X_hat / gamma + beta
+_AROUND_MOVING = (
+    "your variance is taken around the moving mean. Take it around the mean of the batch."
+)
+_OF_TRAINING = {
+    "var = average((X - mean) ** 2) * n / maximum(1, n - 1)": "your variance divides by n - 1. "
+    "Batch normalization divides by n, the number of values of a channel: ((X - mean) ** 2)"
+    ".mean(...).",
+    "var = average(X ** 2)": "your variance is the mean of X ** 2. Subtract the mean before you "
+    "square: ((X - mean) ** 2).mean(...).",
+    "var = average((X - mean) ** 2) * n": "your variance is a sum. Divide it by n, the number of "
+    "values of a channel.",
+    "Y = gamma * (X - mean) + beta": "nothing divides by the standard deviation: (X - mean) / "
+    "nd.sqrt(var + eps).",
+    "Y = X": "X comes back as it was. Normalize it with the mean and the variance of the batch.",
+    "var = average(abs(X - mean))": "your variance is the mean of |X - mean|. Square the "
+    "differences: ((X - mean) ** 2).",
+    "Y = gamma * (X - var) / sqrt(mean + eps) + beta": "the mean and the variance are in each "
+    "other's place: (X - mean) / nd.sqrt(var + eps).",
+    "var = average((X - moving_mean) ** 2)": _AROUND_MOVING,
+    f"var = average((X - {_NEW_MEAN}) ** 2)": _AROUND_MOVING,
+    "var = average((X - mean) ** 2) / n": "your variance is divided by n twice: mean() has done "
+    "it already.",
+    "Y = gamma * (X - low) / (high - low + eps) + beta": "you scale X to the range 0 to 1. "
+    "Subtract the mean and divide by the standard deviation.",
+    "mean = moving_mean; var = moving_var": "you normalize with the moving averages in training "
+    "mode. Use the mean and the variance of the batch while autograd.is_training() is True.",
+    f"Y = gamma * (X - {_NEW_MEAN}) / sqrt({_NEW_VAR} + eps) + beta": "you normalize with the new "
+    "moving averages in training mode. Use the mean and the variance of the batch; the averages "
+    "are for prediction.",
+}
+
+
+def _of_scale(m: str, v: str) -> dict[str, str]:
+    """The mistakes in scaling and shifting by the statistics of these names."""
+    the_mean, the_var = (m, v) if m != "mean" else ("the mean", "the variance")
+    right = f"gamma * (X - {m}) / nd.sqrt({v} + eps) + beta"
+    table = {
+        "gamma * X / S + beta": f"{the_mean} is not subtracted. Normalize X - {m}, not X.",
+        "gamma * (X - M / S) + beta": f"{m} / std is subtracted from X. Put parentheses around "
+        f"the difference, which is what is divided: (X - {m}) / nd.sqrt({v} + eps).",
+        "(gamma * X - M) / S + beta": f"gamma multiplies X before {the_mean} is subtracted. Put "
+        f"parentheses around the difference: {right}.",
+        "gamma * X - M / S + beta": f"gamma * X - {m} is another thing than gamma * (X - {m}): "
+        f"put parentheses around the difference, and divide it by nd.sqrt({v} + eps).",
+        "gamma * X - M + beta": f"gamma * X - {m} is another thing than gamma * (X - {m}), and "
+        f"nothing divides it: Y = {right}.",
+        "gamma * (X - M) / (V + eps) + beta": f"you divide by {the_var}. Divide by its square "
+        f"root: nd.sqrt({v} + eps).",
+        "gamma * (X - M) * S + beta": "you multiply by the standard deviation. Divide by it.",
+        "gamma * (X + M) / S + beta": f"{the_mean} is added. Subtract it: X - {m}.",
+        "gamma * (X - M) / sqrt(V) + beta": "eps is missing. Add it to the variance: nd.sqrt(var + "
+        "eps).",
+        "gamma * (X - M) / (sqrt(V) + eps) + beta": "eps stands outside the root. Add it to the "
+        "variance: nd.sqrt(var + eps), not nd.sqrt(var) + eps.",
+        "gamma * (X - M) / sqrt(V + 1e-5) + beta": "eps is fixed at 1e-5 in your code. Use the "
+        "argument eps.",
+        "(X - M) / S": "gamma and beta are not used: Y = gamma * X_hat + beta.",
+        "(X - M) / S + beta": "gamma is not used: Y = gamma * X_hat + beta.",
+        "gamma * (X - M) / S": "beta is not used: Y = gamma * X_hat + beta.",
+        "beta * (X - M) / S + gamma": "gamma and beta are swapped. gamma multiplies and beta is "
+        "added: gamma * X_hat + beta.",
+        "gamma * ((X - M) / S + beta)": "beta is scaled too: you return gamma * (X_hat + beta). "
+        "It is gamma * X_hat + beta.",
+        "gamma * (X - M) / sqrt(gamma ** 2 * V + eps) + beta": "gamma is applied before the "
+        "normalization, which takes it out again. Normalize first: Y = gamma * X_hat + beta.",
+        "gamma * (X - M) / sqrt(gamma ** 2 * V + eps)": "gamma and beta are applied before the "
+        "normalization, which takes them out again. Normalize first, then return gamma * X_hat + "
+        "beta.",
+        "gamma * (X - M + beta) / S": "beta is divided by the standard deviation, too. Add it "
+        "last: gamma * X_hat + beta.",
+        "gamma ** 2 * (X - M) / S + beta": "gamma multiplies twice. Y = gamma * X_hat + beta.",
+        "gamma * (X - M) / S - beta": "beta is subtracted. It is added: gamma * X_hat + beta.",
+        "(X - M) / S / gamma + beta": "you divide by gamma. It multiplies: gamma * X_hat + beta.",
+    }
+    short = {"M": m, "V": v, "S": f"sqrt({v} + eps)"}
+    return {
+        "Y = " + "".join(short.get(letter, letter) for letter in line): words
+        for line, words in table.items()
+    }
 
 
 def of_axes(case: Case) -> Mistakes:
@@ -247,6 +202,7 @@ def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
     """Yield what averages over other axes give, where the student's channels are at `axis`."""
     X = np.moveaxis(case.X, 1, axis)
     gamma, beta = np.moveaxis(case.gamma, 1, axis), np.moveaxis(case.beta, 1, axis)
+    yield from of_order(case.training(), axis)
     for words, places in _other_axes(case, axis):
         for kept in (True, False):
             mean = X.mean(places, keepdims=kept)
@@ -277,6 +233,21 @@ def of_any_axes(case: Case, axis: int, right: str) -> Mistakes:
             yield f"you take axis {place} for the channels'. {right}", np.moveaxis(Y, axis, 1)
     mean, var = case.moments()
     yield from of_lining_up(case, axis, mean, var)
+
+
+def of_order(Y: np.ndarray, axis: int) -> Mistakes:
+    """Yield the right output with its axes in another order, where the shape is the same."""
+    there = np.moveaxis(Y, 1, axis)
+    for order in permutations(range(Y.ndim)):
+        turned = there.transpose(order)
+        if turned.shape == there.shape:
+            yield ORDER_OF_AXES, np.moveaxis(turned, axis, 1)
+
+
+ORDER_OF_AXES = (
+    "the axes of Y are in another order than those of X. Bring them back: swapaxes is undone by "
+    "the same swapaxes, transpose(order) by the inverse of order."
+)
 
 
 def of_lining_up(case: Case, axis: int, mean, var) -> Mistakes:
@@ -320,79 +291,80 @@ def of_average_axes(case: Case, axis: int, right: str, old, which: int) -> Mista
 
 def of_mask(case: Case) -> Mistakes:
     """Yield what becomes of padded places that count somewhere, each with its cause."""
+    yield from listed(_OF_MASK, (*formulas.MASKED, formulas.OUTPUT), formulas.names(case))
     mask = np.asarray(case.mask)
-    every = case._replace(mask=None)
-    mean, var = case.moments()
-    filled = every._replace(X=case.shown(case.X))
-    mean_of_sums = case.X.sum(case.axes, keepdims=True) / case.size
-    yield (
-        "padded places count in the mean and in the variance. Take both over the places where the "
-        "mask is 1.",
-        every.training(),
-    )
-    yield (
-        "padded places count as zeros in the mean and in the variance. Divide the sums by the sum "
-        "of the mask, not by the number of places.",
-        every.output(*filled.moments()),
-    )
-    for wrong in (every.moments()[0], filled.moments()[0], mean_of_sums):
-        yield (
-            "padded places count in the mean. Divide the sum over the places where the mask is 1 "
-            "by the sum of the mask.",
-            every.output(wrong, case.average((case.X - wrong) ** 2)),
-        )
-    for count in (case.size, every.size):
-        yield (
-            "padded places count in the variance: multiply the squared differences by the mask "
-            "before you sum them.",
-            every.output(mean, ((case.X - mean) ** 2).sum(case.axes, keepdims=True) / count),
-        )
-    yield (
-        "padded places count in the variance: X * mask - mean is not 0 there. Subtract first, "
-        "square, then multiply by the mask.",
-        every.output(mean, ((filled.X - mean) ** 2).sum(case.axes, keepdims=True) / case.size),
-    )
+    for words, places in _other_axes(case, -1):
+        axes = tuple((0, 2, 1)[place] for place in places)
+        if not (mask.sum(axes) == 0).any():
+            mean = np.average(case.X, axes, np.broadcast_to(mask, case.X.shape), keepdims=True)
+            squares = mask * (case.X - mean) ** 2
+            var = squares.sum(axes, keepdims=True) / mask.sum(axes, keepdims=True)
+            yield f"{words} {_OVER_PLACES}", case.output(mean, var)
     lengths = mask.sum(2, keepdims=True)
-    wrong = ((case.X * mask).sum(2, keepdims=True) / lengths).mean(0, keepdims=True)
-    squares = (case.X - wrong) ** 2 * mask
+    mean = ((case.X * mask).sum(2, keepdims=True) / lengths).mean(0, keepdims=True)
+    squares = (case.X - mean) ** 2 * mask
     each = (squares.sum(2, keepdims=True) / lengths).mean(0, keepdims=True)
-    for var_of_it in (case.average((case.X - wrong) ** 2), each):
+    for var in (case.average((case.X - mean) ** 2), each):
         yield (
             "your mean is the mean of the sentences' means, in which a short sentence weighs as "
             "much as a long one. Sum over the whole batch, then divide by the sum of the mask.",
-            every.output(wrong, var_of_it),
+            case._replace(mask=None).output(mean, var),
         )
-    share = case.size / every.size
-    yield (
-        "the sums are divided by the number of all places. Divide them by the sum of the mask.",
-        every.output(mean * share, case.average((case.X - mean * share) ** 2) * share),
-    )
-    yield (
-        "the variance is divided by the number of all places. Divide it by the sum of the mask.",
-        every.output(mean, var * share),
-    )
 
 
-def of_padding(case: Case, mean, var) -> Mistakes:
-    """Yield outputs whose padding is wrong, with these statistics; none without a mask."""
+_OVER_PLACES = "Here the channels are axis -1: average over axes (0, 1), where the mask is 1."
+_IN_MEAN = (
+    "padded places count in the mean. Divide the sum over the places where the mask is 1 by the "
+    "sum of the mask."
+)
+_IN_VAR = (
+    "padded places count in the variance: multiply the squared differences by the mask before you "
+    "sum them."
+)
+_OF_MASK = {
+    "mean = sum(X) / places; var = sum((X - mean) ** 2) / places": "padded places count in the "
+    "mean and in the variance. Take both over the places where the mask is 1.",
+    "mean = sum(mask * X) / places; var = sum((mask * X - mean) ** 2) / places": "padded places "
+    "count as zeros in the mean and in the variance. Divide the sums by the sum of the mask, not "
+    "by the number of places.",
+    "mean = sum(X) / places": _IN_MEAN,
+    "mean = sum(mask * X) / places": _IN_MEAN,
+    "mean = sum(X) / n": _IN_MEAN,
+    "var = sum((X - mean) ** 2) / n": _IN_VAR,
+    "var = sum((X - mean) ** 2) / places": _IN_VAR,
+    "var = sum((mask * X - mean) ** 2) / n": "padded places count in the variance: X * mask - mean "
+    "is not 0 there. Subtract first, square, then multiply by the mask.",
+    "mean = sum(mask * X) / places; var = sum(mask * (X - mean) ** 2) / places": "the sums are "
+    "divided by the number of all places. Divide them by the sum of the mask.",
+    "var = sum(mask * (X - mean) ** 2) / places": "the variance is divided by the number of all "
+    "places. Divide it by the sum of the mask.",
+}
+
+
+def of_padding(case: Case, m: str = "mean", v: str = "var") -> Mistakes:
+    """Yield outputs whose padding is wrong, with the statistics of these names."""
     if case.mask is None:
         return
-    Y = case._replace(mask=None).output(mean, var)
-    yield "the output is not 0 where the mask is. Multiply it by the mask.", Y
-    yield (
-        "the output is beta where the mask is 0. Multiply by the mask after beta has been added.",
-        case.shown(Y - case.beta) + case.beta,
-    )
-    yield (
-        "the padding keeps its input. The output is 0 where the mask is 0.",
-        np.where(case.mask, Y, case.X),
-    )
-    inverse = case._replace(mask=1 - case.mask)
-    exchanged = "the mask is taken the other way round. It is 1 where a value counts."
+    right = f"gamma * (X - {m}) / sqrt({v} + eps) + beta"
+    table = {
+        f"Y = {right}": "the output is not 0 where the mask is. Multiply it by the mask.",
+        f"Y = mask * ({right} - beta) + beta": "the output is beta where the mask is 0. Multiply "
+        "by the mask after beta has been added.",
+        f"Y = mask * ({right}) + (1 - mask) * X": "the padding keeps its input. The output is 0 "
+        "where the mask is 0.",
+    }
     if (case.mask == 0).any():
-        for statistics in ((mean, var), inverse.moments()):
-            yield exchanged, inverse.output(*statistics)
-    yield from _of_spread_mask(case, mean, var)
+        reversed = "the mask is taken the other way round. It is 1 where a value counts."
+        table[f"Y = (1 - mask) * ({right})"] = reversed
+        table[
+            "mean = sum((1 - mask) * X) / (places - count); "
+            "var = sum((1 - mask) * (X - mean) ** 2) / (places - count); "
+            f"Y = (1 - mask) * ({right})"
+        ] = reversed
+    known = formulas.names(case)
+    lines = (*formulas.MASKED, f"Y = {right}")
+    yield from listed(table, lines, known)
+    yield from _of_spread_mask(case, *((case.mean, case.var) if m != "mean" else case.moments()))
 
 
 def _of_spread_mask(case: Case, mean, var) -> Mistakes:
@@ -419,141 +391,129 @@ def _over(case: Case, axes: tuple[int, ...]) -> np.ndarray:
     return case.output(case.X.mean(axes, keepdims=True), case.X.var(axes, keepdims=True))
 
 
-ORDER = "return Y, moving_mean, moving_var"
-RULE = "momentum * old + (1 - momentum) * batch"
-
-
 def of_moving_mean(case: Case) -> Mistakes:
     """Yield what mistaken code would return as the moving mean, each with its cause."""
-    mean, var = case.moments()
-    yield from _of_average(case, "mean", case.mean, mean)
-    yield (
-        "the moving mean follows the variance. Average the mean of X.",
-        case.moving(case.mean, var),
-    )
-    yield (
-        "the moving mean follows the output, not the input. Average the mean of X: "
-        f"{RULE}, before X is normalized.",
-        case.moving(case.mean, case.average(case.training())),
-    )
-    yield (
-        "the moving mean follows the normalized values, whose mean is 0. Average the mean of X.",
-        case.moving(case.mean, np.zeros_like(mean)),
+    new = "moving_mean = momentum * moving_mean + (1 - momentum) *"
+    yield from _of_average(
+        case,
+        formulas.MOVING_MEAN,
+        {
+            **_of_update("moving_mean", "mean", "moving_var", "var", "mean"),
+            f"{new} var": "the moving mean follows the variance. Average the mean of X.",
+            f"{new} average({formulas.OUTPUT[4:]})": "the moving mean follows the output, not the "
+            f"input. Average the mean of X: {RULE}, before X is normalized.",
+            "moving_mean = momentum * moving_mean": "the moving mean follows the normalized "
+            "values, whose mean is 0. Average the mean of X.",
+        },
     )
 
 
 def of_moving_var(case: Case) -> Mistakes:
     """Yield what mistaken code would return as the moving variance, each with its cause."""
-    mean, var = case.moments()
-    unbiased = var * case.size / max(1, case.size - 1)
-    arounds = [
-        case.average((case.X - moving) ** 2) for moving in (case.mean, case.moving(case.mean, mean))
-    ]
-    yield from _of_average(case, "variance", case.var, var)
-    for new, cause in (
-        (mean, "the moving variance follows the mean. Average the variance of X."),
-        (
-            np.sqrt(var),
-            "the moving variance follows the standard deviation. Average the variance itself.",
-        ),
-        (
-            unbiased,
-            "your moving variance divides by n - 1, as some frameworks do. Here it follows the "
-            "same variance that normalizes, which divides by n.",
-        ),
-        (
-            var + case.eps,
-            "the moving variance has eps in it. Add eps when you divide, not when you average.",
-        ),
-        *((around, _AROUND) for around in arounds),
-        (
-            case.average((case.training() - case.average(case.training())) ** 2),
-            "the moving variance follows the output, not the input. Average the variance of X.",
-        ),
-        (
-            var / (var + case.eps),
-            "the moving variance follows the normalized values, whose variance is 1. Average the "
-            "variance of X.",
-        ),
-        (np.sqrt(var + case.eps), "the moving variance follows sqrt(var + eps). Average var."),
-    ):
-        yield cause, case.moving(case.var, new)
+    around = (
+        "the variance for the moving average is taken around the moving mean. Take it around the "
+        "mean of the batch."
+    )
+    new = {
+        "mean": "the moving variance follows the mean. Average the variance of X.",
+        "sqrt(var)": "the moving variance follows the standard deviation. Average the variance "
+        "itself.",
+        "var * n / maximum(1, n - 1)": "your moving variance divides by n - 1, as some frameworks "
+        "do. Here it follows the same variance that normalizes, which divides by n.",
+        "(var + eps)": "the moving variance has eps in it. Add eps when you divide, not when you "
+        "average.",
+        "(var + (mean - moving_mean) ** 2)": around,
+        f"(var + (mean - {_NEW_MEAN}) ** 2)": around,
+        "gamma ** 2 * var / (var + eps)": "the moving variance follows the output, not the input. "
+        "Average the variance of X.",
+        "var / (var + eps)": "the moving variance follows the normalized values, whose variance is "
+        "1. Average the variance of X.",
+        "sqrt(var + eps)": "the moving variance follows sqrt(var + eps). Average var.",
+    }
+    rest = {
+        f"moving_var = momentum * moving_var + (1 - momentum) * {value}": words
+        for value, words in new.items()
+    }
+    of_update = _of_update("moving_var", "var", "moving_mean", "mean", "variance")
+    yield from _of_average(case, formulas.MOVING_VAR, {**of_update, **rest})
 
 
-_AROUND = (
-    "the variance for the moving average is taken around the moving mean. Take it around the mean "
-    "of the batch."
-)
+def _of_average(case: Case, line: str, table: dict[str, str]) -> Mistakes:
+    known, lines = formulas.names(case), (*formulas.statistics(case), line)
+    if case.mask is not None:
+        words = "padded places count in it. Take it over the places where the mask is 1."
+        counted = "mean = sum(X) / places; var = sum((X - mean) ** 2) / places"
+        table = {**table, counted: words, counted.replace("X", "(mask * X)"): words}
+    return chain(listed(table, lines, known), altered(lines, known))
 
 
-def _of_average(case: Case, name: str, old, new) -> Mistakes:
-    """Yield the mistakes that either moving average can have."""
-    p = case.momentum
-    yield (
-        f"the moving {name} came back as it was. Assign {RULE} to it in training mode and return "
-        f"the new value: {ORDER}.",
-        old,
-    )
-    yield (
-        f"momentum is reversed. It weighs the old value: {RULE}.",
-        (1 - p) * old + p * new,
-    )
-    yield (
-        f"you return the {name} of the batch. Return the moving average: {RULE}.",
-        new,
-    )
-    yield f"(1 - momentum) is missing before the {name} of the batch: {RULE}.", p * old + new
-    yield f"momentum is missing before the old {name}: {RULE}.", old + (1 - p) * new
-    yield f"the old moving {name} is forgotten: {RULE}.", (1 - p) * new
-    yield f"momentum is fixed at 0.9 in your code. Use the argument: {RULE}.", 0.9 * old + 0.1 * new
-    yield (
-        f"1 - momentum * {name} lacks parentheses around 1 - momentum: {RULE}.",
-        p * old + 1 - p * new,
-    )
-    mean, var = case.moments()
-    others = [case.var] if name == "mean" else [case.mean, case.moving(case.mean, mean)]
-    for other in others:
-        yield (
-            f"the moving {name} takes its old value from the other average. Take its own: {RULE}.",
-            p * other + (1 - p) * new,
+def _of_update(a: str, b: str, other: str, other_b: str, word: str) -> dict[str, str]:
+    """The mistakes that either moving average can have: `a` follows `b`."""
+    table = {
+        f"{a}": f"the moving {word} came back as it was. Assign {RULE} to it in training mode and "
+        f"return the new value: {ORDER}.",
+        f"(1 - momentum) * {a} + momentum * {b}": "momentum is reversed. It weighs the old value: "
+        f"{RULE}.",
+        f"{b}": f"you return the {word} of the batch. Return the moving average: {RULE}.",
+        f"momentum * {a} + {b}": f"(1 - momentum) is missing before the {word} of the batch: "
+        f"{RULE}.",
+        f"{a} + (1 - momentum) * {b}": f"momentum is missing before the old {word}: {RULE}.",
+        f"(1 - momentum) * {b}": f"the old moving {word} is forgotten: {RULE}.",
+        f"0.9 * {a} + 0.1 * {b}": "momentum is fixed at 0.9 in your code. Use the argument: "
+        f"{RULE}.",
+        f"momentum * {a} + 1 - momentum * {b}": f"1 - momentum * {word} lacks parentheses around "
+        f"1 - momentum: {RULE}.",
+        f"momentum * {other} + (1 - momentum) * {b}": f"the moving {word} takes its old value "
+        f"from the other average. Take its own: {RULE}.",
+        f"momentum * (momentum * {a} + (1 - momentum) * {b}) + (1 - momentum) * {b}": "the moving "
+        f"{word} is updated twice in one call. Update it once.",
+        f"momentum * {other} + (1 - momentum) * {other_b}": "the moving mean and the moving "
+        f"variance are swapped: {ORDER}.",
+    }
+    if a == "moving_var":  # the mean is right, and has been updated when the variance is
+        table["momentum * moving_mean + (1 - momentum) * mean"] = (
+            f"the moving mean comes in the place of the moving variance: {ORDER}."
         )
-    yield (
-        f"the moving {name} is updated twice in one call. Update it once.",
-        p * (p * old + (1 - p) * new) + (1 - p) * new,
-    )
-    other = case.moving(case.var, var) if name == "mean" else case.moving(case.mean, mean)
-    yield f"the moving mean and the moving variance are swapped: {ORDER}.", other
+        table[f"momentum * {_NEW_MEAN} + (1 - momentum) * var"] = table[
+            "momentum * moving_mean + (1 - momentum) * var"
+        ]
+    return {f"{a} = {right}": words for right, words in table.items()}
 
 
 def of_prediction(case: Case) -> Mistakes:
     """Yield what mistaken code would return in prediction mode, each with its cause."""
-    mean, var = case.moments()
-    X = case.X
-    yield (
-        "you normalize with the mean and the variance of the batch. When predicting, use "
-        "moving_mean and moving_var; autograd.is_training(), with its parentheses, tells the mode.",
-        case.training(),
-    )
-    yield (
-        "the moving averages are updated before you normalize with them. Leave them alone when "
-        "predicting.",
-        case.output(case.moving(case.mean, mean), case.moving(case.var, var)),
-    )
-    yield (
-        "you use moving_mean, but the variance of the batch. Use moving_var when predicting.",
-        case.output(case.mean, var),
-    )
-    yield (
-        "you use moving_var, but the mean of the batch. Use moving_mean when predicting.",
-        case.output(mean, case.var),
-    )
-    yield "X comes back as it was. Normalize it with moving_mean and moving_var.", X
-    yield (
-        "moving_mean and moving_var are in each other's place. Subtract the mean and divide by the "
-        "root of the variance, and hand them over in the order that the function has.",
-        case.output(case.var, case.mean),
-    )
-    yield from of_scale(case, case.mean, case.var, "moving_")
+    known = formulas.names(case)
+    known["mean"], known["var"] = case.moments()
+    lines = (formulas.prediction(case),)
+    plain = (formulas.PREDICTION,)
+    yield from listed(_OF_PREDICTION, plain, known)
+    yield from listed(_of_scale("moving_mean", "moving_var"), plain, known)
+    yield from altered(lines, known)
+
+
+_OF_PREDICTION = {
+    formulas.OUTPUT: "you normalize with the mean and the variance of the batch. When predicting, "
+    "use moving_mean and moving_var; autograd.is_training(), with its parentheses, tells the mode.",
+    f"Y = gamma * (X - {_NEW_MEAN}) / sqrt({_NEW_VAR} + eps) + beta": "the moving averages are "
+    "updated before you normalize with them. Leave them alone when predicting.",
+    "Y = gamma * (X - moving_mean) / sqrt(var + eps) + beta": "you use moving_mean, but the "
+    "variance of the batch. Use moving_var when predicting.",
+    "Y = gamma * (X - mean) / sqrt(moving_var + eps) + beta": "you use moving_var, but the mean of "
+    "the batch. Use moving_mean when predicting.",
+    "Y = X": "X comes back as it was. Normalize it with moving_mean and moving_var.",
+    "Y = gamma * (X - moving_var) / sqrt(moving_mean + eps) + beta": "moving_mean and moving_var "
+    "are in each other's place. Subtract the mean and divide by the root of the variance, and hand "
+    "them over in the order that the function has.",
+}
+
+
+def of_two(case: Case, name: str, training: bool) -> Mistakes:
+    """Yield what two alterations of the right formulas give, for the output or an average."""
+    line = {"moving_mean": formulas.MOVING_MEAN, "moving_var": formulas.MOVING_VAR}.get(name)
+    if line is None:
+        line = formulas.output(case) if training else formulas.prediction(case)
+    lines = (*formulas.statistics(case), line) if training else (line,)
+    return altered(lines, formulas.names(case), twice=True)
 
 
 def of_cut(case: Case, dY: np.ndarray) -> Mistakes:

@@ -606,7 +606,7 @@ OF_BACKWARD = {
         "nothing normalized": (DX, "gamma * dY", "input", "dX is gamma * dY"),
         "factor 2": (INNER, "dY - by_mean - by_var / 2", "input", "the factor 2"),
         "another order": ("return dX, dgamma, dbeta", "return dgamma, dbeta, dX", "beta", "order"),
-        "std cubed": ("gamma / std *", "gamma / std**3 *", "input", "Look at the factors"),
+        "std cubed": ("gamma / std *", "gamma / std**3 *", "input", "std ** 3"),
         "variance path halved": (
             "X_hat).sum(axis=0) / m",
             "X_hat).sum(axis=0) / 3 / m",

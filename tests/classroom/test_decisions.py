@@ -127,6 +127,11 @@ def test_a_decision_counts(tmp_path, decision, status, points):
     assert status == "marked" or status in feedback.page(one)
 
 
+def test_nothing_waits_where_nothing_was_handed_in():
+    absent = Marked("not handed in", [], marked().cells)
+    assert result().waiting > 0 == Result("ann", "5-your-experiment", absent, {}).waiting
+
+
 def test_the_page_tells_whose_words_are_whose():
     before = feedback.page(result())
     assert "<b>2 of 3 points</b> for what is tested." in before and "9 more" in before
