@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,40 +65,43 @@ COLUMNS = ("processes", "what", "size", "seconds", "exchange_seconds", "exchange
 def measure() -> int:
     """Measure, as one of the processes, and let process 0 write."""
     keep_memory()
-    lines: list[tuple] = []
-    dataset = load("sample")
-    with cluster.joined() as joined:
-        across: Any = joined
-        if across.size > 1:
-            for size in SIZES:
-                values, times = np.ones(size, np.float32), []
-                for _ in range(REPEATS):
-                    start = time.perf_counter()
-                    across.total(values)
-                    times.append(time.perf_counter() - start)
-                median = statistics.median(times)
-                lines.append((across.size, "sum", size, median, median, 1, values.nbytes))
-        for batch, kind in itertools.product(BATCHES, ("all", "share")):
-            size = across.size
-            settings = Settings(batch_size=batch, epochs=EPOCHS, processes=size, statistics=kind)
-            net = build(settings, dataset, across)
-            trainer, steps = make_trainer(net, settings, across), -(-6000 // batch)
-            before: list[Any] = []
-
-            def note(history: list, before: list = before) -> None:
-                spent = getattr(across, "spent", None)
-                now = (spent.seconds, spent.exchanges, spent.bytes) if spent else (0, 0, 0)
-                before.append(now)
-
-            history = fit(net, dataset, settings, trainer=trainer, on_epoch=note, across=across)
-            spent = np.subtract(before[-1], before[0]) / (steps * (EPOCHS - 1))
-            seconds = statistics.median(row["seconds"] for row in history[1:]) / steps
-            lines.append((size, f"step, {kind}", batch, seconds, *spent))
+    with cluster.joined() as across:
+        lines = [*sums(across), *steps(across)] if across.size > 1 else [*steps(across)]
         if across.rank == 0:
-            text = "\n".join(";".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in line)
-                             for line in lines)  # fmt: skip
-            Path(os.environ[ROWS]).write_text(text + "\n")
+            cells = [[f"{v:.6g}" if isinstance(v, float) else str(v) for v in ln] for ln in lines]
+            Path(os.environ[ROWS]).write_text("".join(";".join(row) + "\n" for row in cells))
     return 0
+
+
+def sums(across: Any) -> Iterator[tuple]:
+    """The time of a sum, by its size: median of `REPEATS`."""
+    for size in SIZES:
+        values, times = np.ones(size, np.float32), []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            across.total(values)
+            times.append(time.perf_counter() - start)
+        median = statistics.median(times)
+        yield across.size, "sum", size, median, median, 1, values.nbytes
+
+
+def steps(across: Any) -> Iterator[tuple]:
+    """The time of a step, by the size of the batch, and what of it is exchange."""
+    dataset, size = load("sample"), across.size
+    for batch, kind in itertools.product(BATCHES, ("all", "share")):
+        settings = Settings(batch_size=batch, epochs=EPOCHS, processes=size, statistics=kind)
+        net = build(settings, dataset, across)
+        trainer, count = make_trainer(net, settings, across), -(-6000 // batch)
+        totals: list[tuple] = []
+
+        def note(history: list, totals: list = totals) -> None:
+            spent = getattr(across, "spent", None)
+            totals.append((spent.seconds, spent.exchanges, spent.bytes) if spent else (0, 0, 0))
+
+        history = fit(net, dataset, settings, trainer=trainer, on_epoch=note, across=across)
+        spent = np.subtract(totals[-1], totals[0]) / (count * (EPOCHS - 1))
+        seconds = statistics.median(row["seconds"] for row in history[1:]) / count
+        yield size, f"step, {kind}", batch, seconds, *spent
 
 
 if __name__ == "__main__":

@@ -97,6 +97,17 @@ AXES = "tuple(range(len(X.shape) - 1))"
 UPDATE_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
 UPDATE_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
 DX = "(G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / std"
+ON_LAST_AXIS = """\
+    axes = tuple(range(len(X.shape) - 1))
+    if autograd.is_training():
+        mean = X.mean(axis=axes)
+        var = ((X - mean) ** 2).mean(axis=axes)
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+    else:
+        mean, var = moving_mean, moving_var
+    Y = gamma * (X - mean) / nd.sqrt(var + eps) + beta
+"""
 STORE = "self.moving_mean.set_data(new_mean)\n            self.moving_var.set_data(new_var)"
 
 # fmt: off
@@ -508,15 +519,7 @@ WRONG = [
         """def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
 
     X = X.swapaxes(axis, -1)
-    axes = tuple(range(len(X.shape) - 1))
-    if autograd.is_training():
-        mean = X.mean(axis=axes)
-        var = ((X - mean) ** 2).mean(axis=axes)
-        moving_mean = momentum * moving_mean + (1 - momentum) * mean
-        moving_var = momentum * moving_var + (1 - momentum) * var
-    else:
-        mean, var = moving_mean, moving_var
-    Y = gamma * (X - mean) / nd.sqrt(var + eps) + beta
+""" + ON_LAST_AXIS + """\
     return Y, moving_mean, moving_var
 """),
     axis("moved to the end, brought back by the same permutation", "the axes of Y are in another order than those of X",
@@ -525,15 +528,7 @@ WRONG = [
     axis = axis % len(X.shape)
     order = tuple(i for i in range(len(X.shape)) if i != axis) + (axis,)
     X = X.transpose(order)
-    axes = tuple(range(len(X.shape) - 1))
-    if autograd.is_training():
-        mean = X.mean(axis=axes)
-        var = ((X - mean) ** 2).mean(axis=axes)
-        moving_mean = momentum * moving_mean + (1 - momentum) * mean
-        moving_var = momentum * moving_var + (1 - momentum) * var
-    else:
-        mean, var = moving_mean, moving_var
-    Y = gamma * (X - mean) / nd.sqrt(var + eps) + beta
+""" + ON_LAST_AXIS + """\
     return Y.transpose(order), moving_mean, moving_var
 """),
     axis("only the variance detached", "the variance is cut from the graph",
