@@ -12,10 +12,7 @@ from typing import Optional
 
 from classroom import EXERCISES, ClassroomError
 
-FULL = (
-    "no space is left on the disk. Make some, 150 MB for the sandbox of marking, or choose another "
-    "place with --out; the same command goes on"
-)
+FULL = "; make some, or choose another place with --out, and the same command goes on"
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -24,8 +21,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         options.run(options)
     except (ClassroomError, OSError) as error:
-        words = FULL if getattr(error, "errno", None) == errno.ENOSPC else error
-        print(f"classroom {options.command}: {words}", file=sys.stderr)
+        remedy = FULL if getattr(error, "errno", None) == errno.ENOSPC else ""
+        print(f"classroom {options.command}: {error}{remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import os
 import zipfile
 from datetime import datetime
@@ -376,15 +375,6 @@ def test_a_day_ends_at_midnight():
 
 
 DUE = {"2026-11-30": datetime(2026, 12, 1), "2026-11-30T18:00": datetime(2026, 11, 30, 18)}
-
-
-def test_a_full_disk_is_told_with_what_to_do(tmp_path, monkeypatch, capsys):
-    def full(*given, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(grade, "grade", full)
-    assert main(["grade", str(tmp_path)]) == 2
-    assert "Make some" in capsys.readouterr().err
 
 
 def test_a_name_that_a_browser_made_is_told_with_the_right_one(tmp_path):
