@@ -67,7 +67,7 @@ def read(path: Path) -> dict[Place, Decision]:
         return _decisions(path, reader)
     except csv.Error as error:
         raise ClassroomError(
-            f"{path} has a quote too many, or one too few ({error}, line "
+            f"{path} has a quote too many, or one too few ({error}, after line "
             f"{reader.line_num}): mend it, or save the table with a spreadsheet"
         ) from error
 

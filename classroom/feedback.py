@@ -122,7 +122,8 @@ def page(result: Result) -> str:
     if result.possible:
         sums.append(f"<b>{result.points:g} of {result.possible:g} points</b> for what is tested.")
     if any(d.points is not None for cell, d in result.decisions.items() if cell):
-        sums.append(f"<b>{result.by_hand:g} points</b> by hand.")
+        given = result.most - result.possible - result.waiting
+        sums.append(f"<b>{result.by_hand:g} of {given:g} points</b> by hand.")
     if result.waiting:
         more = "more" if sums else "points"
         sums.append(f"{result.waiting:g} {more} are given by hand.")
@@ -166,7 +167,8 @@ def section(cell: Outcome, given: Decision | None) -> str:
         if cell.maximum:
             name += f" <span>{cell.points:g} of {cell.maximum:g}</span>"
     elif cell.kind == "written" and given and given.points is not None:
-        kind, name = "full", f"{name} <span>{given.points:g} of {cell.maximum:g}, by hand</span>"
+        name += f" <span>{given.points:g} of {cell.maximum:g}, by hand</span>"
+        kind = {cell.maximum: "full", 0: "none"}.get(given.points, "own")
     elif cell.kind == "written":
         kind, name = "waiting", f"{name} <span>{cell.maximum:g} points, by hand</span>"
     blocks = [

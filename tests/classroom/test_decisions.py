@@ -144,7 +144,10 @@ def test_the_page_tells_whose_words_are_whose():
     assert "<b>2 of 3 points</b> for what is tested." in before and "9 more" in before
     own = {"question": Decision(4, 3.5, comment="say <why>"), "": Decision(3, comment="good")}
     after = feedback.page(result(own))
-    assert "<b>3.5 points</b> by hand." in after and "5 more" in after
+    assert "<b>3.5 of 4 points</b> by hand." in after and "5 more" in after
+    for points, kind in ((4, "full"), (3.5, "own"), (0, "none")):
+        page = feedback.page(result({"question": Decision(4, points)}))
+        assert f'<section class="{kind}"><h2>question' in page
     assert '<pre class="teacher">say &lt;why&gt;</pre>' in after
     assert '<pre class="teacher">good</pre>' in after
     assert '<pre class="check">too small</pre>' in after
