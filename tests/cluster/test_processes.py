@@ -213,9 +213,12 @@ def test_one_that_lacks_its_data_says_so(folder, out):
 
 
 def test_one_that_does_not_come_is_not_waited_for(folder, out):
-    code, _, err = finish(program(folder, out), ["sleep", f"{2 * PATIENCE}"])
+    environment = {"D2L_BN_MEETING": "5"}
+    both = program(folder, out), ["sleep", f"{2 * PATIENCE}"]
+    code, _, err = finish(*both, environment=environment)
     assert code != 0
-    assert "rank 0 (process" in err and "waited 25 s for the other processes" in err
+    assert "rank 0 (process" in err and "waited 5 s for the other processes" in err
+    assert "set D2L_BN_MEETING to more seconds" in err
 
 
 def test_a_launcher_of_another_mpi_is_noticed(folder, out):
