@@ -164,8 +164,9 @@ def alike(path: Path, results: list[Result]) -> None:
 
 def _share(first: str, second: str, least: float) -> float:
     """The share of equal words and signs in the same order; 0 where it is less than `least`."""
-    words = (re.findall(r"\w+|\S", text) for text in (first, second))  # 20 times as fast as letters
-    matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
+    # Of words rather than letters: 20 times as fast.
+    one, other = (re.findall(r"\w+|\S", text) for text in (first, second))
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
     if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
         return 0
     share = matcher.ratio()
