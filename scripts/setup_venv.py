@@ -60,7 +60,8 @@ def check_machine():
 def complete(folder, extras):
     """Make the environment where it is missing or made for other pins, and add the extras.
 
-    Its note is written last and deleted first, so that nothing half-made is ever taken for ready.
+    Its note names no pins until all is installed, so that nothing half-made is ever taken for
+    ready. A folder without a note is somebody else's, and is left alone.
     """
     note, key = folder / "ready.json", fingerprint()
     try:
@@ -73,8 +74,14 @@ def complete(folder, extras):
         sys.exit(f"{os.getcwd()} must be yours to write in. Clone the repository for yourself.")
     extras = sorted(extras.union(made["extras"]))
     if made["key"] != key:
-        note.unlink(missing_ok=True)
+        if folder.is_symlink() or (folder.exists() and any(folder.iterdir()) and not note.exists()):
+            sys.exit(
+                f"VENV must be a new folder, or one that this has made; {folder} holds something "
+                "else. Choose another, make VENV=NAME ..., or delete it"
+            )
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        note.write_text(json.dumps({"key": None, "extras": []}))
         print(f"Setting up {folder} for Python {platform.python_version()}, once", flush=True)
         run(sys.executable, "-m", "venv", str(folder))
     print("Installing packages: half a minute to a few, 400 MB", flush=True)

@@ -48,6 +48,17 @@ def test_installs_once(setup):
     assert setup.commands == []
 
 
+def test_a_folder_of_somebody_else_is_left_alone(setup, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_text("all of it")
+    (tmp_path / "link").symlink_to("theirs")
+    for name in ("theirs", "link"):
+        with pytest.raises(SystemExit, match=f"VENV must be a new folder.*; {name} holds something"):
+            setup.main(name, [])
+    assert (tmp_path / "theirs" / "thesis.txt").read_text() == "all of it"
+    assert setup.commands == []
+
+
 def test_an_extra_is_added_and_the_others_kept(setup):
     setup.main("env", ["test"])
     del setup.commands[:]
