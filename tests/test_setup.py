@@ -53,7 +53,7 @@ def test_a_folder_of_somebody_else_is_left_alone(setup, tmp_path):
     (tmp_path / "theirs" / "thesis.txt").write_text("all of it")
     (tmp_path / "link").symlink_to("theirs")
     for name in ("theirs", "link"):
-        with pytest.raises(SystemExit, match=f"VENV must be a new folder.*; {name} holds something"):
+        with pytest.raises(SystemExit, match=f"VENV must be a new folder.*; {name} holds some"):
             setup.main(name, [])
     assert (tmp_path / "theirs" / "thesis.txt").read_text() == "all of it"
     assert setup.commands == []
