@@ -161,6 +161,7 @@ def _extreme(grey: np.ndarray, window: int, of: Callable[..., np.ndarray]) -> np
 
 
 def _unevenness(grey: np.ndarray) -> float:
+    """The sum of all steps from a pixel to its neighbours, below and on the right."""
     return sum(float(np.abs(np.diff(grey, axis=axis)).sum()) for axis in (0, 1))
 
 
@@ -175,8 +176,8 @@ def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.n
     size = max(1, round(piece.shape[1] * scale)), max(1, round(piece.shape[0] * scale))
     array = _resized(piece, size)
     # In MNIST about half of a digit's ink is as bright as can be; a garment keeps its shades.
-    bright = np.percentile(array[array > INK * array.max()], 60 if framing.strokes else 98)
-    array = np.clip(array / bright, 0, 1)
+    full = np.percentile(array[array > INK * array.max()], 60 if framing.strokes else 98)
+    array = np.clip(array / full, 0, 1)
     row, column = (array.shape[0] / 2, array.shape[1] / 2)
     if framing.centre == "mass":
         row, column = centre_of_mass(array)
@@ -243,8 +244,7 @@ def _border(grey: np.ndarray) -> float:
 
 def _resized(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The same in `size`, (width, height): each pixel the mean of what it covers, or between."""
-    smaller = size[0] < grey.shape[1]
-    by = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    by = Image.Resampling.BOX if size < grey.shape[::-1] else Image.Resampling.HAMMING
     return np.asarray(Image.fromarray(np.ascontiguousarray(grey)).resize(size, by))
 
 
