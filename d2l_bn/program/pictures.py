@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn, Optional
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from d2l_bn.data.framing import INK, Framing, box, centre_of_mass
 from d2l_bn.system.errors import InputError
@@ -74,12 +74,16 @@ def sorted_by_class(folder: Path) -> dict[str, list[Path]]:
 
 def _grey(path: Path) -> np.ndarray:
     """The picture in shades from 0 to 1, upright, and no larger than it has to be."""
+    if path.parts[:1] in (("http:",), ("https:",)):
+        _refuse(path, "it is an address; save the picture as a file first")
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         _refuse(path, getattr(error, "strerror", None) or str(error))
     if not stat.S_ISREG(mode):  # a pipe would never end
-        _refuse(path, "it is a folder" if stat.S_ISDIR(mode) else "it is not a file")
+        _refuse(
+            path, "it is a folder" if stat.S_ISDIR(mode) else "it is not a file; save it as one"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a large picture is refused below
@@ -89,8 +93,11 @@ def _grey(path: Path) -> np.ndarray:
                 size = f"{picture.width} by {picture.height} pixels"
     except MemoryError:
         raise
+    except UnidentifiedImageError as error:
+        _refuse(path, f"it is none of {', '.join(FORMATS)}; save it as one of them", error)
     except Exception as error:  # Pillow's readers raise of every kind for damaged files
-        _refuse(path, f"{error or type(error).__name__}; {', '.join(FORMATS)} can be", error)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        _refuse(path, f"it is damaged ({reason})", error)
     _refuse(path, f"it has {size}, and at most {LARGEST:,} pixels are read; make it smaller")
 
 

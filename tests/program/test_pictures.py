@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,6 +170,8 @@ def test_a_blank_picture_is_refused(path, shade, noise):
 def test_what_is_no_picture_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").write_bytes(b"")
+    Image.effect_noise((99, 99), 50).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:1500])
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     for name, reason in {
@@ -179,10 +182,13 @@ def test_what_is_no_picture_is_refused_at_once(tmp_path):
         "text.png": "PNG, JPEG",
         "page.eps": "PNG, JPEG",
         "long" * 90: "too long",
+        "cut.jpg": "it is damaged",
     }.items():
         with pytest.raises(InputError, match=reason) as caught:
             read_picture(tmp_path / name, (28, 28), MNIST)
         assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="save the picture as a file first"):
+        read_picture(Path("https://example.org/7.png"), (28, 28), MNIST)
 
 
 def test_a_bomb_is_refused(path, monkeypatch):
