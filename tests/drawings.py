@@ -6,19 +6,20 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from d2l_bn.data import Dataset
 from d2l_bn.data.framing import box, centre_of_mass
 
 SIDE = 140
 FONTS = sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("[DS]*[!y]*.ttf"))
+SANS = [path for path in FONTS if "Sans" in path.name]  # without hairlines
 
 
-def draw(digit: int, rng: np.random.Generator) -> np.ndarray:
+def draw(digit: int, rng: np.random.Generator, fonts=FONTS) -> np.ndarray:
     """A digit in a random hand: white on black, (140, 140), from 0 to 1."""
     while True:
-        font = ImageFont.truetype(str(rng.choice(FONTS)), 90)
+        font = ImageFont.truetype(str(rng.choice(fonts)), 90)
         page = Image.new("L", (SIDE, SIDE))
         ImageDraw.Draw(page).text((SIDE // 2, SIDE // 2), str(digit), 255, font, anchor="mm")
         shear, wide, high = rng.uniform(-0.2, 0.2), *rng.uniform(0.85, 1.15, 2)
@@ -65,6 +66,24 @@ def paper(drawing: np.ndarray, rng: np.random.Generator, ink: float = 40, shade:
     return shade + (ink - shade) * page
 
 
+def stroked(drawing: np.ndarray, by: int) -> np.ndarray:
+    """The drawing at twice its size, (280, 280), each edge of a stroke moved by so many pixels."""
+    large = Image.fromarray(drawing).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC)
+    shades = Image.fromarray((np.clip(large, 0, 1) * 255).astype(np.uint8))
+    kind = ImageFilter.MaxFilter if by > 0 else ImageFilter.MinFilter
+    return np.asarray(shades.filter(kind(2 * abs(by) + 1))).astype(np.float32) / 255
+
+
+def cropped(drawing: np.ndarray, margin: float, longest: int, ink: float, shade: float):
+    """A page around the drawing; `margin` is a share of its longer side, `longest` in pixels."""
+    top, bottom, left, right = box(drawing)
+    piece = np.pad(drawing[top:bottom, left:right], int(margin * max(bottom - top, right - left)))
+    scale = longest / max(piece.shape)
+    size = (round(piece.shape[1] * scale), round(piece.shape[0] * scale))
+    small = np.asarray(Image.fromarray(piece).resize(size, Image.Resampling.BICUBIC))
+    return shade + (ink - shade) * np.clip(small, 0, 1)
+
+
 def noisy(page: np.ndarray, rng: np.random.Generator, noise: float = 4):
     return np.clip(page + rng.normal(0, noise, page.shape), 0, 255)
 
@@ -89,3 +108,18 @@ LIGHTS = {
     "soft shadow": lambda drawing, rng: noisy(shadow(paper(drawing, rng, 40, 225), rng, 90), rng),
     "hard shadow": lambda drawing, rng: noisy(shadow(paper(drawing, rng, 40, 225), rng, 3), rng),
 }
+
+HANDS = {  # name: how far each edge is moved, margin, longest side
+    "thin": (-3, 0.5, 300),
+    "thin, tiny picture": (-3, 0.3, 33),
+    "thick": (4, 0.3, 300),
+    "thick, cut close": (4, 0.1, 150),
+    "thick, tiny picture": (4, 0.1, 33),
+    "tiny picture": (0, 0.3, 33),
+}
+
+
+def handed(hand: str, drawing: np.ndarray, rng: np.random.Generator, ink=40, shade=220):
+    """The drawing in one of these hands, on a page cut out around it."""
+    by, margin, longest = HANDS[hand]
+    return noisy(cropped(stroked(drawing, by), margin, longest, ink, shade), rng)

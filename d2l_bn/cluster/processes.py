@@ -21,7 +21,7 @@ CYCLE = 1024  # the numbers of exchanges start again: with 4,096 processes float
 
 @dataclass
 class Spent:
-    """What one process has handed in over all channels, and how long it has waited.
+    """What one process has handed in over all channels, how long it has waited, and what failed.
 
     Parameters
     ----------
@@ -29,11 +29,14 @@ class Spent:
         The sums, and the size of the arrays in them.
     seconds : float
         From handing in to the answer; waiting for a slower process is part of it.
+    error : Exception, optional
+        What went wrong where it could not be raised.
     """
 
     exchanges: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    error: Optional[Exception] = None
 
 
 class Processes(Alone):
@@ -69,8 +72,10 @@ class Processes(Alone):
         Raises
         ------
         RunError
-            If the processes are not at the same exchange.
+            If the processes are not at the same exchange, or weren't in backward.
         """
+        if self.spent.error is not None:
+            raise self.spent.error
         self._number = self._number % CYCLE + 1
         sent = np.concatenate([[1, self._number], values.ravel()]).astype(values.dtype)
         received = np.empty_like(sent)
@@ -84,6 +89,14 @@ class Processes(Alone):
                 f"{received[1]:g}. The result would be wrong; {self.advice or 'start again'}"
             )
         return received[2:].reshape(values.shape)
+
+    def total_in_backward(self, values: np.ndarray) -> np.ndarray:
+        """The same where MXNet calls: an error is kept for the next `total`."""
+        try:
+            return self.total(values)
+        except Exception as error:
+            self.spent.error = error
+            return values
 
     def gather(self, text: str) -> list[str]:
         """The text of each process, by rank."""

@@ -50,6 +50,13 @@ class Alone:
         """The sum of `values` over all processes, the same to the last bit in each of them."""
         return values
 
+    def total_in_backward(self, values: np.ndarray) -> np.ndarray:
+        """The same where MXNet calls. It would print an error, and raise one of its own instead.
+
+        So an error is kept, and raised by the next sum of any channel.
+        """
+        return self.total(values)
+
     def channel(self) -> Alone:
         """The same processes, with sums that can't be mixed up with those of others."""
         return self
@@ -81,7 +88,8 @@ class _Total(autograd.Function):
         return nd.array(total, ctx=values.context, dtype=values.dtype)
 
     def backward(self, gradient):
-        return self.forward(gradient)
+        total = self.across.total_in_backward(gradient.asnumpy())
+        return nd.array(total, ctx=gradient.context, dtype=gradient.dtype)
 
 
 class SyncBatchNorm(BatchNorm):
@@ -289,7 +297,8 @@ class _Exchange(autograd.Function):
     def backward(self, da, db):
         da, db = da.asnumpy(), db.asnumpy()
         dgamma = self.ratio * da + self.offset * db  # sum_r dy x^
-        S1, S2 = self.across.total(np.concatenate([db, dgamma])).reshape(2, -1) / self.n
+        sums = self.across.total_in_backward(np.concatenate([db, dgamma]))
+        S1, S2 = sums.reshape(2, -1) / self.n
         scale = self.gamma / self.s * (da / self.m - self.ratio * S2)
         shift = self.gamma / self.s * (db / self.m - S1 - self.offset * S2)
         dX = operator.scale_and_shift(self.Z, self._array(scale), self._array(shift))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,8 @@ def _images(data: str, trained: Trained) -> tuple[str, np.ndarray, np.ndarray]:
             f"{folder}: each folder must have the name of a class, got {', '.join(unknown)}; "
             f"the classes of {trained.folder} are {', '.join(trained.classes)}"
         )
+    if trained.doubt:
+        print(trained.doubt, file=sys.stderr)
     pairs = [(path, trained.classes.index(name)) for name in paths for path in paths[name]]
     bar = tqdm(pairs, unit="picture", leave=False, disable=None)
     images = [read_picture(path, trained.image_shape, trained.framing) for path, _ in bar]

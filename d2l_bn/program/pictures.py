@@ -6,10 +6,10 @@ import os
 import stat
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn, Optional
+from typing import Any, Callable, NoReturn, Optional
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from d2l_bn.data.framing import INK, Framing, box, centre_of_mass
 from d2l_bn.system.errors import InputError
@@ -74,12 +74,16 @@ def sorted_by_class(folder: Path) -> dict[str, list[Path]]:
 
 def _grey(path: Path) -> np.ndarray:
     """The picture in shades from 0 to 1, upright, and no larger than it has to be."""
+    if path.parts[:1] in (("http:",), ("https:",)):
+        _refuse(path, "it is an address; save the picture as a file first")
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         _refuse(path, getattr(error, "strerror", None) or str(error))
     if not stat.S_ISREG(mode):  # a pipe would never end
-        _refuse(path, "it is a folder" if stat.S_ISDIR(mode) else "it is not a file")
+        _refuse(
+            path, "it is a folder" if stat.S_ISDIR(mode) else "it is not a file; save it as one"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a large picture is refused below
@@ -89,8 +93,11 @@ def _grey(path: Path) -> np.ndarray:
                 size = f"{picture.width} by {picture.height} pixels"
     except MemoryError:
         raise
+    except UnidentifiedImageError as error:
+        _refuse(path, f"it is none of {', '.join(FORMATS)}; save it as one of them", error)
     except Exception as error:  # Pillow's readers raise of every kind for damaged files
-        _refuse(path, f"{error or type(error).__name__}; {', '.join(FORMATS)} can be", error)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        _refuse(path, f"it is damaged ({reason})", error)
     _refuse(path, f"it has {size}, and at most {LARGEST:,} pixels are read; make it smaller")
 
 
@@ -118,10 +125,10 @@ def _reduced(picture: Image.Image) -> Image.Image:
 
 def _object(path: Path, grey: np.ndarray, strokes: bool) -> np.ndarray:
     """What stands out from the background, from 0 to 1, brighter or darker than it."""
-    scale = min(1.0, WORKING / max(grey.shape))
+    scale = WORKING / max(grey.shape)  # small ones grow: what follows needs strokes of some pixels
     height, width = (max(1, round(side * scale)) for side in grey.shape)
-    small = np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX))
-    background = _background(small, strokes)
+    small = _resized(grey, (width, height))
+    background = _background(small) if strokes else _border(small)
     # Relative to the brighter of the two, since light multiplies what it falls on.
     apart = (small - background) / np.maximum(np.maximum(small, background), 0.1)
     far = np.percentile(np.abs(apart), 99.5)
@@ -137,25 +144,32 @@ def _object(path: Path, grey: np.ndarray, strokes: bool) -> np.ndarray:
     return np.clip((apart / peak - floor) / (1 - floor), 0, 1)
 
 
-def _background(grey: np.ndarray, strokes: bool) -> Any:
+def _background(grey: np.ndarray) -> np.ndarray:
     """The paper or the board, in every place: it may lie half in a shadow.
 
-    Strokes are narrow, so a median over a wide window passes them by and keeps the edge of a
-    shadow. A garment fills its window; there the border of the picture has to do.
+    Closing, the darkest of the brightest shades around, takes away what is dark and nowhere as wide
+    as the window, and leaves the edge of a shadow where it is; opening takes away what is bright.
+    The more even one is the background, since in the other the strokes stay and grow together.
     """
-    if not strokes:
-        return _border(grey)
-    (height, width), window = grey.shape, 2 * (max(grey.shape) // 6) + 1
-    shades = np.round(grey * 255).astype(np.uint8)
-    reach = window // 2
-    padded = np.pad(shades, reach, mode="reflect" if min(height, width) > reach else "edge")
-    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window))
-    # Every other pixel of every other window: the medians are most of the time of a picture.
-    windows = views[::2, ::2, ::2, ::2]
-    samples = windows.reshape(*windows.shape[:2], -1)
-    middle = samples.shape[2] // 2
-    medians = Image.fromarray(np.partition(samples, middle, axis=2)[:, :, middle])
-    return np.asarray(medians.resize((width, height), Image.Resampling.BILINEAR)) / np.float32(255)
+    window = 2 * (max(grey.shape) // 6) + 1
+    shades = Image.fromarray(np.round(grey * 255).astype(np.uint8))
+    calm = np.asarray(shades.filter(ImageFilter.MedianFilter(3))) / np.float32(255)
+    closed = _extreme(_extreme(calm, window, np.max), window, np.min)
+    opened = _extreme(_extreme(calm, window, np.min), window, np.max)
+    return min(closed, opened, key=_unevenness)
+
+
+def _extreme(grey: np.ndarray, window: int, of: Callable[..., np.ndarray]) -> np.ndarray:
+    """The brightest or the darkest shade in the square of `window` pixels around each pixel."""
+    for _ in range(2):  # of each column, then of each row
+        padded = np.pad(grey, ((window // 2,) * 2, (0, 0)), mode="edge")
+        grey = of(np.lib.stride_tricks.sliding_window_view(padded, window, axis=0), axis=-1).T
+    return grey
+
+
+def _unevenness(grey: np.ndarray) -> float:
+    """The sum of all steps from a pixel to its neighbours, below and on the right."""
+    return sum(float(np.abs(np.diff(grey, axis=axis)).sum()) for axis in (0, 1))
 
 
 def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.ndarray:
@@ -163,14 +177,14 @@ def _framed(image: np.ndarray, shape: tuple[int, int], framing: Framing) -> np.n
     height, width = shape
     image = _alone(image, 0.25 if framing.strokes else INK)
     top, bottom, left, right = box(image)
-    piece = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
-    scale = framing.longest * max(shape) / max(piece.size)
-    scale = min(scale, height / piece.height, width / piece.width)
-    size = max(1, round(piece.width * scale)), max(1, round(piece.height * scale))
-    array = np.asarray(
-        piece.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
-    )
-    array = np.clip(array / max(float(np.percentile(array, 98)), 1e-6), 0, 1)
+    piece = image[top:bottom, left:right]
+    scale = framing.longest * max(shape) / max(piece.shape)
+    scale = min(scale, height / piece.shape[0], width / piece.shape[1])
+    size = max(1, round(piece.shape[1] * scale)), max(1, round(piece.shape[0] * scale))
+    array = _resized(piece, size)
+    # In MNIST about half of a digit's ink is as bright as can be; a garment keeps its shades.
+    full = np.percentile(array[array > INK * array.max()], 60 if framing.strokes else 98)
+    array = np.clip(array / full, 0, 1)
     row, column = (array.shape[0] / 2, array.shape[1] / 2)
     if framing.centre == "mass":
         row, column = centre_of_mass(array)
@@ -233,6 +247,12 @@ def _raised(grey: np.ndarray) -> np.ndarray:
 def _border(grey: np.ndarray) -> float:
     """The shade of the border of a picture."""
     return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+
+
+def _resized(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The same in `size`, (width, height): each pixel the mean of what it covers, or between."""
+    by = Image.Resampling.BOX if size < grey.shape[::-1] else Image.Resampling.HAMMING
+    return np.asarray(Image.fromarray(np.ascontiguousarray(grey)).resize(size, by))
 
 
 def _fitted(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _label_pictures(options: argparse.Namespace, trained: Trained, out: Path) -> None:
     images, refused = {}, {}
+    if trained.doubt:
+        print(trained.doubt, file=sys.stderr)
     for path in options.pictures:
         try:
             images[path] = read_picture(path, trained.image_shape, trained.framing)

@@ -20,6 +20,10 @@ import mxnet as mx
 from mxnet import gluon, nd
 
 BATCH = 1000
+OLD = (
+    "note: {} is of version 0.1.0, which didn't keep how its images are framed, so pictures are "
+    "only scaled; train it again, and the object is cut out and centred"
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Trained:
         Height and width of an image.
     framing : Framing or None
         How the objects lie in the training images.
+    doubt : str
+        What has to be said before it is asked about pictures that people have, or nothing.
     data : str
         The name of the data.
     address : str
@@ -49,6 +55,7 @@ class Trained:
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
     framing: Optional[Framing]
+    doubt: str
     data: str
     address: str
 
@@ -71,6 +78,7 @@ def load_trained(run: Path) -> Trained:
             classes=classes,
             image_shape=(int(height), int(width)),
             framing=Framing(**framing) if framing else None,
+            doubt="" if "framing" in data else OLD.format(run),
             data=str(data["name"]),
             address=str(data.get("address", "auto")),
         )

@@ -15,7 +15,10 @@ import pytest
 from d2l_bn.cluster import launched, meeting, supervisor
 from d2l_bn.cluster.launched import OF_MPIEXEC, Launched, launcher
 from d2l_bn.cluster.processes import Processes
+from d2l_bn.nn.across import SyncBatchNorm
 from d2l_bn.system.errors import InputError, RunError
+
+from mxnet import autograd, nd
 
 SUPERVISOR = supervisor.__file__
 
@@ -171,6 +174,9 @@ class Pretended:
     def __init__(self, answer):
         self.answer = answer
 
+    def Dup(self):
+        return self
+
     def Iallreduce(self, sent, received):
         received[:] = sent + self.answer(sent)
         return Request()
@@ -185,6 +191,24 @@ def test_a_sum_of_two_different_exchanges_is_refused():
     alone = Processes(Pretended(np.zeros_like))
     with pytest.raises(RunError, match="got 1 and 1"):
         alone.total(np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("implementation", ["auto", "whole_array"])
+def test_what_fails_in_backward_is_raised_by_the_next_sum(implementation, capfd):
+    """MXNet calls backward: it would print a traceback, and raise an error of its own."""
+    calls = iter([0, 1])  # the second exchange, which is the first of backward, is another one
+    across = Processes(Pretended(lambda sent: sent + next(calls) * (np.arange(len(sent)) == 1)))
+    layer = SyncBatchNorm(2, 2, across=across, implementation=implementation)
+    layer.initialize()
+    X = nd.array([[1, 2], [3, 5]])
+    X.attach_grad()
+    with autograd.record():
+        Y = layer(X)
+    Y.backward()
+    nd.waitall()
+    with pytest.raises(RunError, match="at the same exchange"):
+        across.total(np.ones(3))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_numbers_of_exchanges_start_again_and_stay_exact():

@@ -368,6 +368,30 @@ def test_predict_says_when_an_answer_means_little(train, out, folder, tmp_path, 
     assert re.search("unlike every image of bars|unsure", capsys.readouterr().out)
 
 
+def test_pictures_for_a_run_of_the_first_version(train, out, folder, tmp_path, capsys):
+    """It didn't keep the framing; a data set without one, such as this, needs no words."""
+    train()
+    for name in ("0", "1"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        Image.fromarray(bars().test_images[0]).save(tmp_path / "mine" / name / "a.png")
+    picture = str(tmp_path / "mine" / "0" / "a.png")
+    asked = (
+        ["predict", picture, "--from", str(out), "--json"],
+        ["evaluate", str(out), "--data", str(tmp_path / "mine"), "--json"],
+    )
+    capsys.readouterr()
+    for arguments in asked:
+        assert main(arguments) == 0 and capsys.readouterr().err == ""
+    summary = json.loads((out / run_folder.SUMMARY).read_text())
+    del summary["data"]["framing"]
+    (out / run_folder.SUMMARY).write_text(json.dumps(summary))
+    for arguments in asked:
+        assert main(arguments) == 0
+        printed = capsys.readouterr()
+        assert printed.err.count("\n") == 1 and "train it again" in printed.err
+        json.loads(printed.out)
+
+
 def test_predict_counts_many_and_draws_some(train, out, monkeypatch, capsys):
     train()
     monkeypatch.setattr("d2l_bn.program.predict.DRAWN", 5)
