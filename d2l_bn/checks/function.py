@@ -11,7 +11,7 @@ from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from d2l_bn.checks import inference, mistakes
+from d2l_bn.checks import composition, inference, mistakes
 from d2l_bn.checks.asking import Check, find, matches
 from d2l_bn.checks.cases import Case, close, make, per_channel
 from d2l_bn.checks.failure import CheckFailed
@@ -241,11 +241,15 @@ class Question(Check):
             or close(theirs, expected)
         ):
             rough = _ROUGH if close(received, right, 3e-3) else ""
-            return next(iter(here), rough) or self._inferred(name, received, mode)
+            return (
+                next(iter(here), rough)
+                or self._composed(name, received, mode)
+                or self._inferred(name, received, mode)
+            )
         there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
         return (
             next(iter([cause for cause in there if cause in here] or there), "")
-            or find(mistakes.of_two(general.case, name, mode in _TRAINS), theirs, expected)
+            or general._composed(name, theirs, mode)
             or (_ROUGH if close(theirs, expected, 3e-3) else "")
             or (
                 self._inferred(name, received, mode)
@@ -289,6 +293,12 @@ class Question(Check):
             yield cause, numbers
             if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
                 yield cause, self.case.shown(numbers)
+
+    def _composed(self, name: str, received: np.ndarray, mode: str) -> str:
+        """Return of which quantities the numbers are composed, or ""."""
+        if name == "the output":
+            return composition.of_output(self.case, received, mode in _TRAINS)
+        return composition.of_average(self.case, name == "moving_var", received)
 
     def _inferred(self, name: str, received: np.ndarray, mode: str) -> str:
         """Return what an unknown mistake says of itself."""
