@@ -7,7 +7,7 @@ follows from the numbers. So two and three mistakes at once are found as one is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,106 +15,136 @@ from d2l_bn.checks import quantities
 from d2l_bn.checks.cases import Case, close
 from d2l_bn.checks.quantities import FUNCTIONS, Quantity
 
-EXACT = 5e-5
-SAMPLE = 12  # values on which a composition is tried first
+EXACT = 2e-5
+SAMPLE = 8  # values on which a composition is tried first
 
 
-def of_output(case: Case, received: np.ndarray, training: bool) -> str:
-    """Return the composition that gives this output, or ""."""
-    expected = case.training() if training else case.prediction()
+Instances = Sequence[tuple[Case, np.ndarray]]  # inputs, each with the answer to it
+
+
+def of_output(instances: Instances, training: bool) -> str:
+    """Return the composition that gives these outputs, or "".
+
+    One input may agree with a wrong composition by chance, so with a second, larger one more is
+    believed.
+    """
     with np.errstate(all="ignore"):
         return (
-            _composed(case, received, expected, training)
-            or _of_values(case, received, expected)
-            or _of_functions(case, received, expected, training)
-            or _of_places(case, received, expected)
+            _composed(instances, training, 3)
+            or _of_functions(instances, training)
+            or _of_values(*instances[0], training)
+            or (_composed(instances, training, 9) if len(instances) > 1 else "")
+            or _of_places(*instances[0], training)
         )
+
+
+def _right(case: Case, training: bool) -> np.ndarray:
+    return case.training() if training else case.prediction()
 
 
 def _counted(case: Case) -> np.ndarray:
     return np.broadcast_to(np.ones(1) if case.mask is None else case.mask, case.X.shape) == 1
 
 
-def _composed(case: Case, received, expected, training: bool) -> str:
-    counted = _counted(case)
-    wrong = counted & (abs(received - expected) > EXACT * np.maximum(1, abs(expected)))
-    if not wrong.any() or not np.isfinite(received).all():
-        return ""
-    places = np.argwhere(counted)
-    rng = np.random.RandomState(0)
-    places = places[rng.permutation(len(places))[:SAMPLE]].T
-
-    def stacked(found: list[Quantity]) -> np.ndarray:
-        return np.stack([np.broadcast_to(e.value, case.X.shape)[tuple(places)] for e in found])
-
-    pools = (
+def _pools(case: Case, training: bool) -> tuple[dict[str, Quantity], ...]:
+    """What may stand for the factor, the mean, the spread and the offset, by name."""
+    found = (
         quantities.factors(case),
         quantities.means(case, training),
         quantities.spreads(case, training),
         quantities.offsets(case, training),
     )
-    G, M, D, B = map(stacked, pools)
-    X, Y = case.X[tuple(places)], received[tuple(places)]
+    return tuple({each.words: each for each in pool} for pool in found)
+
+
+def _composed(instances: Instances, training: bool, limit: int) -> str:
+    pools = [_pools(case, training) for case, _ in instances]
+    names = [
+        [name for name in pools[0][part] if all(name in other[part] for other in pools)]
+        for part in range(4)
+    ]
+    costs = [np.array([pools[0][part][name].cost for name in names[part]]) for part in range(4)]
+    sampled: list[list[np.ndarray]] = [[] for _ in range(6)]
+    for (case, received), pool in zip(instances, pools):
+        if not np.isfinite(received).all():
+            return ""
+        places = np.argwhere(_counted(case))
+        chosen = tuple(places[np.random.RandomState(0).permutation(len(places))[:SAMPLE]].T)
+        for part in range(4):
+            values = [np.broadcast_to(pool[part][n].value, case.X.shape)[chosen] for n in names[part]]
+            sampled[part].append(np.stack(values))
+        sampled[4].append(case.X[chosen])
+        sampled[5].append(received[chosen])
+    G, M, D, B = (np.concatenate(each, axis=1) for each in sampled[:4])
+    X, Y = np.concatenate(sampled[4]), np.concatenate(sampled[5])
     bound = EXACT * np.maximum(1, abs(Y))
-    best, cheapest = None, 99
-    pairs = sorted(
-        ((g, b) for g in range(len(G)) for b in range(len(B))),
-        key=lambda pair: pools[0][pair[0]].cost + pools[3][pair[1]].cost,
-    )
-    for g, b in pairs:
-        cost_here = pools[0][g].cost + pools[3][b].cost
-        if cost_here >= min(cheapest, 6):
+    best, cheapest = "", limit + 1
+    outer = costs[0][:, None] + costs[3]
+    for g, b in sorted(np.ndindex(outer.shape), key=lambda pair: outer[pair]):
+        if outer[g, b] >= cheapest:
             break
-        top = G[g] * (X - M)  # (means, sample)
-        left = Y - B[b]
-        near = abs(top[:, None, 0] - left[0] * D[None, :, 0]) <= bound[0] * abs(D[None, :, 0])
-        m, d = np.nonzero(near)
-        for one in range(1, top.shape[1]):
+        top, left = G[g] * (X - M), Y - B[b]
+        m, d = np.nonzero(
+            abs(top[:, None, 0] - left[0] * D[None, :, 0]) <= bound[0] * abs(D[None, :, 0])
+        )
+        for one in range(1, len(X)):
             keep = abs(top[m, one] - left[one] * D[d, one]) <= bound[one] * abs(D[d, one])
             m, d = m[keep], d[keep]
-        for m_, d_ in zip(m, d):
-            cost = cost_here + pools[1][m_].cost + pools[2][d_].cost
-            if cost < cheapest:
-                chosen = [pool[i] for pool, i in zip(pools, (g, m_, d_, b))]
-                numbers = chosen[0].value * (case.X - chosen[1].value) / chosen[2].value
-                numbers = numbers + chosen[3].value
-                error = abs(numbers - received)[counted].max()
-                if error <= 2 * EXACT * max(1, abs(numbers[counted]).max()) and (
-                    error < 0.05 * abs(received - expected)[counted].max()
-                ):
-                    best, cheapest = chosen, cost
-    return "" if best is None or cheapest == 0 else _written(*best, case, training)
+        for total, m_, d_ in sorted(zip(outer[g, b] + costs[1][m] + costs[2][d], m, d)):
+            if total >= cheapest:
+                break
+            chosen_names = [names[part][i] for part, i in enumerate((g, m_, d_, b))]
+            if total and all(
+                _gives(case, received, [pool[part][n] for part, n in enumerate(chosen_names)],
+                       training)
+                for (case, received), pool in zip(instances, pools)
+            ):
+                best, cheapest = _written(*chosen_names, training), total
+                break
+    return best
 
 
-def _written(factor, mean, spread, offset, case: Case, training: bool) -> str:
+def _gives(case: Case, received, parts: list[Quantity], training: bool) -> bool:
+    """Whether these parts give what was received, and not merely what is right."""
+    counted, right = _counted(case), _right(case, training)
+    factor, mean, spread, offset = (part.value for part in parts)
+    numbers = factor * (case.X - mean) / spread + offset
+    error = abs(numbers - received)[counted].max()
+    return bool(
+        error <= 2 * EXACT * max(1, abs(numbers[counted]).max())
+        and error < 0.1 * abs(right - received)[counted].max()
+    )
+
+
+def _written(factor: str, mean: str, spread: str, offset: str, training: bool) -> str:
     """The formula with these parts, as a student would write it."""
-    spread_words, _, definition = spread.words.partition("; ")
+    divisor, _, definition = spread.partition("; ")
     definitions = [definition] if definition else []
-    m = mean.words
+    m = mean
     if m.startswith("the "):
         definitions.insert(0, f"m = {m}")
         m = "m"
     m = f"({m})" if " " in m and not m.startswith("(") else m
     difference = "X" if m == "0" else f"(X - {m})".replace("- -", "+ ")
-    line = difference if factor.words == "1" else f"{factor.words} * {difference}"
-    if spread_words != "1":
-        line += f" / {spread_words}"
-    if factor.words == "0":
-        line = offset.words
-    elif offset.words.startswith("-"):
-        line += f" - {offset.words[1:]}"
-    elif offset.words != "0":
-        line += f" + {offset.words}"
+    line = difference if factor == "1" else f"{factor} * {difference}"
+    if divisor != "1":
+        line += f" / {divisor}"
+    if factor == "0":
+        line = offset
+    elif offset.startswith("-"):
+        line += f" - {offset[1:]}"
+    elif offset != "0":
+        line += f" + {offset}"
     right = "gamma * (X - {0}mean) / sqrt({0}var + eps) + beta".format("" if training else "moving_")
     where = f", where {' and '.join(definitions)}".replace("m = ", "m is ").replace("v = ", "v is ")
     where = where if definitions else ""
     return f"your numbers are those of Y = {line}{where}. The formula is Y = {right}."
 
 
-def _of_values(case: Case, received, expected) -> str:
+def _of_values(case: Case, received, training: bool) -> str:
     """Whether the output is the right one times a number, or plus one."""
     counted = _counted(case)
-    Y, right = received[counted], expected[counted]
+    Y, right = received[counted], _right(case, training)[counted]
     basis = np.stack([right, np.ones_like(right)], axis=1)
     (a, b), *_ = np.linalg.lstsq(basis, Y, rcond=None)
     if len(Y) < 5 or np.ptp(right) == 0 or not np.isfinite([a, b]).all() or abs(a) < 1e-6:
@@ -128,97 +158,109 @@ def _of_values(case: Case, received, expected) -> str:
     return f"your output is {a:.4g} times the right one plus {b:.4g}, everywhere."
 
 
-def _of_functions(case: Case, received, expected, training: bool) -> str:
-    """Whether a function of single values is applied where none belongs."""
-    counted = _counted(case)
-    Y = received[counted]
-    mean, var = case.moments() if training else (case.mean, case.var)
-    m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
-    X_hat = (case.X - mean) / np.sqrt(var + case.eps)
-    formula = f"gamma * X_hat + beta, where X_hat is (X - {m}) / sqrt({v} + eps)"
-
-    def same(numbers) -> bool:
-        numbers = np.broadcast_to(numbers, expected.shape)[counted]
-        return bool(
-            np.isfinite(numbers).all()
-            and abs(numbers - Y).max() <= EXACT * max(1, abs(numbers).max())
-        )
-
-    for words, function in _functions(received, case, X_hat):
-        changed = function(case.X)
-        own_mean, own_var = case._replace(X=changed).moments() if training else (mean, var)
-        own = case.gamma * (changed - own_mean) / np.sqrt(own_var + case.eps) + case.beta
-        for argument, numbers in (
-            ("the output", function(expected)),
-            ("X_hat", case.gamma * function(X_hat) + case.beta),
-            ("gamma * X_hat", function(case.gamma * X_hat) + case.beta),
-            ("X before anything else", own),
-            (
-                "X where the mean is subtracted",
-                case.gamma * (changed - mean) / np.sqrt(var + case.eps) + case.beta,
-            ),
+def _of_functions(instances: Instances, training: bool) -> str:
+    """Whether something is done to X, X_hat or the output that is not in the formula."""
+    limits = [limit for case, received in instances for limit in _limits(received[_counted(case)])]
+    found = [dict(_misapplied(case, training, limits)) for case, _ in instances]
+    for words in found[0]:
+        if all(
+            _same(case, received, each[words], _right(case, training))
+            for (case, received), each in zip(instances, found)
         ):
-            if same(numbers):
-                return (
-                    f"your numbers are those of {words} applied to {argument}. No such thing is "
-                    f"in the formula: {formula}."
-                )
-    again_mean, again_var = case.average(X_hat), case.average((X_hat - case.average(X_hat)) ** 2)
-    Y_mean = case.average(expected)
-    for words, numbers in (
-        (
-            "X_hat is normalized once more, with a mean and a variance of its own",
-            case.gamma * (X_hat - again_mean) / np.sqrt(again_var + case.eps) + case.beta,
-        ),
-        ("X_hat is normalized once more with the same mean and variance",
-            case.gamma * (X_hat - mean) / np.sqrt(var + case.eps) + case.beta),
-        ("gamma and beta are applied twice", case.gamma * (case.gamma * X_hat + case.beta) + case.beta),
-        (
-            "the output is normalized once more, with a mean and a variance of its own",
-            (expected - Y_mean)
-            / np.sqrt(case.average((expected - Y_mean) ** 2) + case.eps),
-        ),
-        ("the output is divided by the standard deviation once more",
-            expected / np.sqrt(var + case.eps)),
-        ("X is added to the output", expected + case.X),
-        ("X multiplies the output", expected * case.X),
-        ("gamma multiplies the whole output", case.gamma * expected),
-        ("the mean of X is subtracted from the output", expected - mean),
-        ("the mean of all values of X is subtracted from the output", expected - case.X.mean()),
-        ("the mean of the output is subtracted", expected - Y_mean),
-        ("the input is subtracted from the output", expected - case.X),
-        ("the mask multiplies nothing, but divides by its mean", expected * (1 if case.mask is None else 1 / np.mean(case.mask))),
-    ):
-        if same(numbers):
-            return f"{words}. The formula is {formula}."
+            m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
+            return (
+                f"your numbers are those of the right formula, but {words}. It is gamma * X_hat + "
+                f"beta with X_hat = (X - {m}) / sqrt({v} + eps), and nothing else."
+            )
     return ""
 
 
-def _functions(received: np.ndarray, case: Case, X_hat: np.ndarray) -> Iterator[tuple]:
-    """Yield functions of single values, clipping at what the extremes of the output show."""
-    for name, function in FUNCTIONS.items():
-        yield name, function
+def _same(case: Case, received, numbers, right) -> bool:
     counted = _counted(case)
-    Y = received[counted]
-    limits = {-1.0, 0.0, 1.0, -2.0, 2.0, -3.0, 3.0, 5.0, -5.0, 6.0, 10.0, -10.0, 1e-5, case.eps, 255.0}
-    for bound in (Y.min(), Y.max()):
-        if (abs(Y - bound) < 1e-6 * max(1, abs(bound))).sum() > 1:
-            limits.add(float(f"{bound:.6g}"))
-    for limit in sorted(limits, key=abs):
+    numbers = np.broadcast_to(numbers, received.shape)[counted]
+    error = abs(numbers - received[counted]).max()
+    return bool(
+        error <= EXACT * max(1, abs(numbers).max())
+        and error < 0.1 * abs(right - received)[counted].max()
+    )
+
+
+def _misapplied(case: Case, training: bool, limits: list) -> Iterator[tuple[str, np.ndarray]]:
+    X, gamma, beta = case.X, case.gamma, case.beta
+    mean, var = case.moments() if training else (case.mean, case.var)
+    std, right = np.sqrt(var + case.eps), _right(case, training)
+    X_hat = (X - mean) / std
+    for words, function in _functions(limits):
+        changed = function(X)
+        its = case._replace(X=changed).moments() if training else (mean, var)
+        yield f"{words} is applied to the output", function(right)
+        yield f"{words} is applied to X_hat", gamma * function(X_hat) + beta
+        yield f"{words} is applied to gamma * X_hat", function(gamma * X_hat) + beta
+        yield f"{words} is applied to X - mean", gamma * function(X - mean) / std + beta
+        yield (
+            f"{words} is applied to X first",
+            gamma * (changed - its[0]) / np.sqrt(its[1] + case.eps) + beta,
+        )
+        yield (
+            f"{words} is applied to X where the mean is subtracted",
+            gamma * (changed - mean) / std + beta,
+        )
+    yield "X_hat is normalized once more", gamma * _normalized(case, X_hat) + beta
+    yield (
+        "X_hat is normalized once more, with the mean and the variance of X",
+        gamma * (X_hat - mean) / std + beta,
+    )
+    yield "gamma and beta are applied twice", gamma * right + beta
+    yield "gamma multiplies the whole output", gamma * right
+    yield "the output is normalized once more", _normalized(case, right)
+    yield (
+        "the output is normalized once more, with gamma and beta",
+        gamma * _normalized(case, right) + beta,
+    )
+    yield "the output is divided by the standard deviation once more", right / std
+    yield "X is added to the output", right + X
+    yield "X is subtracted from the output", right - X
+    yield "X multiplies the output", right * X
+    yield "the mean of X is subtracted from the output", right - mean
+    yield "the mean of X is added to the output", right + mean
+    yield "the mean of all of X is subtracted from the output", right - X.mean()
+    yield "the mean of the output is subtracted from it", right - case.average(right)
+    if case.mask is not None:
+        yield "the output is divided by the share of the mask", right / np.mean(case.mask)
+        yield "the output is multiplied by the share of the mask", right * np.mean(case.mask)
+
+
+def _normalized(case: Case, values: np.ndarray) -> np.ndarray:
+    mean = case.average(values)
+    return (values - mean) / np.sqrt(case.average((values - mean) ** 2) + case.eps)
+
+
+def _limits(Y: np.ndarray) -> list[float]:
+    """The extremes of an output, where several values have them."""
+    return [
+        float(f"{bound:.6g}")
+        for bound in (Y.min(), Y.max())
+        if (abs(Y - bound) < 1e-6 * max(1, abs(bound))).sum() > 1
+    ]
+
+
+def _functions(limits: list[float]) -> Iterator[tuple]:
+    """Yield functions of single values, with their names."""
+    yield from FUNCTIONS.items()
+    low, high = {-1, 0, -2, -3, -5, -10}, {1, 2, 3, 5, 6, 10}
+    both = {*low, *high, *limits}
+    for limit in both:
         yield f"minimum(..., {limit:g})", lambda x, limit=limit: np.minimum(x, limit)
         yield f"maximum(..., {limit:g})", lambda x, limit=limit: np.maximum(x, limit)
-    for low in sorted(limits, key=abs):
-        for high in sorted(limits, key=abs):
-            if low < high:
-                yield (
-                    f"clip(..., {low:g}, {high:g})",
-                    lambda x, low=low, high=high: np.clip(x, low, high),
-                )
+    for a in sorted({*low, *limits}, key=abs):
+        for b in sorted({*high, *limits}, key=abs):
+            if a < b:
+                yield f"clip(..., {a:g}, {b:g})", lambda x, a=a, b=b: np.clip(x, a, b)
 
 
-def _of_places(case: Case, received, expected) -> str:
+def _of_places(case: Case, received, training: bool) -> str:
     """Whether the right values stand in other places, or only some of them are right."""
-    theirs, right = (np.moveaxis(each, 1, case.axis) for each in (received, expected))
+    theirs, right = (np.moveaxis(each, 1, case.axis) for each in (received, _right(case, training)))
     both = np.sort(theirs.reshape(-1)), np.sort(right.reshape(-1))
     if close(*both, EXACT):
         for axis in range(theirs.ndim):
@@ -252,83 +294,130 @@ def _content(case: Case, values, inputs) -> str:
     return ""
 
 
-def of_average(case: Case, which: int, received: np.ndarray) -> str:
+def of_average(instances: Instances, which: int) -> str:
     """Return the composition that gives this moving mean (`which` 0) or variance (1), or ""."""
     with np.errstate(all="ignore"):
-        return _average(case, which, received)
+        return _average(instances, which)
 
 
-def _average(case: Case, which: int, received: np.ndarray) -> str:
-    name, other = ("moving_mean", "moving_var")[:: 1 - 2 * which]
-    own = (case.mean, case.var)[which]
-    right = case.moving(own, case.moments()[which])
-    if received.shape != own.shape or not np.isfinite(received).all() or received.size < 3:
+def _average(instances: Instances, which: int) -> str:
+    name, new = (("moving_mean", "mean"), ("moving_var", "var"))[which]
+    for case, received in instances:
+        if received.shape != case.mean.shape or not np.isfinite(received).all():
+            return ""
+    if sum(received.size for _, received in instances) < 3:
         return ""
-    flat = lambda found: [each for each in found if each.value.size == received.size]  # noqa: E731
-    p = case.momentum
-    weights = {
-        "momentum": (p, 0), "(1 - momentum)": (1 - p, 0), "": (1.0, 1), "0": (0.0, 1),
-        "(1 + momentum)": (1 + p, 3), "momentum ** 2": (p**2, 2),
-        "(1 - momentum ** 2)": (1 - p**2, 2), "(1 - momentum) ** 2": ((1 - p) ** 2, 2),
-        "momentum * (1 - momentum)": (p * (1 - p), 2), "(2 - momentum)": (2 - p, 3),
-        "-momentum": (-p, 2), "-(1 - momentum)": (p - 1, 2), "(momentum - 1)": (p - 1, 3),
-        "1 / (1 - momentum)": (1 / (1 - p), 2), "momentum / (1 - momentum)": (p / (1 - p), 3),
-        "eps": (case.eps, 3), "(1 - eps)": (1 - case.eps, 3),
-        **{f"{n:g}": (n, 2) for n in (0.9, 0.1, 0.99, 0.01, 0.999, 0.001, 0.5, 2, -1, 0.95, 0.05)},
-    }  # fmt: skip
-    olds = [
-        Quantity(name, own, 0), Quantity(other, (case.mean, case.var)[1 - which], 2),
-        Quantity(f"sqrt({name})", quantities._root(own), 2), Quantity(f"{name} ** 2", own**2, 3),
-        Quantity("new_moving_mean", case.moving(case.mean, case.moments()[0]), 2),
-    ]  # fmt: skip
-    sources = (quantities.means, quantities.spreads) if which == 0 else (quantities.variances, quantities.means, quantities.spreads)
-    news: list[Quantity] = []
-    for level, source in enumerate(sources):
-        news += [
-            each._replace(cost=each.cost + 2 * bool(level)) for each in flat(source(case))
-        ]
-    mean, var = case.moments()
-    Y = case.training()
-    for words, values in (
-        ("the output", Y), ("X_hat", (case.X - mean) / np.sqrt(var + case.eps)), ("(X - mean)", case.X - mean),
-    ):  # fmt: skip
-        its_mean = case.average(values)
-        news.append(Quantity(f"the mean of {words}", its_mean, 2))
-        news.append(Quantity(f"the variance of {words}", case.average((values - its_mean) ** 2), 2))
-    news.append(Quantity("1", np.ones_like(own), 3))
-    news.append(Quantity("(var + eps)", var + case.eps, 2))
-    news = quantities.unlike(news)
-    target = received.reshape(-1)
-    N = np.stack([each.value.reshape(-1) for each in news])
-    best, cheapest = "", 99
-    for p_words, (p_, p_cost) in weights.items():
-        for old in olds:
-            rest = target - p_ * old.value.reshape(-1)
-            for q_words, (q, q_cost) in weights.items():
-                cost = p_cost + q_cost + old.cost
-                cost += 2 * (p_words == q_words) + (p_words != "momentum") + (q_words != "(1 - momentum)")
-                if cost >= min(cheapest, 9):
+    target = np.concatenate([received.reshape(-1) for _, received in instances])
+    bound = EXACT * np.maximum(1, abs(target))
+    olds, news = (
+        _shared([source(case, which) for case, _ in instances]) for source in (_olds, _news)
+    )
+    weights = _shared([_weights(case) for case, _ in instances])
+    N = np.stack([values for _, values, _ in news])
+    best, cheapest = "", 9 if len(instances) > 1 else 6
+    for p_words, p, p_cost in weights:
+        for old_words, old, old_cost in olds:
+            rest = target - p * old
+            for q_words, q, q_cost in weights:
+                cost = p_cost + q_cost + old_cost + 2 * (p_words == q_words)
+                cost += (p_words != "momentum") + (q_words != "(1 - momentum)")
+                if cost >= cheapest:
                     continue
-                near = (abs(q * N - rest) <= EXACT * np.maximum(1, abs(target))).all(1)
-                for index in np.flatnonzero(near):
-                    total = cost + news[index].cost
-                    if total < cheapest and total > 0:
+                for index in np.flatnonzero((abs(q * N - rest) <= bound).all(1)):
+                    total = cost + news[index][2]
+                    if 0 < total < cheapest:
                         cheapest = total
-                        best = _sum(name, p_words, p_, old.words, q_words, q, news[index].words)
-    if not best or close(received, right, EXACT):
+                        best = _sum(name, p_words, old_words, q_words, news[index][0])
+    if not best:
         return ""
-    new = ("mean", "var")[which]
     return (
         f"your numbers are those of {best}. The formula is {name} = momentum * {name} + "
         f"(1 - momentum) * {new}."
     )
 
 
-def _sum(name, p_words, p, old, q_words, q, new) -> str:
+def _shared(found: list[list[Quantity]]) -> list[tuple[str, np.ndarray, int]]:
+    """The quantities that all inputs have, with their values one after the other."""
+    named = [{each.words: each for each in pool} for pool in found]
+    return [
+        (each.words, np.concatenate([pool[each.words].value.reshape(-1) for pool in named]), each.cost)
+        for each in found[0]
+        if all(each.words in pool for pool in named)
+    ]
+
+
+def _weights(case: Case) -> list[Quantity]:
+    p = case.momentum
+    found = {
+        "momentum": (p, 0),
+        "(1 - momentum)": (1 - p, 0),
+        "": (1.0, 1),
+        "0": (0.0, 1),
+        "momentum ** 2": (p**2, 2),
+        "(1 - momentum ** 2)": (1 - p**2, 2),
+        "(1 - momentum) ** 2": ((1 - p) ** 2, 2),
+        "momentum * (1 - momentum)": (p * (1 - p), 2),
+        "(1 + momentum)": (1 + p, 3),
+        "(2 - momentum)": (2 - p, 3),
+        "-momentum": (-p, 2),
+        "(momentum - 1)": (p - 1, 2),
+        "1 / (1 - momentum)": (1 / (1 - p), 2),
+        "momentum / (1 - momentum)": (p / (1 - p), 3),
+        "1 / momentum": (1 / p, 3),
+        "eps": (case.eps, 3),
+        "(1 - eps)": (1 - case.eps, 3),
+        **{f"{n:g}": (n, 2) for n in (0.9, 0.1, 0.99, 0.01, 0.999, 0.001, 0.5, 2, -1, 0.95, 0.05)},
+    }
+    ones = np.ones_like(case.mean)
+    return [Quantity(words, number * ones, cost) for words, (number, cost) in found.items()]
+
+
+def _olds(case: Case, which: int) -> list[Quantity]:
+    """What may stand for the old average."""
+    own, other = (case.mean, case.var)[:: 1 - 2 * which]
+    name, its = ("moving_mean", "moving_var")[:: 1 - 2 * which]
+    mean, var = case.moments()
+    return [
+        Quantity(name, own, 0),
+        Quantity(its, other, 2),
+        Quantity(f"sqrt({name})", quantities._root(own), 2),
+        Quantity(f"{name} ** 2", own**2, 3),
+        Quantity("new_moving_mean", case.moving(case.mean, mean), 2),
+        Quantity("mean", mean, 3),
+        Quantity("var", var, 3),
+    ]
+
+
+def _news(case: Case, which: int) -> list[Quantity]:
+    """What may stand for the batch's mean or variance."""
+    sources = [quantities.variances, quantities.means, quantities.spreads]
+    if which == 0:
+        sources = [quantities.means, quantities.spreads]
+    found = [
+        each._replace(cost=each.cost + 2 * bool(level))
+        for level, source in enumerate(sources)
+        for each in source(case)
+        if each.value.size == case.mean.size
+    ]
+    mean, var = case.moments()
+    for words, values in (
+        ("the output", case.training()),
+        ("X_hat", (case.X - mean) / np.sqrt(var + case.eps)),
+        ("X - mean", case.X - mean),
+    ):
+        own = case.average(values)
+        found.append(Quantity(f"the mean of {words}", own, 2))
+        found.append(Quantity(f"the variance of {words}", case.average((values - own) ** 2), 2))
+    found.append(Quantity("1", np.ones_like(mean), 3))
+    found.append(Quantity("(var + eps)", var + case.eps, 2))
+    return quantities.unlike(found)
+
+
+def _sum(name: str, p: str, old: str, q: str, new: str) -> str:
     new, _, definition = new.partition("; ")
     where = f", where {definition.replace('v = ', 'v is ')}" if definition else ""
     if new.startswith("the "):
         where, new = f", where v is {new}", "v"
-    first = "" if p == 0 else old if not p_words else f"{p_words} * {old}"
-    then = "" if q == 0 else new if not q_words else f"{q_words} * {new}"
+    first = "" if p == "0" else old if not p else f"{p} * {old}"
+    then = "" if q == "0" else new if not q else f"{q} * {new}"
     return f"{name} = {' + '.join(filter(None, (first, then))) or '0'}{where}"

@@ -74,7 +74,7 @@ _OTHERS = {
     "share": ("sqrt(share)", "share ** 2"),
     "var": ("sqrt(var)", "var ** 2", "(var + eps)"),
     "moving_var": ("sqrt(moving_var)", "moving_var ** 2"),
-    "std": ("std ** 2", "sqrt(std)"),
+    "std": ("std ** 2",),
     "gamma": ("gamma ** 2", "abs(gamma)", "exp(gamma)", "everything(gamma)"),
 }
 _OPERATORS: dict[type, tuple[Any, ...]] = {

@@ -243,13 +243,13 @@ class Question(Check):
             rough = _ROUGH if close(received, right, 3e-3) else ""
             return (
                 next(iter(here), rough)
-                or self._composed(name, received, mode)
+                or self._composed(name, mode, [(self.case, received)])
                 or self._inferred(name, received, mode)
             )
         there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
         return (
             next(iter([cause for cause in there if cause in here] or there), "")
-            or general._composed(name, theirs, mode)
+            or self._composed(name, mode, [(general.case, theirs), *self._more(name, mode)])
             or (_ROUGH if close(theirs, expected, 3e-3) else "")
             or (
                 self._inferred(name, received, mode)
@@ -278,14 +278,15 @@ class Question(Check):
                     else _UPDATED,
                 )
 
-    def general(self) -> Case:
+    def general(self, number: int = 0) -> Case:
         """An input like this one, on which no two mistakes give the same numbers."""
         ndim = self.case.X.ndim
         shape = {2: (7, 3), 3: (5, 3, 7), 4: (5, 3, 2, 7)}[ndim]
+        shape = tuple(length + number for length in shape)
         eps = 0.03 if self.case.eps > 1e-9 else self.case.eps  # where it doesn't matter, nor there
-        case = self.draw(shape, 900, eps=eps, momentum=0.7, offset=3)
+        case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
         case = case._replace(mean=np.abs(case.mean))  # so that a root can be taken of it by mistake
-        return case if self.case.mask is None else _padded(case, self, 900, [7, 4, 1, 5, 6])
+        return case if self.case.mask is None else _padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
 
     def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the mistakes, and what they give where the output is masked."""
@@ -294,11 +295,18 @@ class Question(Check):
             if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
                 yield cause, self.case.shown(numbers)
 
-    def _composed(self, name: str, received: np.ndarray, mode: str) -> str:
+    def _more(self, name: str, mode: str) -> list[tuple[Case, np.ndarray]]:
+        """One more input with what is returned for it, where that has the right form."""
+        other = self.on(self.form, self.general(1), self.part)
+        values = other.attempt(mode)
+        ours = np.array(np.nan) if values is None else other.ours(name, values)
+        return [(other.case, ours)] if ours.shape == other.right(mode, name).shape else []
+
+    def _composed(self, name: str, mode: str, instances: list) -> str:
         """Return of which quantities the numbers are composed, or ""."""
         if name == "the output":
-            return composition.of_output(self.case, received, mode in _TRAINS)
-        return composition.of_average(self.case, name == "moving_var", received)
+            return composition.of_output(instances, mode in _TRAINS)
+        return composition.of_average(instances, name == "moving_var")
 
     def _inferred(self, name: str, received: np.ndarray, mode: str) -> str:
         """Return what an unknown mistake says of itself."""

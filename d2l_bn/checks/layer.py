@@ -9,7 +9,7 @@ from typing import Callable, NoReturn
 
 import numpy as np
 
-from d2l_bn.checks import inference, mistakes
+from d2l_bn.checks import composition, inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 
@@ -271,6 +271,7 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             received=received,
             cause=find(chain(_other_eps(case, training), causes), received, expected)
             or _of_start(block.state())
+            or composition.of_output([(case, received)], training)
             or inference.of_output(
                 case,
                 received,
@@ -433,6 +434,7 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str
             received=received,
             cause=find(mistakes.of_prediction(tracked), received, tracked.prediction())
             or cause
+            or composition.of_output([(tracked, received)], False)
             or (_MODES if right else _AVERAGES),
         )
 
@@ -466,7 +468,8 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
         if not close(received, expected):
             here = replace(block.check, given={"X": case.X, f"{name} before": old})
             cause = find(known, received, expected) or (
-                inference.of_average(case, name, received, old, new)
+                composition.of_average([(case, received)], name == "moving_var")
+                or inference.of_average(case, name, received, old, new)
                 if received.shape == expected.shape
                 else _SHAPE
             )

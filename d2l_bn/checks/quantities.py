@@ -152,11 +152,17 @@ def shares(case: Case) -> Iterator[tuple[str, float]]:
     found.update({"(n - channels)": n - lengths[case.axis], "(n - 2)": n - 2})
     found.update({"(X.shape[0] - 1)": lengths[0] - 1, "(n + eps)": n + case.eps})
     found.update({"2 * n": 2 * n, "n / 2": n / 2})
+    for place, length in enumerate(lengths):
+        found.update({f"(n * X.shape[{place}])": n * length, f"(n / X.shape[{place}])": n / length})
     if case.mask is not None:
         found.update({"mask.size": case.mask.size, "(mask.size - n)": case.mask.size - n})
     for words, divisor in found.items():
         if divisor > 0:
             yield words, n / divisor
+
+
+def _by(divisor: str) -> str:
+    return f" divided by {divisor}" * (divisor != "1")
 
 
 def _inputs(case: Case) -> Iterator[tuple[str, np.ndarray]]:
@@ -192,11 +198,12 @@ def _means(case: Case, training: bool) -> Iterator[Quantity]:
         if words:
             yield Quantity(f"the mean {words}", average(case.X), cost)
     for words, share in shares(case):
-        yield Quantity(f"the sum divided by {words}", share * mean, 2)
+        yield Quantity(f"the sum{_by(words)}", share * mean, 2)
     for words, X in _inputs(case):
         yield Quantity(f"the mean of {words}", case.average(X), 3)
     yield Quantity("the mean of X ** 2", case.average(case.X**2), 3)
-    yield Quantity("(mean + moving_mean) / 2", (mean + case.mean) / 2, 3)
+    yield Quantity("(mean + moving_mean) / 2", (mean + case.mean) / 2, 2)
+    yield Quantity("(mean + new_moving_mean) / 2", (mean + new_mean) / 2, 2)
     yield Quantity("abs(mean)", abs(mean), 3)
     yield Quantity("-mean" if training else "-moving_mean", -(mean if training else case.mean), 1)
     yield Quantity("2 * mean", 2 * mean, 3)
@@ -270,10 +277,12 @@ def _variances(case: Case, training: bool) -> Iterator[Quantity]:
     ):
         yield Quantity(f"the mean of (X - {words}) ** 2", case.average((X - around) ** 2), 2)
     for words, share in shares(case):
-        yield Quantity(f"the sum of (X - mean) ** 2 divided by {words}", share * var, 2)
+        yield Quantity(f"the sum of (X - mean) ** 2{_by(words)}", share * var, 2)
+        around = case.average((X - share * mean) ** 2)
+        yield Quantity(f"the sum of squares around such a mean{_by(words)}", share * around, 2)
         if not training:
             yield Quantity(f"moving_var * n / {words}", share * case.var, 3)
-        yield Quantity(f"the sum of X ** 2 divided by {words}", share * case.average(X**2), 3)
+        yield Quantity(f"the sum of X ** 2{_by(words)}", share * case.average(X**2), 3)
     for words, power in (("abs(X - mean)", 1), ("abs(X - mean) ** 3", 3), ("(X - mean) ** 4", 4)):
         yield Quantity(f"the mean of {words}", case.average(abs(X - mean) ** power), 2)
     yield Quantity("the mean of (X - mean) ** 3", case.average((X - mean) ** 3), 3)
@@ -286,10 +295,15 @@ def _variances(case: Case, training: bool) -> Iterator[Quantity]:
     yield Quantity("the variance minus mean ** 2", var - mean**2, 3)
     yield Quantity("the mean of X ** 2 minus the mean", case.average(X**2) - mean, 3)
     yield Quantity("the mean of X ** 2 plus mean ** 2", case.average(X**2) + mean**2, 3)
-    yield Quantity("(var + moving_var) / 2", (var + case.var) / 2, 3)
+    yield Quantity("(var + moving_var) / 2", (var + case.var) / 2, 2)
+    yield Quantity("(var + new_moving_var) / 2", (var + new_var) / 2, 2)
     yield Quantity("gamma", case.gamma, 3)
     yield Quantity("gamma ** 2 * var", case.gamma**2 * var, 3)
     yield Quantity("beta", case.beta, 3)
+    for each in means(case, training):
+        if each.words not in ("mean", "0"):
+            around = case.average((X - each.value) ** 2)
+            yield Quantity(f"the mean square around {each.words}", around, each.cost + 1)
     if case.mask is None:
         yield from _ranges(case)
 
@@ -345,8 +359,6 @@ def factors(case: Case) -> list[Quantity]:
     found += [Quantity("gamma[0]", 0 * gamma + gamma.reshape(-1)[0], 2)]
     found += [Quantity("0", 0 * gamma, 2), Quantity("sqrt(gamma)", _root(gamma), 3)]
     found += [Quantity("gamma * beta", gamma * beta, 3), Quantity("2 * gamma", 2 * gamma, 3)]
-    for words, share in shares(case):
-        found += [Quantity(f"gamma * sqrt(n / {words})", share**0.5 * gamma, 4)]
     return unlike(found)
 
 
