@@ -8,9 +8,10 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import formulas, inference, mistakes
+from d2l_bn.checks import composition, formulas, inference, mistakes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.quantities import Quantity, unlike
 from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
 
 MOMENTUM = 0.9
@@ -58,11 +59,19 @@ def _prediction(check: Check) -> str:
                     "the output in training mode is wrong.",
                     expected=expected,
                     received=received,
-                    cause="training mode is that of 2.1, with the mean and variance of the batch.",
+                    cause=_in_training(batches, received),
                 )
             for mode in ("predict", "record without training"):
                 _predicts(block, batches, X, mode)
     return part
+
+
+def _in_training(batches: list[np.ndarray], received: np.ndarray) -> str:
+    mean, var = _averages(batches[:-1]) if len(batches) > 1 else (None, None)
+    case = make(batches[-1], eps=EPS, mean=mean, var=var)
+    found = find(mistakes.of_training(case), received, case.training())
+    found = found or composition.of_output([(case, received)], True)
+    return f"training mode is that of 2.1, with the mean and variance of the batch. {found}".strip()
 
 
 def _averages(batches: list[np.ndarray], stored: Callable = lambda average, t: average) -> list:
@@ -93,6 +102,7 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
             received=received,
             cause=find(_wrong(case, batches), received, case.prediction())
             or find(mistakes.of_prediction(case), received, case.prediction())
+            or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
             or _divisor(case, received, t, mean, var)
             or (_STORED if all(map(close, block.averages(context), (mean, var))) else _NOT_STORED),
         )
@@ -115,6 +125,79 @@ def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndar
         case.output(*_averages(batches, lambda average, t: average / _share(t))),
     )
     yield from formulas.altered(_LINES, known)
+
+
+def _parts(case: Case, batches: list[np.ndarray]) -> tuple[dict[str, Quantity], ...]:
+    """What may stand for the factor, the mean, the spread and the offset, by name."""
+    t, averages = len(batches), _averages(batches)
+    p, share = MOMENTUM, _share(t)
+    moments = np.array([make(batch).moments() for batch in batches]).swapaxes(0, 1)
+    before = _averages(batches[:-1]) if t > 1 else [0 * average for average in averages]
+    divisors = {
+        "(1 - 0.9 ** t)": (share, 0),
+        "1": (1.0, 1),
+        "sqrt(1 - 0.9 ** t)": (share**0.5, 2),
+        "(1 - 0.9 ** t) ** 2": (share**2, 2),
+        "(1 / (1 - 0.9 ** t))": (1 / share, 1),
+        "(1 - 0.9 ** (t + 1))": (_share(t + 1), 1),
+        "(1 - 0.9 ** (t - 1))": (_share(t - 1), 1),
+        "0.9 ** t": (p**t, 1),
+        "(1 - 0.9 * t)": (1 - p * t, 2),
+        "(1 - 0.1 ** t)": (1 - (1 - p) ** t, 2),
+        "(1 - 0.9)": (1 - p, 2),
+        "0.9": (p, 2),
+        "t": (t, 2),
+        "(0.1 * t)": (0.1 * t, 2),
+        "(t + 1)": (t + 1, 2),
+        "(1 + 0.9 ** t)": (1 + p**t, 2),
+        "(1 - 0.99 ** t)": (1 - 0.99**t, 2),
+        "(1 - 0.999 ** t)": (1 - 0.999**t, 2),
+        "(1 - 0.9 ** t + eps)": (share + case.eps, 2),
+        "(1 - t ** 0.9)": (1 - t**p, 3),
+        "(1 - exp(-t))": (1 - np.exp(-t), 3),
+    }
+    means, variances = [], []
+    for place, (found, name) in enumerate(((means, "moving_mean"), (variances, "moving_var"))):
+        for words, (divisor, cost) in divisors.items():
+            for kind, value, more in (
+                (name, averages[place], 0),
+                (f"the {name} of one batch before", before[place], 2),
+                (("moving_var", "moving_mean")[place], averages[1 - place], 2),
+            ):
+                if divisor:
+                    written = kind if words == "1" else f"{kind} / {words}"
+                    found.append(Quantity(written, value / divisor, cost + more))
+        found.append(Quantity("the batches' average", moments[place].mean(0), 2))
+        found.append(Quantity("the last batch's", moments[place][-1], 2))
+        found.append(Quantity("the first batch's", moments[place][0], 2))
+    means.append(Quantity("0", 0 * case.mean, 2))
+    variances.append(Quantity("1", 0 * case.mean + 1, 2))
+    X_mean, X_var = case.moments()
+    means.append(Quantity("the mean of X itself", X_mean, 1))
+    variances.append(Quantity("the variance of X itself", X_var, 1))
+    spreads = []
+    for each in variances:
+        words, value, cost = each
+        spreads.append(Quantity(f"sqrt({words} + eps)", np.sqrt(value + case.eps), cost))
+        spreads.append(Quantity(f"sqrt({words})", np.sqrt(value), cost + 2))
+        for other, (divisor, more) in divisors.items():
+            if divisor and other != "1":
+                written = f"(sqrt({words} + eps) / {other})"
+                spread = np.sqrt(value + case.eps) / divisor
+                spreads.append(Quantity(written, spread, cost + 1 + bool(more)))
+        if words == "moving_var":
+            written = "sqrt((moving_var + eps) / (1 - 0.9 ** t))"
+            spreads.append(Quantity(written, np.sqrt((value + case.eps) / share), 1))
+    factors = [Quantity("gamma", case.gamma, 0)]
+    offsets = [Quantity("beta", case.beta, 0)]
+    for words, (divisor, cost) in divisors.items():
+        if divisor and words != "1":
+            factors.append(Quantity(f"gamma / {words}", case.gamma / divisor, max(1, cost)))
+    factors.append(Quantity("beta", case.beta, 1))
+    offsets.append(Quantity("gamma", case.gamma, 1))
+    return tuple(
+        {each.words: each for each in unlike(pool)} for pool in (factors, means, spreads, offsets)
+    )
 
 
 def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> str:

@@ -71,7 +71,9 @@ class Batch:
         """Yield products of powers of gamma, of the standard deviation and of n."""
         n, gamma = self.n, self.case.gamma
         counts = {"": 1.0, "/ n": 1 / n, "* n": n, "/ n ** 2": n**-2.0, "/ (n - 1)": 1 / (n - 1)}
-        counts.update({"* (n - 1) / n": (n - 1) / n, "/ sqrt(n)": n**-0.5, "/ channels": 1 / gamma.size})
+        counts.update(
+            {"* (n - 1) / n": (n - 1) / n, "/ sqrt(n)": n**-0.5, "/ channels": 1 / gamma.size}
+        )
         for name, std in self.stds.items():
             powers = range(-4, 5) if name == "std" else (-3, -2, -1, 1)
             for i, j, (count, share) in product(range(-1, 3), powers, counts.items()):
@@ -143,7 +145,11 @@ def _by_feature(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
     """Each feature by itself: dX = a * dY + b + c * X_hat."""
     batch = Batch(case, dY)
     rights = (case.gamma / batch.stds["std"]) * np.stack(
-        [np.ones((1, dY.shape[1])), -dY.mean(0, keepdims=True), -(dY * batch.X_hat).mean(0, keepdims=True)]
+        [
+            np.ones((1, dY.shape[1])),
+            -dY.mean(0, keepdims=True),
+            -(dY * batch.X_hat).mean(0, keepdims=True),
+        ]
     )
     if len(dX) < 5:
         return ""
@@ -186,19 +192,35 @@ def _by_axes(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
     X_hat, std = batch.X_hat, batch.stds["std"]
     n = batch.n
 
-    def averages(terms: Iterable[tuple[str, np.ndarray, int]]) -> Iterator[tuple[str, np.ndarray, int]]:
+    def averages(
+        terms: Iterable[tuple[str, np.ndarray, int]],
+    ) -> Iterator[tuple[str, np.ndarray, int]]:
         for name, values, cost in terms:
             yield f"mean({name})", values.mean(0, keepdims=True) + 0 * values, cost
             yield f"sum({name})", values.sum(0, keepdims=True) + 0 * values, cost + 1
-            yield f"mean of {name} over axis 1", values.mean(1, keepdims=True) + 0 * values, cost + 1
+            yield (
+                f"mean of {name} over axis 1",
+                values.mean(1, keepdims=True) + 0 * values,
+                cost + 1,
+            )
             yield f"sum of {name} over axis 1", values.sum(1, keepdims=True) + 0 * values, cost + 1
-            yield f"sum of {name} over axis 1 / n", values.sum(1, keepdims=True) / n + 0 * values, cost + 1
+            yield (
+                f"sum of {name} over axis 1 / n",
+                values.sum(1, keepdims=True) / n + 0 * values,
+                cost + 1,
+            )
             yield f"mean of all {name}", values.mean() + 0 * values, cost + 1
             yield f"sum of all {name}", values.sum() + 0 * values, cost + 1
             yield f"sum of all {name} / n", values.sum() / n + 0 * values, cost + 1
             yield f"{name}", values, cost + 1
 
-    direct = [("g", g, 0), ("dY", dY, 1), ("0", 0 * g, 1), ("n * g", n * g, 1), ("g * X_hat", g * X_hat, 2)]
+    direct = [
+        ("g", g, 0),
+        ("dY", dY, 1),
+        ("0", 0 * g, 1),
+        ("n * g", n * g, 1),
+        ("g * X_hat", g * X_hat, 2),
+    ]
     outer = [
         ("/ std", 1 / std, 0), ("", 1 + 0 * std, 1), ("/ std ** 2", std**-2, 1),
         ("* gamma / std", case.gamma / std, 1), ("* std", std, 2), ("/ (n * std)", 1 / std / n, 1),
@@ -229,10 +251,14 @@ def _by_axes(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
             hits = np.flatnonzero(abs(flat[:, 0] - left[0]) <= 1e-6)
             for index in hits:
                 total = cost + second[index][2]
-                if 0 < total < cheapest and np.abs(flat[index] - left).max() <= 10 * bound * max(1, np.abs(1 / factor).max()):
+                if 0 < total < cheapest and np.abs(flat[index] - left).max() <= 10 * bound * max(
+                    1, np.abs(1 / factor).max()
+                ):
                     cheapest = total
                     best = f"({d} - {m} - {second[index][0]}) {f}".strip()
     if not best:
         return ""
     right = "(g - mean(g) - X_hat * mean(g * X_hat)) / std"
-    return f"your numbers are those of dX = {best} with g = gamma * dY. The formula is dX = {right}."
+    return (
+        f"your numbers are those of dX = {best} with g = gamma * dY. The formula is dX = {right}."
+    )

@@ -286,7 +286,11 @@ class Question(Check):
         eps = 0.03 if self.case.eps > 1e-9 else self.case.eps  # where it doesn't matter, nor there
         case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
         case = case._replace(mean=np.abs(case.mean))  # so that a root can be taken of it by mistake
-        return case if self.case.mask is None else _padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
+        return (
+            case
+            if self.case.mask is None
+            else _padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
+        )
 
     def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the mistakes, and what they give where the output is masked."""
@@ -799,8 +803,21 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
             f"the gradient of {name} is wrong, though the output is right.",
             expected=expected,
             received=received,
-            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours),
+            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours)
+            or _of_gradient(case, name, dY, theirs.reshape(ours.shape), ours, training),
         )
+
+
+def _of_gradient(case: Case, name: str, dY, received, expected, training: bool) -> str:
+    """Return what a wrong gradient says of itself, or ""."""
+    if name == "X" and case.mask is not None and close(case.shown(received), expected, 1e-3):
+        return "a gradient goes to the padding. Where the mask is 0, Y is 0 whatever X is."
+    share = inference.share(received, expected)
+    if share:
+        return f"it is {share:.4g} times the right one. Does {name} reach the output by one way?"
+    if name == "X" and training:
+        return inference.of_gradient(case, dY, received, 1e-3)
+    return ""
 
 
 def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:

@@ -507,15 +507,6 @@ _OF_PREDICTION = {
 }
 
 
-def of_two(case: Case, name: str, training: bool) -> Mistakes:
-    """Yield what two alterations of the right formulas give, for the output or an average."""
-    line = {"moving_mean": formulas.MOVING_MEAN, "moving_var": formulas.MOVING_VAR}.get(name)
-    if line is None:
-        line = formulas.output(case) if training else formulas.prediction(case)
-    lines = (*formulas.statistics(case), line) if training else (line,)
-    return altered(lines, formulas.names(case), twice=True)
-
-
 def of_cut(case: Case, dY: np.ndarray) -> Mistakes:
     """Yield the gradient of X when a statistic counts as a constant, each with its cause."""
     mean, var = case.moments()

@@ -105,7 +105,11 @@ def samples(case: Case) -> Iterator[tuple[str, Average, int]]:
         yield "of the padding", _weighted(case.axes, 1 - counts), 2
         yield "of the sentences' means", _twice(counts, (2,), (0,)), 2
         yield "of the places' means", _twice(counts, (0,), (2,)), 2
-        for axes, words in (((0,), "over axis 0"), ((2,), "over axis 1"), ((1, 2), "over each row")):
+        for axes, words in (
+            ((0,), "over axis 0"),
+            ((2,), "over axis 1"),
+            ((1, 2), "over each row"),
+        ):
             yield f"{words}, padding included,", _weighted(axes, everywhere), 2
 
 
@@ -227,7 +231,11 @@ def _means(case: Case, training: bool) -> Iterator[Quantity]:
         lower = ordered[:, (case.size - 1) // 2]
         yield Quantity("the lower median", lower.reshape(mean.shape), 3)
     if training:
-        for words, momentum in (("0.9", 0.9), ("0.99", 0.99), ("(1 - momentum)", 1 - case.momentum)):
+        for words, momentum in (
+            ("0.9", 0.9),
+            ("0.99", 0.99),
+            ("(1 - momentum)", 1 - case.momentum),
+        ):
             yield Quantity(
                 f"the new moving mean with momentum {words}",
                 momentum * case.mean + (1 - momentum) * mean,
@@ -375,7 +383,10 @@ def offsets(case: Case, training: bool = True) -> list[Quantity]:
     found += [Quantity(f"gamma * beta / sqrt({v} + eps)", gamma * beta / std, 2)]
     found += [Quantity("mean(beta)", 0 * beta + beta.mean(), 2), Quantity("2 * beta", 2 * beta, 3)]
     found += [Quantity("(beta + eps)", beta + case.eps, 2), Quantity("beta ** 2", beta**2, 3)]
-    found += [Quantity("beta[0]", 0 * beta + beta.reshape(-1)[0], 2), Quantity("eps", beta * 0 + case.eps, 2)]
+    found += [
+        Quantity("beta[0]", 0 * beta + beta.reshape(-1)[0], 2),
+        Quantity("eps", beta * 0 + case.eps, 2),
+    ]
     found += [Quantity("(beta + gamma * eps)", beta + gamma * case.eps, 2)]
     found += [Quantity("beta * sqrt(var + eps)", beta * std, 3)]
     found += [Quantity(f"(beta - {m})", beta - mean, 3), Quantity(f"(beta + {m})", beta + mean, 3)]
