@@ -308,6 +308,7 @@ def of_average(instances: Instances, which: int) -> str:
 
 def _average(instances: Instances, which: int) -> str:
     name, new = (("moving_mean", "mean"), ("moving_var", "var"))[which]
+    right = f"The formula is {name} = momentum * {name} + (1 - momentum) * {new}."
     for case, received in instances:
         if received.shape != case.mean.shape or not np.isfinite(received).all():
             return ""
@@ -315,6 +316,20 @@ def _average(instances: Instances, which: int) -> str:
         return ""
     target = np.concatenate([received.reshape(-1) for _, received in instances])
     bound = EXACT * np.maximum(1, abs(target))
+    whole = np.concatenate(
+        [
+            case.moving((case.mean, case.var)[which], case.moments()[which]).ravel()
+            for case, _ in instances
+        ]
+    )
+    for words, function in (
+        ("the root", np.sqrt),
+        ("the square", np.square),
+        ("the negative", np.negative),
+        ("the absolute value", np.abs),
+    ):
+        if (abs(function(whole) - target) <= bound).all():
+            return f"{words} of the right value is what you return or keep. {right}"
     olds, news = (
         _shared([source(case, which) for case, _ in instances]) for source in (_olds, _news)
     )
@@ -336,10 +351,7 @@ def _average(instances: Instances, which: int) -> str:
                         best = _sum(name, p_words, old_words, q_words, news[index][0])
     if not best:
         return ""
-    return (
-        f"your numbers are those of {best}. The formula is {name} = momentum * {name} + "
-        f"(1 - momentum) * {new}."
-    )
+    return f"your numbers are those of {best}. {right}"
 
 
 def _shared(found: list[list[Quantity]]) -> list[tuple[str, np.ndarray, int]]:

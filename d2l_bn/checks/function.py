@@ -169,7 +169,10 @@ class Question(Check):
         if name in ("Y", "the output"):
             right = self.form.array(ours).shape
             turned = sorted(value.shape) == sorted(right)
-            self.shape(name, value, right, mistakes.ORDER_OF_AXES if turned else "")
+            cause = mistakes.ORDER_OF_AXES if turned else ""
+            if not turned and value.size == ours.size:
+                cause = "Y has all its values, but the shape of X was not restored: reshape it."
+            self.shape(name, value, right, cause)
         else:
             right = self.form.value(ours).shape
             self.shape(name, value, right, DROP_AXES if value.ndim > len(right) else KEEP_SHAPE)

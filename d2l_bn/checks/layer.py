@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -150,6 +151,11 @@ def _of_words(words: str) -> str:
     """Return the cause of an exception of these words in forward, or ""."""
     if "already in a computational graph" in words:
         return _WRITTEN_WHILE_RECORDED
+    if re.search("expected float.., got float..", words):
+        return (
+            "what the layer keeps has another type than X, which is float32. Leave dtype and "
+            "astype out of the parameters."
+        )
     shape = "gamma, beta or an average has another shape than it should, or they are handed over in"
     return f"{shape} another order. {_SHAPE[0].upper()}{_SHAPE[1:]}" * ("broadcast" in words)
 
@@ -199,6 +205,13 @@ def registered(check: Check, name: str, held: dict) -> None:
             received='grad_req "null"',
             cause=f'{name} was made with grad_req="null" or get_constant. Leave that out.',
         )
+    if held["grad_req"] == "add":
+        replace(check, given={}).fail(
+            f"the gradients of {name} are added up, from one batch to the next.",
+            expected='grad_req "write"',
+            received='grad_req "add"',
+            cause=f'{name} was made with grad_req="add". Leave that out.',
+        )
 
 
 _WRITTEN_WHILE_RECORDED = (
@@ -245,7 +258,7 @@ def _modes(check: Check) -> str:
         block = Layer.made(check.at(part), num_dims)
         for number, scale in ((400, 1.0), (404, 0.01)):  # the small one shows eps
             _output(block, f"{part}, training", drawn(check, shape, number, scale), True)
-        _stored(block, part, drawn(check, shape, 406))
+        _stored(block, part, drawn(check, shape, 406, 10.0))
         _output(block, f"{part}, prediction", drawn(check, shape, 401) + 3, False)
     _trains(Layer.made(check.at(part), 2), part)
     return part
@@ -342,19 +355,25 @@ def _trains(block: Layer, part: str) -> None:
     case = block.at(part).case(X)
     block.forward(X, "record", dY=dY)
     held = block.state()
-    _receive(block.at(part).check, held, case, dY)
     check.ask("step", key=block.key, rate=rate)
-    _, dgamma, dbeta = case.gradients(dY)
-    moved = case._replace(gamma=1 - rate * dgamma, beta=-rate * dbeta)
+    moved = [case.gamma, case.beta]
+    for place, name in enumerate(("gamma", "beta")):
+        if held[name]["gradient"] is not None:
+            moved[place] = moved[place] - rate * np.asarray(held[name]["gradient"], np.float64)
+    case = case._replace(gamma=moved[0], beta=moved[1])
     received = block.forward(X, "record", dY=-dY)
     check.ask("step", key=block.key, rate=rate)  # back again: a wrong layer may share them
-    if not close(received, moved.training(), 1e-3):
-        replace(check.at(part), given={"X": X, "dY": dY}).fail(
-            "a step of a trainer doesn't change the output as it should.",
-            expected=moved.training(),
+    if not close(received, case.training(), 1e-3):
+        given = {"X": X, "gamma": case.gamma, "beta": case.beta}
+        replace(check.at(part), given=given).fail(
+            "the output is wrong after a step of a trainer.",
+            expected=case.training(),
             received=received,
-            cause="forward does not use the gamma and beta that are registered as parameters.",
+            cause=find(mistakes.of_training(case), received, case.training())
+            or composition.of_output([(case, received)], True)
+            or "forward does not use the gamma and beta that are registered as parameters.",
         )
+    _receive(block.at(part).check, held, block.case(X), dY)
 
 
 def _receive(check: Check, held: dict, case: Case, dY: np.ndarray) -> None:
@@ -370,14 +389,22 @@ def _receive(check: Check, held: dict, case: Case, dY: np.ndarray) -> None:
             )
         received = np.asarray(held[name]["gradient"], np.float64)
         if not close(received, expected, 1e-3):
+            times = inference.share(received, expected)
+            cause = "Mend the output first, which both follow from."
+            if close(received, other, 1e-3):
+                cause = "gamma and beta are in each other's place. gamma multiplies, beta is added."
+            elif not np.any(received):
+                cause = (
+                    f"forward does not use self.{name}.data(), or cuts the graph with detach(), "
+                    "asnumpy() or autograd.pause()."
+                )
+            elif times:
+                cause = f"it is {times:.4g} times the right one. Use self.{name}.data() once."
             check.fail(
                 f"{name} receives a wrong gradient.",
                 expected=expected,
                 received=received,
-                cause="gamma and beta are in each other's place. gamma multiplies, beta is added."
-                if close(received, other, 1e-3)
-                else f"forward does not use self.{name}.data(), or cuts the graph with detach(), "
-                "asnumpy() or autograd.pause().",
+                cause=cause,
             )
 
 
