@@ -390,6 +390,10 @@ def _weights(case: Case) -> list[Quantity]:
         "(1 - eps)": (1 - case.eps, 3),
         **{f"{n:g}": (n, 2) for n in (0.9, 0.1, 0.99, 0.01, 0.999, 0.001, 0.5, 2, -1, 0.95, 0.05)},
     }
+    if case.mask is not None:
+        share = float(np.mean(case.mask))
+        found["(1 - momentum) * share of the mask"] = ((1 - p) * share, 1)
+        found["(1 - (1 - momentum) * share of the mask)"] = (1 - (1 - p) * share, 1)
     ones = np.ones_like(case.mean)
     return [Quantity(words, number * ones, cost) for words, (number, cost) in found.items()]
 

@@ -100,12 +100,49 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
             f"the prediction after {t} batch{'es' * (t > 1)} is wrong.",
             expected=case.prediction(),
             received=received,
-            cause=find(_wrong(case, batches), received, case.prediction())
-            or find(mistakes.of_prediction(case), received, case.prediction())
-            or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
-            or _divisor(case, received, t, mean, var)
+            cause=_of_stored(block.averages(context), mean, var, t)
+            or (_later(block, batches, mode, received) if t == 1 else "")
+            or _cause(case, batches, received)
             or (_STORED if all(map(close, block.averages(context), (mean, var))) else _NOT_STORED),
         )
+
+
+def _cause(case: Case, batches: list[np.ndarray], received: np.ndarray) -> str:
+    """Return the mistake that gives this prediction, or ""."""
+    return (
+        find(_wrong(case, batches), received, case.prediction())
+        or find(mistakes.of_prediction(case), received, case.prediction())
+        or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
+        or _divisor(case, received, len(batches), *_averages(batches))
+    )
+
+
+def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
+    """Return a cause if the averages are kept divided."""
+    for power in (1, 2, 3):
+        by = _share(t) ** power
+        if np.any(mean) and all(map(close, held, (mean / by, var / by))):
+            return (
+                "predicting changes the averages that the layer keeps: the divided ones are "
+                "stored. Hand them to batch_norm, and write them nowhere."
+            )
+    return ""
+
+
+def _later(block: Layer, batches: list[np.ndarray], mode: str, received: np.ndarray) -> str:
+    """Return the mistake that explains a prediction after three batches, where t tells more."""
+    X, check = batches[0], block.check
+    layer = Layer.made(check, X.ndim)
+    more = [X, *(drawn(check, X.shape, number) for number in (505, 506))]
+    for batch in more:
+        layer.forward(batch, "record")
+    mean, var = _averages(more)
+    share = _share(len(more))
+    case = make(drawn(check, X.shape, 507), eps=EPS, mean=mean / share, var=var / share)
+    theirs = layer.forward(case.X, mode)
+    wrong = np.isfinite(theirs).all() and not close(theirs, case.prediction(), 1e-3)
+    cause = _cause(case, more, theirs) if wrong else ""
+    return "" if cause.startswith("your t is") else cause  # which is as plain after one
 
 
 def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

@@ -25,18 +25,18 @@ APART = "Y = gamma * ((X - mean) / sqrt(var + eps)) + beta"  # the same, X_hat b
 PREDICTION = "Y = gamma * (X - moving_mean) / sqrt(moving_var + eps) + beta"
 MOVING_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
 MOVING_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
-_NORMALIZED = (*STATISTICS, "std = sqrt(var + eps)", "X_hat = (X - mean) / std")
+NORMALIZED = (*STATISTICS, "std = sqrt(var + eps)", "X_hat = (X - mean) / std")
 BETA = ("dbeta = sum(dY)",)
-GAMMA = (*_NORMALIZED, "dgamma = sum(dY * X_hat)")
+GAMMA = (*NORMALIZED, "dgamma = sum(dY * X_hat)")
 # The gradient of X, in its shortest form and as the sum of its three ways.
 INPUT = (
     (
-        *_NORMALIZED,
+        *NORMALIZED,
         "g = gamma * dY",
         "dX = (g - sum(g) / n - X_hat * sum(g * X_hat) / n) / std",
     ),
     (
-        *_NORMALIZED,
+        *NORMALIZED,
         "g = gamma * dY",
         "dvar = sum(g * (X - mean)) * (-0.5) * (var + eps) ** (-1.5)",
         "dmean = -sum(g) / std + dvar * sum(-2 * (X - mean)) / n",
@@ -266,7 +266,7 @@ def _here(node: ast.expr) -> Iterator[ast.expr]:
             yield _parsed(other)
     elif isinstance(node, ast.Constant):
         number: Any = node.value
-        for value in (0, 1, 2, 3, 2 * number, number / 2):
+        for value in (0, 1, 2, 3, 2 * number, number / 2, number + 1, number - 1):
             yield ast.Constant(value)
     elif isinstance(node, ast.UnaryOp):
         yield node.operand

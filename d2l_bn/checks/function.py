@@ -171,7 +171,10 @@ class Question(Check):
             turned = sorted(value.shape) == sorted(right)
             cause = mistakes.ORDER_OF_AXES if turned else ""
             if not turned and value.size == ours.size:
-                cause = "Y has all its values, but the shape of X was not restored: reshape it."
+                cause = (
+                    "Y has as many values as X in another shape. What changes the shape (reshape, "
+                    "transpose, concat, stack) isn't undone, or joins along another axis."
+                )
             self.shape(name, value, right, cause)
         else:
             right = self.form.value(ours).shape
@@ -223,6 +226,7 @@ class Question(Check):
             expected=right,
             received=received,
             cause=(output and _of_sign(self, mode))
+            or self._in_front(name, mode)
             or find(self._masked(causes), ours, expected)
             or here.cause(name, mode, ours),
         )
@@ -259,6 +263,21 @@ class Question(Check):
                 if output
                 else general._inferred(name, theirs, mode)
             )
+        )
+
+    def _in_front(self, name: str, mode: str) -> str:
+        """Return a cause if the padding is in front here, and is right where it is at the end."""
+        mask = self.case.mask
+        if mask is None or mask[:, 0, 0].all():
+            return ""
+        turned = self.case._replace(X=self.case.X[:, :, ::-1], mask=mask[:, :, ::-1])
+        there = self.on(self.form, turned, self.part)
+        values = there.attempt(mode)
+        if values is None or not close(there.ours(name, values), there.right(mode, name)):
+            return ""
+        return (
+            "it is right where the padding is at the end, but not where it is in front. The mask "
+            "alone says what counts."
         )
 
     def unmoved(self, values: list[np.ndarray]) -> None:
@@ -365,15 +384,18 @@ class Kind(NamedTuple):
         """Draw the cases that a check doesn't show, numbered from `first` on."""
         for number, (form, shape) in enumerate(self.hidden, first):
             case = check.draw(shape, number, **options)
-            yield form, _padded(case, check, number) if form.label else case
+            in_front = number - first == 2
+            yield form, _padded(case, check, number, in_front=in_front) if form.label else case
 
 
-def _padded(case: Case, check: Check, number: int, lengths=None) -> Case:
-    """The same case with a mask: each example is followed by padding, which holds anything."""
+def _padded(case: Case, check: Check, number: int, lengths=None, in_front=False) -> Case:
+    """The same case with a mask: padding follows each example, or precedes it, and holds anything."""
     batch, _, length = case.X.shape
     rng = np.random.RandomState((*check.respondent.seed, 7, number))
     lengths = np.r_[length, rng.randint(1, length, batch - 1)] if lengths is None else lengths
     mask = (np.arange(length) < np.reshape(lengths, (-1, 1)))[:, None, :].astype(float)
+    if in_front:
+        mask = mask[:, :, ::-1]
     return case._replace(mask=mask, X=case.X + 4 * (1 - mask))
 
 
@@ -620,10 +642,40 @@ def _of_sign(check: Question, mode: str) -> str:
     values = there.attempt(mode)
     if values is None or not close(values[0], form.array(there.right(mode))):
         return ""
+    advice = "Negative axes count from the end: axis % len(X.shape)."
+    if form.axis >= 0:
+        advice = "0 is an axis, too: neither `axis or ...` nor `if axis` tells it." * (
+            not form.axis
+        )
     return (
         f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
-        "isn't. Negative axes count from the end: axis % len(X.shape)."
-    )
+        f"isn't. {advice}"
+    ).strip()
+
+
+def _of_rank(check: Question, mode: str) -> tuple[str, bool]:
+    """Return a cause if the function is right for other numbers of axes than this input has.
+
+    Also return whether it is right for two axes alone, as whatever averages one axis is.
+    """
+    form, ndim = check.form, check.case.X.ndim
+    if not form.flat or check.case.mask is not None:
+        return "", False
+    found = {}
+    for shape in ((6, 3), (2, 5, 3), (4, 2, 3, 5)):
+        axis = max(-len(shape), min(form.axis, len(shape) - 1))
+        there = check.on(form._replace(axis=axis), check.draw(shape, 7, eps=0.01), check.part)
+        values = there.attempt(mode)
+        right = values is not None and close(values[0], there.form.array(there.right(mode)))
+        found[len(shape)] = right
+    if found[ndim] or not any(found.values()):
+        return "", False
+    right, wrong = ([each for each in found if found[each] is held] for held in (True, False))
+    return (
+        f"where X has {' or '.join(map(str, right))} axes your function is right, where it has "
+        f"{' or '.join(map(str, wrong))} it isn't. Look at what depends on the number of axes: "
+        "which are averaged over, and the shapes. len(X.shape) tells how many there are."
+    ), right == [2]
 
 
 def _of_shapes(check: Question, mode: str, words: str) -> str:
@@ -635,15 +687,18 @@ def _of_shapes(check: Question, mode: str, words: str) -> str:
             f"an axis is averaged that isn't there: your X has {ndim} axes, 0 to {ndim - 1}. "
             f"len(X.shape) tells. {form.where(case)}"
         )
+    rank, dense = _of_rank(check, mode)
+    if rank and not dense:
+        return rank
     if not form.flat or not re.search("broadcast|reshape array of size", words):
-        return ""
+        return rank
     general = check.on(form, check.general(), check.part)
     for here, said in ((check, words), (general, general.raised(mode))):
         cause = _of_axes_left(here, said)
         if cause:
             return cause
-    if "broadcast" not in words:
-        return ""
+    if rank or "broadcast" not in words:
+        return rank
     if case.mask is not None:
         return (
             "two arrays of different shapes meet. MXNet lines shapes up from the last axis on: "
@@ -674,8 +729,8 @@ def _of_axes_left(check: Question, words: str) -> str:
             gone = [each for each in left if left[each] == tuple(map(int, shapes.split(",")))]
         if len(gone) == 1 and set(gone[0]) != set(axes) - {channels}:
             return (
-                f"where X has shape {shape}, an array has shape {left[gone[0]]}, which is left if "
-                f"axes {gone[0]} are averaged away. {form.where(case)}"
+                f"where X has shape {shape}, an array has shape {left[gone[0]]}, as if axes "
+                f"{gone[0]} were averaged away. {form.where(case)}"
             )
     return ""
 
@@ -783,6 +838,7 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
         dY=form.array(dY),
     )
     Y = check.three_values(answer["result"], NAMES)[0]
+    check._shape("Y", Y, case.X)
     gradients = dict(zip(names, answer["gradients"]))
     output = form.array(check.right(mode))
     for name, ours in zip(("X", "gamma", "beta"), case.gradients(dY, training)):

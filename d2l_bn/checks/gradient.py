@@ -276,6 +276,11 @@ def of_input(case: Case, dY: np.ndarray) -> Mistakes:
     known = formulas.names(case, dY=dY)
     short, long = formulas.INPUT
     yield from listed({**_OF_INPUT, **_STD}, short, known)
+    forward = len(formulas.NORMALIZED)
+    for place, line in enumerate(formulas.NORMALIZED, 1):
+        known[line.split(" = ")[0]] = formulas.value(formulas.NORMALIZED[:place], known)
+    for way in (short, long):  # the backward pass itself is the likelier place
+        yield from altered(way[forward:], known)
     for way in (short, long):
         yield from altered(way, known)
 

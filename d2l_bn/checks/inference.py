@@ -87,11 +87,7 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray, tolerance: float = 1
     basis = np.stack([(case.gamma / std * way)[counted] for way in ways], axis=1)
     factors = np.linalg.lstsq(basis, dX[counted], rcond=None)[0] * [1, -1, -1]
     if not close(basis @ (factors * [1, -1, -1]), dX[counted], tolerance):
-        right = case.gradients(dY)[0]
-        each = case.average(dX * right) / case.average(right**2)
-        if not close(each * right, dX, tolerance):
-            return ""
-        return f"dX is {_listed(each)} times too large, feature by feature. Look at gamma and std."
+        return ""
     near = 1e-6 if tolerance < 1e-5 else 1e-3
     if np.ptp(factors) < near:
         if abs(factors[0] - 1) < near:

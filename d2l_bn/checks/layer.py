@@ -74,6 +74,8 @@ class Layer:
                 cause="the class does not extend nn.Block, or the function does not return it: "
                 "class BatchNorm(nn.Block).",
             )
+        for context in contexts:
+            check.ask("state", _of_initialize, key=key, context=context, other=None)
         return Layer(check, key)
 
     def forward(self, X: np.ndarray, mode: str, *, dY=None, **contexts: int) -> np.ndarray:
@@ -145,6 +147,13 @@ class Layer:
         layer = Layer(self.check.at(part, **given), self.key)
         layer.context = getattr(self, "context", 0)
         return layer
+
+
+def _of_initialize(words: str) -> str:
+    return (
+        "initialize(ctx=[...]) was called with both contexts. Parameters that were initialized "
+        "before keep theirs: __init__ initializes them, or another layer has the same ones."
+    ) * ("initialized on" in words)
 
 
 def _of_words(words: str) -> str:
@@ -461,8 +470,11 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str
             received=received,
             cause=find(mistakes.of_prediction(tracked), received, tracked.prediction())
             or cause
-            or composition.of_output([(tracked, received)], False)
-            or (_MODES if right else _AVERAGES),
+            or (
+                (composition.of_output([(tracked, received)], False) or _MODES)
+                if right
+                else _AVERAGES
+            ),
         )
 
 

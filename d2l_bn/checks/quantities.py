@@ -7,6 +7,7 @@ whoever combines them, `composition.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -99,9 +100,15 @@ def samples(case: Case) -> Iterator[tuple[str, Average, int]]:
                 weights[part] = 1
                 shape = [-1 if here == axis else 1 for here in range(case.X.ndim)]
                 yield f"of {words}", _weighted(case.axes, counts * weights.reshape(shape)), 2
+    yield from _mixed(case, counts)
     if case.mask is not None:
+        indices = np.zeros((len(case.X), 1, 1))
+        indices[:2, 0, 0] = (case.mask == 0).sum(), (case.mask == 1).sum()
+        spread = np.broadcast_to(indices, case.X.shape)
+        words = "of X[mask], which takes ones and zeros for indices"
+        yield words, _weighted(case.axes, spread), 2
         everywhere = np.ones_like(counts)
-        yield "of the padded places, too", _weighted(case.axes, everywhere), 1
+        yield "of the padded places too", _weighted(case.axes, everywhere), 1
         yield "of the padding", _weighted(case.axes, 1 - counts), 2
         yield "of the sentences' means", _twice(counts, (2,), (0,)), 2
         yield "of the places' means", _twice(counts, (0,), (2,)), 2
@@ -110,7 +117,40 @@ def samples(case: Case) -> Iterator[tuple[str, Average, int]]:
             ((2,), "over axis 1"),
             ((1, 2), "over each row"),
         ):
-            yield f"{words}, padding included,", _weighted(axes, everywhere), 2
+            yield f"{words}, padding included", _weighted(axes, everywhere), 2
+
+
+def _mixed(case: Case, counts: np.ndarray) -> Iterator[tuple[str, Average, int]]:
+    """Yield averages of what a reshape takes for a channel, where that mixes the channels."""
+    for words, labels in _rows(case):
+        yield f"of {words}, which mixes the channels", partial(_grouped, labels, counts, True), 2
+        yield f"of each row of {words}", partial(_grouped, labels, counts, False), 2
+
+
+def _rows(case: Case) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield which channel each value gets by reshapes that mix the channels, in our layout."""
+    channels = case.X.shape[1]
+    there = np.moveaxis(case.X, 1, case.axis).shape
+    size = case.X.size // channels
+    for words, labels in (
+        ("reshape((channels, -1))", np.repeat(np.arange(channels), size)),
+        ("reshape((-1, channels))", np.tile(np.arange(channels), size)),
+    ):
+        for turned in (False, True):
+            each = labels.reshape(there[::-1] if turned else there)
+            ours = np.moveaxis(each.T if turned else each, case.axis, 1)
+            if any(len(np.unique(ours[:, channel])) > 1 for channel in range(channels)):
+                yield f"{'X.T.' if turned else 'X.'}{words}", ours
+
+
+def _grouped(labels, counts, by_channel: bool, values: np.ndarray) -> np.ndarray:
+    weights = np.bincount(labels.reshape(-1), counts.reshape(-1))
+    values = np.broadcast_to(values, labels.shape)
+    sums = np.bincount(labels.reshape(-1), (values * counts).reshape(-1))
+    found = sums / weights
+    if by_channel:
+        return found.reshape((1, -1) + (1,) * (values.ndim - 2))
+    return found[labels]
 
 
 def _parts(length: int, before: str) -> Iterator[tuple[str, slice]]:
@@ -120,8 +160,8 @@ def _parts(length: int, before: str) -> Iterator[tuple[str, slice]]:
     if length > 2:
         yield f"X[{before}1:]", slice(1, None)
         yield f"X[{before}:-1]", slice(-1)
-        yield f"X[{before}:{half}], the first half,", slice(half)
-        yield f"X[{before}{half}:], the second half,", slice(half, None)
+        yield f"X[{before}:{half}], the first half", slice(half)
+        yield f"X[{before}{half}:], the second half", slice(half, None)
         yield f"X[{before}::2]", slice(None, None, 2)
 
 
@@ -263,13 +303,15 @@ def _variances(case: Case, training: bool) -> Iterator[Quantity]:
     yield Quantity("var" if training else "moving_var", var if training else case.var, 0)
     yield Quantity("moving_var" if training else "var", case.var if training else var)
     yield Quantity("new_moving_var", new_var)
+    yield Quantity("0", 0 * var, 2)
     yield Quantity("mean", mean, 2)
     yield Quantity("moving_mean", case.mean, 2)
     yield Quantity("abs(mean)", abs(mean), 3)
     for words, average, cost in samples(case):
         own = average(X)
-        if words:
-            yield Quantity(f"the variance {words}", average((X - own) ** 2), cost)
+        own_var = average(X**2) - own**2
+        if words and np.max(own_var) > 1e-9:  # not of one value alone
+            yield Quantity(f"the variance {words}", own_var, cost)
             yield Quantity(
                 f"the mean of (X - mean) ** 2 {words}".replace(" of X", " over X"),
                 average((X - mean) ** 2),
@@ -314,6 +356,11 @@ def _variances(case: Case, training: bool) -> Iterator[Quantity]:
             yield Quantity(f"the mean square around {each.words}", around, each.cost + 1)
     if case.mask is None:
         yield from _ranges(case)
+    else:
+        for words, Z in (("mask * X", case.mask * X), ("X", X)):
+            for divisor, n in (("n", case.size), ("mask.size", case.mask.size)):
+                total = ((Z - mean) ** 2).sum(case.axes, keepdims=True)
+                yield Quantity(f"the sum of all ({words} - mean) ** 2{_by(divisor)}", total / n, 2)
 
 
 def _ranges(case: Case) -> Iterator[Quantity]:
@@ -367,6 +414,8 @@ def factors(case: Case) -> list[Quantity]:
     found += [Quantity("gamma[0]", 0 * gamma + gamma.reshape(-1)[0], 2)]
     found += [Quantity("0", 0 * gamma, 2), Quantity("sqrt(gamma)", _root(gamma), 3)]
     found += [Quantity("gamma * beta", gamma * beta, 3), Quantity("2 * gamma", 2 * gamma, 3)]
+    for words, labels in _rows(case):
+        found.append(Quantity(f"gamma row by row of {words}", gamma.reshape(-1)[labels], 1))
     return unlike(found)
 
 
@@ -391,6 +440,8 @@ def offsets(case: Case, training: bool = True) -> list[Quantity]:
     found += [Quantity("beta * sqrt(var + eps)", beta * std, 3)]
     found += [Quantity(f"(beta - {m})", beta - mean, 3), Quantity(f"(beta + {m})", beta + mean, 3)]
     found += [Quantity(f"gamma * {m}", gamma * mean, 3)]
+    for words, labels in _rows(case):
+        found.append(Quantity(f"beta row by row of {words}", beta.reshape(-1)[labels], 1))
     return unlike(found)
 
 
