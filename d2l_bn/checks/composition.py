@@ -29,11 +29,12 @@ def of_output(instances: Instances, training: bool) -> str:
     believed.
     """
     with np.errstate(all="ignore"):
+        pools = [_pools(case, training) for case, _ in instances]
         return (
-            composed(instances, training, 3)
+            composed(instances, training, 3, pools)
             or _of_functions(instances, training)
             or _of_values(*instances[0], training)
-            or (composed(instances, training, 9) if len(instances) > 1 else "")
+            or (composed(instances, training, 9, pools) if len(instances) > 1 else "")
             or _of_places(*instances[0], training)
         )
 
@@ -57,9 +58,8 @@ def _pools(case: Case, training: bool) -> tuple[dict[str, Quantity], ...]:
     return tuple({each.words: each for each in pool} for pool in found)
 
 
-def composed(instances: Instances, training: bool, limit: int, pools: Sequence = ()) -> str:
-    """Return the parts, of `pools` if they are given, that cost no more than `limit`, or ""."""
-    pools = pools or [_pools(case, training) for case, _ in instances]
+def composed(instances: Instances, training: bool, limit: int, pools: Sequence) -> str:
+    """Return the parts, of these pools, that together cost no more than `limit`, or ""."""
     names = [
         [name for name in pools[0][part] if all(name in other[part] for other in pools)]
         for part in range(4)

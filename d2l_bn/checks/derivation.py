@@ -1,7 +1,7 @@
 """Finds which terms a wrong gradient has: every way from X to the loss by itself.
 
-dX is a sum of three ways, each of them a product: of gamma, of a power of the standard deviation and
-of n, and of a sum over the batch. In float64 the numbers say which product it is.
+dX is a sum of three ways, each of them a product: of gamma, of a power of the standard deviation
+and of n, and of a sum over the batch. In float64 the numbers say which product it is.
 """
 
 from __future__ import annotations
@@ -225,21 +225,40 @@ def _by_axes(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
         ("g * X_hat", g * X_hat, 2),
     ]
     outer = [
-        ("/ std", 1 / std, 0), ("", 1 + 0 * std, 1), ("/ std ** 2", std**-2, 1),
-        ("* gamma / std", case.gamma / std, 1), ("* std", std, 2), ("/ (n * std)", 1 / std / n, 1),
-        ("/ n", 1 / n + 0 * std, 2), ("* gamma / (n * std)", case.gamma / std / n, 2), ("/ sqrt(var)", 1 / batch.stds["sqrt(var)"], 1),
-    ]  # fmt: skip
+        ("/ std", 1 / std, 0),
+        ("", 1 + 0 * std, 1),
+        ("/ std ** 2", std**-2, 1),
+        ("* gamma / std", case.gamma / std, 1),
+        ("* std", std, 2),
+        ("/ (n * std)", 1 / std / n, 1),
+        ("/ n", 1 / n + 0 * std, 2),
+        ("* gamma / (n * std)", case.gamma / std / n, 2),
+        ("/ sqrt(var)", 1 / batch.stds["sqrt(var)"], 1),
+    ]
     first = [("0", 0 * g, 1), *averages([("g", g, 0), ("dY", dY, 1), ("g * X_hat", g * X_hat, 2)])]
     second = [("0", 0 * g, 1)]
     for name, values, cost in averages(
-        [("g * X_hat", g * X_hat, 0), ("dY * X_hat", dY * X_hat, 1), ("g * X", g * case.X, 1), ("g", g, 2),
-         ("g * (X - mean)", g * batch.centred, 1), ("dY", dY, 2), ("X_hat", X_hat, 2)]
-    ):  # fmt: skip
+        [
+            ("g * X_hat", g * X_hat, 0),
+            ("dY * X_hat", dY * X_hat, 1),
+            ("g * X", g * case.X, 1),
+            ("g", g, 2),
+            ("g * (X - mean)", g * batch.centred, 1),
+            ("dY", dY, 2),
+            ("X_hat", X_hat, 2),
+        ]
+    ):
         for hat, by, more in (
-            ("X_hat * ", X_hat, 0), ("", 1.0, 1), ("X * ", case.X, 1), ("(X - mean) * ", batch.centred, 1),
-            ("-X_hat * ", -X_hat, 1), ("2 * X_hat * ", 2 * X_hat, 1), ("0.5 * X_hat * ", X_hat / 2, 1),
-            ("X_hat ** 2 * ", X_hat**2, 2), ("g * X_hat * ", g * X_hat, 2),
-        ):  # fmt: skip
+            ("X_hat * ", X_hat, 0),
+            ("", 1.0, 1),
+            ("X * ", case.X, 1),
+            ("(X - mean) * ", batch.centred, 1),
+            ("-X_hat * ", -X_hat, 1),
+            ("2 * X_hat * ", 2 * X_hat, 1),
+            ("0.5 * X_hat * ", X_hat / 2, 1),
+            ("X_hat ** 2 * ", X_hat**2, 2),
+            ("g * X_hat * ", g * X_hat, 2),
+        ):
             second.append((f"{hat}{name}", by * values, cost + more))
     flat = np.stack([values.reshape(-1) for _, values, _ in second])
     best, cheapest = "", 6

@@ -109,9 +109,10 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray, tolerance: float = 1
 
 
 def _times(case: Case, factor: float) -> str:
-    if abs(factor - case.size) < 1e-3:
-        return "m"
-    return "1 / m" if abs(factor * case.size - 1) < 1e-3 else f"{round(factor, 6) + 0.0:.4g}"
+    m, d = case.size, case.X.shape[1]
+    names = {m: "m", 1 / m: "1 / m", 1 / d: "1 / (number of features)", d: "(number of features)"}
+    near = [name for number, name in names.items() if abs(factor / number - 1) < 1e-5]
+    return near[0] if near else f"{round(factor, 6) + 0.0:.4g}"
 
 
 def share(received: np.ndarray, right: np.ndarray) -> float:

@@ -81,7 +81,9 @@ class Layer:
     def forward(self, X: np.ndarray, mode: str, *, dY=None, **contexts: int) -> np.ndarray:
         """The output; where a gradient `dY` of it is given, the parameters get theirs."""
         check = replace(self.check, given={"X": X})
-        answer = check.ask("forward", _of_words, key=self.key, X=X, mode=mode, dY=dY, **contexts)
+        answer = check.ask(
+            "forward", self._of_words, key=self.key, X=X, mode=mode, dY=dY, **contexts
+        )
         (value,) = answer["result"]["values"]
         if value["type"] != "NDArray":
             check.fail(
@@ -99,6 +101,14 @@ class Layer:
         )
         self.context = answer["context"]
         return Y
+
+    def _of_words(self, words: str) -> str:
+        """Return the cause of an exception of these words in forward, or ""."""
+        if "not in a computational graph" in words:
+            held = self.check.ask("state", key=self.key, context=None, other=None)
+            if not (held["gamma"]["trained"] or held["beta"]["trained"]):
+                return 'gamma and beta are not trained. Mend what the part "parameters" says first.'
+        return _of_words(words)
 
     def state(self, context=None, other: Layer | None = None) -> dict[str, dict]:
         """What the layer holds, and what it has in common with another."""
@@ -160,6 +170,8 @@ def _of_words(words: str) -> str:
     """Return the cause of an exception of these words in forward, or ""."""
     if "already in a computational graph" in words:
         return _WRITTEN_WHILE_RECORDED
+    if "has no attribute 'backward'" in words:
+        return "forward returns something else than the output. Keep the averages and return Y."
     if re.search("expected float.., got float..", words):
         return (
             "what the layer keeps has another type than X, which is float32. Leave dtype and "
@@ -317,17 +329,19 @@ def _of_start(held: dict) -> str:
 def _other_eps(case: Case, training: bool) -> mistakes.Mistakes:
     """Yield the output with other values of eps, each with its cause."""
     crossed = case._replace(eps=0.9)
-    yield (
-        "eps and momentum are handed over in each other's place. The order is batch_norm(X, gamma, "
-        "beta, moving_mean, moving_var, eps, momentum).",
-        crossed.training() if training else crossed.prediction(),
-    )
+    yield _CROSSED, crossed.training() if training else crossed.prediction()
     for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8):
         other = case._replace(eps=eps)
         yield (
             f"your layer uses eps = {eps:g}. Here it is {EPS:g}.",
             other.training() if training else other.prediction(),
         )
+
+
+_CROSSED = (
+    "eps and momentum are handed over in each other's place. The order is batch_norm(X, gamma, "
+    "beta, moving_mean, moving_var, eps, momentum)."
+)
 
 
 def _stored(block: Layer, part: str, X: np.ndarray) -> None:
@@ -424,9 +438,9 @@ def _statistics(check: Check) -> str:
         block = Layer.made(check.at(part), num_dims)
         begun = block.averages()
         batches = [drawn(check, shape, number) for number in (409, 410, 411, 413)]
-        block.forward(
-            batches[0], "record"
-        )  # the first step, from 0, shows no mistake in the old share
+        first = block.case(batches[0])
+        block.forward(batches[0], "record")
+        begun_with = block.averages()  # from 0, which shows no mistake in the old share
         for X, mode in zip(batches[1:], ("record", "record", "train")):
             case = block.case(X)
             block.forward(X, mode)
@@ -435,6 +449,8 @@ def _statistics(check: Check) -> str:
                 right = [case.moving(case.mean, case.moments()[0]), case.var]
                 _kept(block, X, case, right, _ONLY_RECORDED)
             _moved(block, X, case)
+        if not np.any(begun):
+            _first(block, first, begun_with)
         _predicts(block, batches, drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
         for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
             X = drawn(check, shape, 412)
@@ -444,6 +460,25 @@ def _statistics(check: Check) -> str:
     return part
 
 
+def _first(block: Layer, case: Case, found: list[np.ndarray]) -> None:
+    """Say so if the first step, from zeros, isn't like those that follow it."""
+    for which, (name, received, new) in enumerate(zip(AVERAGES, found, case.moments())):
+        expected = case.moving(0 * new, new)
+        if not close(received, expected):
+            here = replace(block.check, given={"X": case.X, f"{name} before": 0 * new})
+            here.fail(
+                f"{name} is wrong after the first batch, though not after the others.",
+                expected=expected,
+                received=received,
+                cause=find([(_SET, new)], received, expected)
+                or composition.of_average([(case, received)], which),
+            )
+
+
+_SET = (
+    "the first batch sets the averages to its own mean and variance. They start at 0, and the "
+    "first step takes a tenth of the way, as all do."
+)
 _BEGUN = (
     "the averages of a new layer aren't 0. They start elsewhere, or another layer has used them: "
     "then they belong to the class, to the module or to a default argument. Make them in __init__."
@@ -468,14 +503,16 @@ def _predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str
             f"the prediction after {len(batches)} steps is wrong.",
             expected=tracked.prediction(),
             received=received,
-            cause=find(mistakes.of_prediction(tracked), received, tracked.prediction())
-            or cause
-            or (
-                (composition.of_output([(tracked, received)], False) or _MODES)
-                if right
-                else _AVERAGES
-            ),
+            cause=cause or (_of_prediction(tracked, received) if right else _AVERAGES),
         )
+
+
+def _of_prediction(case: Case, received: np.ndarray) -> str:
+    return (
+        find(mistakes.of_prediction(case), received, case.prediction())
+        or composition.of_output([(case, received)], False)
+        or _MODES
+    )
 
 
 def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
@@ -517,6 +554,7 @@ def _moved(block: Layer, X: np.ndarray, case: Case) -> None:
 
 def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
     """Yield the average with other values of momentum, each with its cause."""
+    yield _CROSSED, case._replace(momentum=EPS).moving(old, new)
     yield (
         "your layer uses momentum = 0.99, or it averages twice: what batch_norm returns are the "
         "new averages, to be stored as they are. Here momentum is 0.9.",

@@ -510,6 +510,15 @@ _OF_PREDICTION = {
 def of_cut(case: Case, dY: np.ndarray) -> Mistakes:
     """Yield the gradient of X when a statistic counts as a constant, each with its cause."""
     mean, var = case.moments()
+    if case.mask is not None:
+        std, slope = np.sqrt(var + case.eps), case.gamma * dY
+        X_hat, share = (case.X - mean) / std, case.mask / case.size
+        total, along = (each.sum(case.axes, keepdims=True) for each in (slope, slope * X_hat))
+        yield (
+            "the gradient of the padded places isn't 0: what makes the output 0 there is cut from "
+            "the graph. Multiply by the mask, or use nd.where.",
+            (slope - share * (total + X_hat * along)) / std,
+        )
     dY = case.shown(dY)
     scale = case.gamma / np.sqrt(var + case.eps)
     X_hat = (case.X - mean) / np.sqrt(var + case.eps)
