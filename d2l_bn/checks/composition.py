@@ -81,15 +81,15 @@ def composed(instances: Instances, training: bool, limit: int, pools: Sequence) 
     G, M, D, B = (np.concatenate(each, axis=1) for each in sampled[:4])
     X, Y = np.concatenate(sampled[4]), np.concatenate(sampled[5])
     bound = EXACT * np.maximum(1, abs(Y))
+    order = np.argsort(D[:, 0])
+    first = D[order, 0], order
     best, cheapest = "", limit + 1
     outer = costs[0][:, None] + costs[3]
     for g, b in sorted(np.ndindex(outer.shape), key=lambda pair: outer[pair]):
         if outer[g, b] >= cheapest:
             break
         top, left = G[g] * (X - M), Y - B[b]
-        m, d = np.nonzero(
-            abs(top[:, None, 0] - left[0] * D[None, :, 0]) <= bound[0] * abs(D[None, :, 0])
-        )
+        m, d = _near(top[:, 0], left[0], bound[0], first)
         for one in range(1, len(X)):
             keep = abs(top[m, one] - left[one] * D[d, one]) <= bound[one] * abs(D[d, one])
             m, d = m[keep], d[keep]
@@ -107,6 +107,16 @@ def composed(instances: Instances, training: bool, limit: int, pools: Sequence) 
                 break
     right = _written(*(pool and next(iter(pool)) for pool in pools[0]))
     return best and f"your numbers are those of {best}. The formula is {right}."
+
+
+def _near(top: np.ndarray, left: float, bound: float, divisors: tuple) -> tuple:
+    """Pairs of indices, of `top` and of the sorted divisors, whose quotient is `left`."""
+    values, order = divisors
+    ends = np.stack([top / (left - bound), top / (left + bound)])
+    start = np.searchsorted(values, ends.min(0), "left")
+    stop = np.maximum(np.searchsorted(values, ends.max(0), "right"), start)
+    m = np.repeat(np.arange(len(top)), stop - start)
+    return m, order[np.concatenate([np.arange(*pair) for pair in zip(start, stop)]).astype(int)]
 
 
 def _gives(case: Case, received, parts: list[Quantity], training: bool) -> bool:

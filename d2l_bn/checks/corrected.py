@@ -10,8 +10,8 @@ import numpy as np
 
 from d2l_bn.checks import composition, formulas, inference, mistakes
 from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.block import EPS, INPUTS, Layer, drawn
 from d2l_bn.checks.cases import Case, close, make
-from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
 from d2l_bn.checks.quantities import Quantity, unlike
 
 MOMENTUM = 0.9

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from d2l_bn.checks import mistakes
+from d2l_bn.checks import axes
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, make
+from d2l_bn.checks.mistakes import Mistakes
 
 
 class Form(NamedTuple):
@@ -47,29 +48,22 @@ class Form(NamedTuple):
         given = self.arguments(case)
         return {renamed.get(name, name): given[name] for name in names if name in given}
 
-    def wrong_axes(self, case: Case) -> mistakes.Mistakes:
+    def wrong_axes(self, case: Case) -> Mistakes:
         """The mistakes in what is averaged."""
         if case.mask is not None:
-            return chain(mistakes.of_padding(case), mistakes.of_mask(case))
+            return chain(axes.of_padding(case), axes.of_mask(case))
         if not self.flat:
-            return mistakes.of_axes(case)
-        return mistakes.of_any_axes(case, self.axis, self.where(case))
+            return axes.of_axes(case)
+        return axes.of_any_axes(case, self.axis, self.where(case))
 
-    def wrong_prediction(self, case: Case) -> mistakes.Mistakes:
+    def wrong_prediction(self, case: Case) -> Mistakes:
         """The mistakes in where the values of the channels and the mask belong."""
         if case.mask is not None or not self.flat:
-            return mistakes.of_padding(case, "moving_mean", "moving_var")
+            return axes.of_padding(case, "moving_mean", "moving_var")
         return chain(
-            mistakes.of_order(case.prediction(), self.axis),
-            mistakes.of_lining_up(case, self.axis, case.mean, case.var),
+            axes.of_order(case.prediction(), self.axis),
+            axes.of_lining_up(case, self.axis, case.mean, case.var),
         )
-
-    def wrong_averages(self, case: Case, which: int) -> mistakes.Mistakes:
-        """The same for the moving mean and the moving variance."""
-        if case.mask is not None or not self.flat:
-            return iter(())
-        old = (case.mean, case.var)[which]
-        return mistakes.of_average_axes(case, self.axis, self.where(case), old, which)
 
     def where(self, case: Case) -> str:
         """Where the channels are, and what to average over."""

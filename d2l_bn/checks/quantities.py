@@ -378,7 +378,7 @@ def spreads(case: Case, training: bool = True) -> list[Quantity]:
 
 def _spreads(case: Case, training: bool) -> Iterator[Quantity]:
     tools = {
-        "sqrt": _root, "exp": np.exp, "log": np.log, "maximum": np.maximum, "minimum": np.minimum,
+        "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "maximum": np.maximum, "minimum": np.minimum,
         "abs": np.abs, "eps": case.eps, "momentum": case.momentum,
     }  # fmt: skip
     programs = {way: compile(way.format(v="v"), "way", "eval") for way in SPREADS}

@@ -11,7 +11,7 @@ from typing import Optional
 
 import numpy as np
 
-from d2l_bn.checks import composition, inference, mistakes
+from d2l_bn.checks import axes, composition, inference, mistakes
 from d2l_bn.checks.asking import Check, find, matches
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.failure import CheckFailed
@@ -54,9 +54,9 @@ class Question(Check):
         """The known mistakes in the output or in a moving average."""
         case, form = self.case, self.form
         if name == "moving_mean":
-            return chain(form.wrong_averages(case, 0), mistakes.of_moving_mean(case))
+            return mistakes.of_moving_mean(case)
         if name == "moving_var":
-            return chain(form.wrong_averages(case, 1), mistakes.of_moving_var(case))
+            return mistakes.of_moving_var(case)
         if mode in TRAINS:
             return chain(form.wrong_axes(case), mistakes.of_training(case))
         return chain(form.wrong_prediction(case), mistakes.of_prediction(case))
@@ -101,7 +101,7 @@ class Question(Check):
         if name in ("Y", "the output"):
             right = self.form.array(ours).shape
             turned = sorted(value.shape) == sorted(right)
-            cause = mistakes.ORDER_OF_AXES if turned else ""
+            cause = axes.ORDER_OF_AXES if turned else ""
             if not turned and value.size == ours.size:
                 cause = (
                     "Y has as many values as X in another shape. What changes the shape (reshape, "
