@@ -193,6 +193,7 @@ def kept(block: Layer, X: np.ndarray, case: Case, right: Iterable, cause: str) -
 
 
 def swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray) -> NoReturn:
+    """Say that the averages are stored in each other's place."""
     _after_the_call(
         check,
         name,

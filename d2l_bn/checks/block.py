@@ -126,7 +126,7 @@ class Layer:
 
 def _of_initialize(words: str) -> str:
     return (
-        "initialize(ctx=[...]) was called with both contexts. Parameters that were initialized "
+        "initialize(ctx=...) was called with this context, too. Parameters that were initialized "
         "before keep theirs: __init__ initializes them, or another layer has the same ones."
     ) * ("initialized on" in words)
 

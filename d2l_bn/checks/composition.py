@@ -13,7 +13,7 @@ import numpy as np
 
 from d2l_bn.checks import quantities
 from d2l_bn.checks.cases import Case, close
-from d2l_bn.checks.quantities import FUNCTIONS, Quantity
+from d2l_bn.checks.quantities import FUNCTIONS, Quantity, grouped
 
 EXACT = 2e-5
 SAMPLE = 8  # values on which a composition is tried first
@@ -134,23 +134,19 @@ def _gives(case: Case, received, parts: list[Quantity], training: bool) -> bool:
 def _written(factor: str, mean: str, spread: str, offset: str) -> str:
     """The formula with these parts, as a student would write it."""
     divisor, _, definition = spread.partition("; ")
-    definitions = [definition] if definition else []
-    m = mean
-    if m.startswith("the "):
-        definitions.insert(0, f"m = {m}")
-        m = "m"
-    m = f"({m})" if " " in m and not m.startswith("(") else m
-    difference = "X" if m == "0" else f"(X - {m})".replace("- -", "+ ")
-    line = difference if factor == "1" else f"{factor} * {difference}"
-    if divisor != "1":
-        line += f" / {divisor}"
-    if factor == "0":
-        line = offset
-    elif offset.startswith("-"):
+    definitions = [definition.replace("v = ", "v is ")] if definition else []
+    if mean.startswith("the ") or "average" in mean:
+        definitions.insert(0, f"m is {mean}")
+        mean = "m"
+    line = "X" if mean == "0" else f"(X - {grouped(mean.strip('-'), '-+')})"
+    line = line.replace("-", "+", 1) if mean.startswith("-") else line
+    line = line if factor == "1" else f"{grouped(factor)} * {line}"
+    line = line if divisor == "1" else f"{line} / {divisor}"
+    if offset.startswith("-"):
         line += f" - {offset[1:]}"
-    elif offset != "0":
-        line += f" + {offset}"
-    where = f", where {' and '.join(definitions)}".replace("m = ", "m is ").replace("v = ", "v is ")
+    elif factor == "0" or offset != "0":
+        line = offset if factor == "0" else f"{line} + {offset}"
+    where = f", where {' and '.join(definitions)}"
     return f"Y = {line}{where * bool(definitions)}"
 
 
@@ -378,50 +374,31 @@ def _shared(found: list[list[Quantity]]) -> list[tuple[str, np.ndarray, int]]:
     ]
 
 
+_WEIGHTS = {
+    0: "momentum; (1 - momentum)",
+    1: "1; 0; (1 - momentum) * everything(mask); (1 - (1 - momentum) * everything(mask))",
+    2: "momentum ** 2; (1 - momentum ** 2); (1 - momentum) ** 2; momentum * (1 - momentum); "
+    "-momentum; (momentum - 1); 1 / (1 - momentum); 0.9; 0.1; 0.99; 0.01; 0.999; 0.001; 0.95; "
+    "0.05; 0.5; 2; -1",
+    3: "(1 + momentum); (2 - momentum); momentum / (1 - momentum); 1 / momentum; eps; (1 - eps)",
+}
+_OLDS = {
+    0: "{own}",
+    2: "moving_mean; moving_var; sqrt({own}); new_moving_mean",
+    3: "{own} ** 2; mean; var",
+}
+
+
 def _weights(case: Case) -> list[Quantity]:
-    p = case.momentum
-    found = {
-        "momentum": (p, 0),
-        "(1 - momentum)": (1 - p, 0),
-        "": (1.0, 1),
-        "0": (0.0, 1),
-        "momentum ** 2": (p**2, 2),
-        "(1 - momentum ** 2)": (1 - p**2, 2),
-        "(1 - momentum) ** 2": ((1 - p) ** 2, 2),
-        "momentum * (1 - momentum)": (p * (1 - p), 2),
-        "(1 + momentum)": (1 + p, 3),
-        "(2 - momentum)": (2 - p, 3),
-        "-momentum": (-p, 2),
-        "(momentum - 1)": (p - 1, 2),
-        "1 / (1 - momentum)": (1 / (1 - p), 2),
-        "momentum / (1 - momentum)": (p / (1 - p), 3),
-        "1 / momentum": (1 / p, 3),
-        "eps": (case.eps, 3),
-        "(1 - eps)": (1 - case.eps, 3),
-        **{f"{n:g}": (n, 2) for n in (0.9, 0.1, 0.99, 0.01, 0.999, 0.001, 0.5, 2, -1, 0.95, 0.05)},
-    }
-    if case.mask is not None:
-        share = float(np.mean(case.mask))
-        found["(1 - momentum) * share of the mask"] = ((1 - p) * share, 1)
-        found["(1 - (1 - momentum) * share of the mask)"] = (1 - (1 - p) * share, 1)
-    ones = np.ones_like(case.mean)
-    return [Quantity(words, number * ones, cost) for words, (number, cost) in found.items()]
+    """What may weigh the old average or the batch's."""
+    return list(quantities.evaluated(_WEIGHTS, case))
 
 
 def _olds(case: Case, which: int) -> list[Quantity]:
     """What may stand for the old average."""
-    own, other = (case.mean, case.var)[:: 1 - 2 * which]
-    name, its = ("moving_mean", "moving_var")[:: 1 - 2 * which]
-    mean, var = case.moments()
-    return [
-        Quantity(name, own, 0),
-        Quantity(its, other, 2),
-        Quantity(f"sqrt({name})", quantities._root(own), 2),
-        Quantity(f"{name} ** 2", own**2, 3),
-        Quantity("new_moving_mean", case.moving(case.mean, mean), 2),
-        Quantity("mean", mean, 3),
-        Quantity("var", var, 3),
-    ]
+    own = ("moving_mean", "moving_var")[which]
+    table = {cost: words.replace("{own}", own) for cost, words in _OLDS.items()}
+    return quantities.unlike(quantities.evaluated(table, case))
 
 
 def _news(case: Case, which: int) -> list[Quantity]:
@@ -451,9 +428,12 @@ def _news(case: Case, which: int) -> list[Quantity]:
 
 def _sum(name: str, p: str, old: str, q: str, new: str) -> str:
     new, _, definition = new.partition("; ")
+    if new.startswith("the ") or "average" in new:
+        new, definition = "v", f"v = {new}"
     where = f", where {definition.replace('v = ', 'v is ')}" if definition else ""
-    if new.startswith("the "):
-        where, new = f", where v is {new}", "v"
-    first = "" if p == "0" else old if not p else f"{p} * {old}"
-    then = "" if q == "0" else new if not q else f"{q} * {new}"
-    return f"{name} = {' + '.join(filter(None, (first, then))) or '0'}{where}"
+    terms = [
+        term if weight == "1" else f"{weight} * {term}"
+        for weight, term in ((p, old), (q, quantities.grouped(new)))
+        if weight != "0"
+    ]
+    return f"{name} = {' + '.join(terms) or '0'}{where}"

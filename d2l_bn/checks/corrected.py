@@ -109,12 +109,13 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
 
 def _cause(case: Case, batches: list[np.ndarray], received: np.ndarray) -> str:
     """Return the mistake that gives this prediction, or ""."""
-    return (
-        find(_wrong(case, batches), received, case.prediction())
-        or find(mistakes.of_prediction(case), received, case.prediction())
-        or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
-        or _divisor(case, received, len(batches), *_averages(batches))
-    )
+    with np.errstate(all="ignore"):
+        return (
+            find(_wrong(case, batches), received, case.prediction())
+            or find(mistakes.of_prediction(case), received, case.prediction())
+            or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
+            or _divisor(case, received, len(batches), *_averages(batches))
+        )
 
 
 def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
@@ -135,10 +136,12 @@ def _later(block: Layer, batches: list[np.ndarray], mode: str, received: np.ndar
     layer = Layer.made(check, X.ndim)
     more = [X, *(drawn(check, X.shape, number) for number in (505, 506))]
     for batch in more:
-        layer.forward(batch, "record")
-    mean, var = _averages(more)
-    share = _share(len(more))
-    case = make(drawn(check, X.shape, 507), eps=EPS, mean=mean / share, var=var / share)
+        layer.forward(batch, "record", dY=drawn(check, X.shape, 508))
+    check.ask("step", key=layer.key, rate=0.3)  # so that gamma isn't 1, nor beta 0
+    held, share = layer.state(), _share(len(more))
+    mean, var = (average / share for average in _averages(more))
+    gamma, beta = (np.asarray(held[name]["array"], np.float64) for name in ("gamma", "beta"))
+    case = make(drawn(check, X.shape, 507), gamma.ravel(), beta.ravel(), mean, var, eps=EPS)
     theirs = layer.forward(case.X, mode)
     wrong = np.isfinite(theirs).all() and not close(theirs, case.prediction(), 1e-3)
     cause = _cause(case, more, theirs) if wrong else ""
@@ -193,7 +196,8 @@ def _parts(case: Case, batches: list[np.ndarray]) -> tuple[dict[str, Quantity], 
         "(1 - t ** 0.9)": (1 - t**p, 3),
         "(1 - exp(-t))": (1 - np.exp(-t), 3),
     }
-    means, variances = [], []
+    means: list[Quantity] = []
+    variances: list[Quantity] = []
     for place, (found, name) in enumerate(((means, "moving_mean"), (variances, "moving_var"))):
         for words, (divisor, cost) in divisors.items():
             for kind, value, more in (

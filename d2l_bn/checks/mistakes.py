@@ -16,7 +16,6 @@ from d2l_bn.checks.cases import Case
 from d2l_bn.checks.formulas import altered, listed
 
 Mistakes = Iterator[tuple[str, np.ndarray]]
-Mistakes = Iterator[tuple[str, np.ndarray]]
 ORDER = "return Y, moving_mean, moving_var"
 RULE = "momentum * old + (1 - momentum) * batch"
 _NEW_MEAN = "(momentum * moving_mean + (1 - momentum) * mean)"

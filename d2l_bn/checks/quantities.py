@@ -6,12 +6,15 @@ whoever combines them, `composition.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from typing import Callable, NamedTuple
 
 import numpy as np
 
+from d2l_bn.checks import formulas
 from d2l_bn.checks.cases import Case
 
 
@@ -37,49 +40,109 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "exp": np.exp,
 }
-# How a standard deviation is made of a variance, with the cost of each way. {v} stands for it.
-SPREADS = {
-    "sqrt({v} + eps)": 0,
-    "sqrt({v})": 1,
-    "(sqrt({v}) + eps)": 1,
-    "({v} + eps)": 1,
-    "{v}": 2,
-    "1": 2,
-    "(1 + eps)": 3,
-    "sqrt(abs({v}) + eps)": 2,
-    "sqrt({v} + eps ** 2)": 2,
-    "sqrt({v} + sqrt(eps))": 2,
-    "sqrt({v} ** 2 + eps)": 2,
-    "sqrt(({v} + eps) ** 2 + eps)": 3,
-    "({v} + eps) ** 2": 3,
-    "sqrt(sqrt({v}) + eps)": 2,
-    "sqrt(sqrt({v} + eps))": 2,
-    "sqrt({v} - eps)": 2,
-    "sqrt({v} * eps)": 2,
-    "sqrt({v} * (1 + eps))": 3,
-    "(sqrt({v}) + sqrt(eps))": 2,
-    "sqrt({v} + 2 * eps)": 2,
-    "(sqrt({v} + eps) + eps)": 2,
-    "(sqrt({v}) + {v})": 3,
-    "(sqrt({v} + eps) + {v} + eps)": 3,
-    "(sqrt({v}) + {v} + eps)": 3,
-    "(sqrt({v}) + 1)": 3,
-    "({v} + eps) ** (1 / 3)": 3,
-    "({v} + eps) ** 1.5": 3,
-    "1 / sqrt({v} + eps)": 2,
-    "1 / ({v} + eps)": 3,
-    "sqrt(maximum({v}, eps))": 2,
-    "maximum(sqrt({v}), eps)": 2,
-    "maximum({v}, eps)": 2,
-    "sqrt({v} + momentum)": 2,
-    "exp({v} / 2)": 3,
-    "log(1 + {v})": 3,
-    **{f"sqrt({{v}} + {eps:g})": 2 for eps in (1, 0.1, 0.01, 1e-3, 1e-5)},
-    **{f"sqrt(maximum({{v}}, {low:g}))": 3 for low in (1, 0.5, 0.1)},
-    **{f"sqrt(maximum({{v}}, {low:g}) + eps)": 3 for low in (1, 0.5, 0.1)},
-    **{f"sqrt(minimum({{v}}, {high:g}) + eps)": 3 for high in (1, 10, 100)},
-    **{f"maximum(sqrt({{v}}), {low:g})": 3 for low in (1, 0.5, 0.1)},
+# Expressions, by their cost. {m} and {v} are the names of the right mean and variance.
+_MEANS = {
+    0: "{m}",
+    1: "moving_mean; mean; 0; new_moving_mean; -{m}",
+    2: "var; moving_var; (mean + moving_mean) / 2; (mean + new_moving_mean) / 2; low; high; "
+    "(low + high) / 2; median",
+    3: "new_moving_var; abs(mean); 2 * mean; sqrt(mean); mean ** 2; {m} / sqrt({v} + eps); "
+    "{m} * sqrt({v} + eps); {m} / ({v} + eps); {m} * ({v} + eps); beta; gamma; gamma * mean; "
+    "mean / gamma; least; largest; 0.9 * moving_mean + 0.1 * mean; "
+    "(1 - momentum) * moving_mean + momentum * mean; average(X ** 2)",
 }
+_VARIANCES = {
+    0: "{v}",
+    1: "moving_var; var; new_moving_var",
+    2: "0; mean; moving_mean; (var + moving_var) / 2; (var + new_moving_var) / 2; high - low; "
+    "average(abs(X - mean)); average(abs(X - mean) ** 3); average((X - mean) ** 4); "
+    "average((X - var) ** 2); average((X - mean ** 2) ** 2)",
+    3: "abs(mean); mean ** 2; var - mean ** 2; average(X ** 2) - mean; "
+    "average(X ** 2) + mean ** 2; average((X - mean) ** 3); average(abs(X - mean)) ** 2; gamma; "
+    "beta; gamma ** 2 * var; (high - low) ** 2; high ** 2",
+}
+_FACTORS = {
+    0: "gamma",
+    1: "1; beta",
+    2: "0; -gamma; gamma ** 2; 1 / gamma; abs(gamma); 1 + gamma; exp(gamma); gamma + beta; "
+    "everything(gamma)",
+    3: "sqrt(gamma); gamma * beta; 2 * gamma",
+}
+_OFFSETS = {
+    0: "beta",
+    1: "0; gamma; gamma * beta; -beta",
+    2: "1; eps; {m}; beta / sqrt({v} + eps); gamma * beta / sqrt({v} + eps); everything(beta); "
+    "beta + eps; beta + gamma * eps",
+    3: "2 * beta; beta ** 2; beta * sqrt({v} + eps); beta - {m}; beta + {m}; gamma * {m}",
+}
+# How a standard deviation is made of a variance v.
+_SPREADS = {
+    0: "sqrt(v + eps)",
+    1: "sqrt(v); sqrt(v) + eps; v + eps",
+    2: "1; v; sqrt(abs(v) + eps); sqrt(v + eps ** 2); sqrt(v + sqrt(eps)); sqrt(v ** 2 + eps); "
+    "sqrt(sqrt(v) + eps); sqrt(sqrt(v + eps)); sqrt(v - eps); sqrt(v * eps); sqrt(v + 2 * eps); "
+    "sqrt(v) + sqrt(eps); sqrt(v + eps) + eps; 1 / sqrt(v + eps); sqrt(maximum(v, eps)); "
+    "maximum(sqrt(v), eps); maximum(v, eps); sqrt(v + momentum); sqrt(v + 1); sqrt(v + 0.1); "
+    "sqrt(v + 0.01); sqrt(v + 1e-3); sqrt(v + 1e-5)",
+    3: "1 + eps; sqrt((v + eps) ** 2 + eps); (v + eps) ** 2; sqrt(v * (1 + eps)); sqrt(v) + v; "
+    "sqrt(v + eps) + v + eps; sqrt(v) + v + eps; sqrt(v) + 1; (v + eps) ** (1 / 3); "
+    "(v + eps) ** 1.5; 1 / (v + eps); exp(v / 2); log(1 + v); sqrt(maximum(v, 1)); "
+    "sqrt(maximum(v, 1) + eps); sqrt(maximum(v, 0.1)); sqrt(maximum(v, 0.1) + eps); "
+    "sqrt(minimum(v, 1) + eps); sqrt(minimum(v, 10) + eps); sqrt(minimum(v, 100) + eps); "
+    "maximum(sqrt(v), 1); maximum(sqrt(v), 0.1)",
+}
+
+
+def evaluated(table: dict[int, str], case: Case, training: bool = True) -> Iterator[Quantity]:
+    """Yield the expressions of a table with their values, where their names are known."""
+    known = _known(case)
+    m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
+    for cost, expressions in table.items():
+        for words in expressions.format(m=m, v=v).split("; "):
+            if set(_code(words).co_names) <= set(known):
+                value = eval(_code(words), {"__builtins__": {}}, known)
+                yield Quantity(shown(words), value + 0 * case.mean, cost)
+
+
+def _known(case: Case) -> dict:
+    """The values of the names in the expressions."""
+    mean, var = case.moments()
+    known = formulas.names(
+        case,
+        mean=mean,
+        var=var,
+        n=case.size,
+        new_moving_mean=case.moving(case.mean, mean),
+        new_moving_var=case.moving(case.var, var),
+        minimum=np.minimum,
+        log=np.log,
+    )
+    if case.mask is None:
+        known["median"] = np.median(case.X, case.axes, keepdims=True)
+        known.update(least=case.X.min(), largest=case.X.max())
+    else:
+        del known["low"], known["high"]
+    return known
+
+
+@cache
+def _code(words: str):
+    return compile(words, "quantity", "eval")
+
+
+def shown(words: str) -> str:
+    """An expression as a student would write it."""
+    for ours, theirs in (("everything", "mean"), ("low", "X.min(...)"), ("high", "X.max(...)")):
+        words = re.sub(rf"\b{ours}\b", theirs, words)
+    return words
+
+
+def grouped(words: str, operators: str = "-+*/") -> str:
+    """An expression with parentheses, where one of these operators stands outside of any."""
+    bare, before = words, ""
+    while bare != before:
+        bare, before = re.sub(r"\([^()]*\)", "", bare), bare
+    return f"({words})" if re.search(rf" [{operators}] ", bare) else words
 
 
 def samples(case: Case) -> Iterator[tuple[str, Average, int]]:
@@ -229,15 +292,8 @@ def means(case: Case, training: bool = True) -> list[Quantity]:
 
 
 def _means(case: Case, training: bool) -> Iterator[Quantity]:
-    mean, var = case.moments()
-    new_mean, new_var = case.moving(case.mean, mean), case.moving(case.var, var)
-    yield Quantity("mean" if training else "moving_mean", mean if training else case.mean, 0)
-    yield Quantity("moving_mean" if training else "mean", case.mean if training else mean)
-    yield Quantity("0", 0 * mean)
-    yield Quantity("var", var, 2)
-    yield Quantity("moving_var", case.var, 2)
-    yield Quantity("new_moving_mean", new_mean)
-    yield Quantity("new_moving_var", new_var, 3)
+    yield from evaluated(_MEANS, case, training)
+    mean = case.average(case.X)
     for words, average, cost in samples(case):
         if words:
             yield Quantity(f"the mean {words}", average(case.X), cost)
@@ -245,51 +301,6 @@ def _means(case: Case, training: bool) -> Iterator[Quantity]:
         yield Quantity(f"the sum{_by(words)}", share * mean, 2)
     for words, X in _inputs(case):
         yield Quantity(f"the mean of {words}", case.average(X), 3)
-    yield Quantity("the mean of X ** 2", case.average(case.X**2), 3)
-    yield Quantity("(mean + moving_mean) / 2", (mean + case.mean) / 2, 2)
-    yield Quantity("(mean + new_moving_mean) / 2", (mean + new_mean) / 2, 2)
-    yield Quantity("abs(mean)", abs(mean), 3)
-    yield Quantity("-mean" if training else "-moving_mean", -(mean if training else case.mean), 1)
-    yield Quantity("2 * mean", 2 * mean, 3)
-    yield Quantity("sqrt(mean)", _root(mean), 3)
-    yield Quantity("mean ** 2", mean**2, 3)
-    for name, power in (("sqrt", 0.5), ("sqrt", 1)):
-        kept, spread = (mean, var) if training else (case.mean, case.var)
-        right = "mean" if training else "moving_mean"
-        v = "var" if training else "moving_var"
-        divisor = f"{name}({v} + eps)" if power == 0.5 else f"({v} + eps)"
-        yield Quantity(f"{right} / {divisor}", kept / (spread + case.eps) ** power, 3)
-        yield Quantity(f"{right} * {divisor}", kept * (spread + case.eps) ** power, 3)
-    yield Quantity("beta", case.beta, 3)
-    yield Quantity("gamma", case.gamma, 3)
-    yield Quantity("gamma * mean", case.gamma * mean, 3)
-    yield Quantity("mean / gamma", mean / case.gamma, 3)
-    if case.mask is None:
-        yield Quantity("the median", np.median(case.X, case.axes, keepdims=True), 2)
-        yield from _extremes(case)
-        ordered = np.sort(np.moveaxis(case.X, 1, 0).reshape(case.X.shape[1], -1), axis=1)
-        lower = ordered[:, (case.size - 1) // 2]
-        yield Quantity("the lower median", lower.reshape(mean.shape), 3)
-    if training:
-        for words, momentum in (
-            ("0.9", 0.9),
-            ("0.99", 0.99),
-            ("(1 - momentum)", 1 - case.momentum),
-        ):
-            yield Quantity(
-                f"the new moving mean with momentum {words}",
-                momentum * case.mean + (1 - momentum) * mean,
-                3,
-            )
-
-
-def _extremes(case: Case) -> Iterator[Quantity]:
-    low, high = (get(case.X, case.axes, keepdims=True) for get in (np.min, np.max))
-    yield Quantity("X.min(...)", low, 2)
-    yield Quantity("X.max(...)", high, 2)
-    yield Quantity("(low + high) / 2", (low + high) / 2, 2)
-    for get, words in ((np.min, "the smallest of all values"), (np.max, "the largest of all")):
-        yield Quantity(words, np.full_like(low, get(case.X)), 3)
 
 
 def variances(case: Case, training: bool = True) -> list[Quantity]:
@@ -299,76 +310,37 @@ def variances(case: Case, training: bool = True) -> list[Quantity]:
 
 def _variances(case: Case, training: bool) -> Iterator[Quantity]:
     X, (mean, var) = case.X, case.moments()
-    new_mean, new_var = case.moving(case.mean, mean), case.moving(case.var, var)
-    yield Quantity("var" if training else "moving_var", var if training else case.var, 0)
-    yield Quantity("moving_var" if training else "var", case.var if training else var)
-    yield Quantity("new_moving_var", new_var)
-    yield Quantity("0", 0 * var, 2)
-    yield Quantity("mean", mean, 2)
-    yield Quantity("moving_mean", case.mean, 2)
-    yield Quantity("abs(mean)", abs(mean), 3)
+    yield from evaluated(_VARIANCES, case, training)
     for words, average, cost in samples(case):
         own = average(X)
         own_var = average(X**2) - own**2
         if words and np.max(own_var) > 1e-9:  # not of one value alone
             yield Quantity(f"the variance {words}", own_var, cost)
+            over = words.replace("of ", "over ", 1)
             yield Quantity(
-                f"the mean of (X - mean) ** 2 {words}".replace(" of X", " over X"),
-                average((X - mean) ** 2),
-                cost + 1,
+                f"the mean of (X - mean) ** 2 {over}", average((X - mean) ** 2), cost + 1
             )
-            yield Quantity(f"the variance around the mean {words}", case.average((X - own) ** 2), 3)
         yield Quantity(f"the mean of X ** 2 {words}".strip(), average(X**2), cost + 1)
-    for words, around in (
-        ("moving_mean", case.mean),
-        ("new_moving_mean", new_mean),
-        ("var", var),
-        ("mean ** 2", mean**2),
-    ):
-        yield Quantity(f"the mean of (X - {words}) ** 2", case.average((X - around) ** 2), 2)
     for words, share in shares(case):
+        around = share * case.average((X - share * mean) ** 2)
         yield Quantity(f"the sum of (X - mean) ** 2{_by(words)}", share * var, 2)
-        around = case.average((X - share * mean) ** 2)
-        yield Quantity(f"the sum of squares around such a mean{_by(words)}", share * around, 2)
+        yield Quantity(f"the sum of squares around such a mean{_by(words)}", around, 2)
+        yield Quantity(f"the sum of X ** 2{_by(words)}", share * case.average(X**2), 3)
         if not training:
             yield Quantity(f"moving_var * n / {words}", share * case.var, 3)
-        yield Quantity(f"the sum of X ** 2{_by(words)}", share * case.average(X**2), 3)
-    for words, power in (("abs(X - mean)", 1), ("abs(X - mean) ** 3", 3), ("(X - mean) ** 4", 4)):
-        yield Quantity(f"the mean of {words}", case.average(abs(X - mean) ** power), 2)
-    yield Quantity("the mean of (X - mean) ** 3", case.average((X - mean) ** 3), 3)
-    yield Quantity("the square of the mean of abs(X - mean)", case.average(abs(X - mean)) ** 2, 3)
     for words, Z in _inputs(case):
-        own = case.average(Z)
-        yield Quantity(f"the variance of {words}", case.average((Z - own) ** 2), 3)
+        its_var = case.average(Z**2) - case.average(Z) ** 2
+        yield Quantity(f"the variance of {words}", its_var, 3)
         yield Quantity(f"the mean of ({words} - mean) ** 2", case.average((Z - mean) ** 2), 3)
-    yield Quantity("mean ** 2", mean**2, 3)
-    yield Quantity("the variance minus mean ** 2", var - mean**2, 3)
-    yield Quantity("the mean of X ** 2 minus the mean", case.average(X**2) - mean, 3)
-    yield Quantity("the mean of X ** 2 plus mean ** 2", case.average(X**2) + mean**2, 3)
-    yield Quantity("(var + moving_var) / 2", (var + case.var) / 2, 2)
-    yield Quantity("(var + new_moving_var) / 2", (var + new_var) / 2, 2)
-    yield Quantity("gamma", case.gamma, 3)
-    yield Quantity("gamma ** 2 * var", case.gamma**2 * var, 3)
-    yield Quantity("beta", case.beta, 3)
     for each in means(case, training):
         if each.words not in ("mean", "0"):
             around = case.average((X - each.value) ** 2)
             yield Quantity(f"the mean square around {each.words}", around, each.cost + 1)
-    if case.mask is None:
-        yield from _ranges(case)
-    else:
+    if case.mask is not None:
         for words, Z in (("mask * X", case.mask * X), ("X", X)):
             for divisor, n in (("n", case.size), ("mask.size", case.mask.size)):
                 total = ((Z - mean) ** 2).sum(case.axes, keepdims=True)
                 yield Quantity(f"the sum of all ({words} - mean) ** 2{_by(divisor)}", total / n, 2)
-
-
-def _ranges(case: Case) -> Iterator[Quantity]:
-    low, high = (get(case.X, case.axes, keepdims=True) for get in (np.min, np.max))
-    yield Quantity("(high - low)", high - low, 2)
-    yield Quantity("(high - low) ** 2", (high - low) ** 2, 3)
-    yield Quantity("high ** 2", high**2, 3)
-    yield Quantity("the largest abs(X), squared", abs(case.X).max(case.axes, keepdims=True) ** 2, 3)
 
 
 def spreads(case: Case, training: bool = True) -> list[Quantity]:
@@ -377,81 +349,45 @@ def spreads(case: Case, training: bool = True) -> list[Quantity]:
 
 
 def _spreads(case: Case, training: bool) -> Iterator[Quantity]:
-    tools = {
-        "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "maximum": np.maximum, "minimum": np.minimum,
-        "abs": np.abs, "eps": case.eps, "momentum": case.momentum,
-    }  # fmt: skip
-    programs = {way: compile(way.format(v="v"), "way", "eval") for way in SPREADS}
-    with np.errstate(all="ignore"):
-        for variance in variances(case, training):
-            for way, cost in SPREADS.items():
-                if cost + variance.cost > 5:
-                    continue
-                value = np.asarray(eval(programs[way], tools, {"v": variance.value}), float)
+    known = _known(case)
+    for variance in variances(case, training):
+        known["v"] = variance.value
+        for cost, ways in _SPREADS.items():
+            if cost + variance.cost > 5:
+                continue
+            for way in ways.split("; "):
+                value = np.asarray(eval(_code(way), {"__builtins__": {}}, known), float)
                 yield Quantity(_put(way, variance.words), value, cost + variance.cost)
 
 
 def _put(way: str, words: str) -> str:
     """A way with the variance in its place; a long name stands behind, after a semicolon."""
-    if words.startswith("the "):
-        return f"{way.format(v='v')}; v = {words}"
-    return way.format(v=words)
-
-
-def _root(values):
-    with np.errstate(all="ignore"):
-        return np.sqrt(values)
+    if words.startswith("the ") or "average" in words:
+        return f"{grouped(way)}; v = {words}"
+    words = grouped(words) if way not in ("v", "sqrt(v)") else words
+    return grouped(re.sub(r"\bv\b", words.replace("\\", ""), way))
 
 
 def factors(case: Case) -> list[Quantity]:
     """What may multiply, the right one first."""
-    gamma, beta = case.gamma, case.beta
-    found = [Quantity("gamma", gamma, 0), Quantity("1", 0 * gamma + 1), Quantity("beta", beta)]
-    found += [Quantity("gamma ** 2", gamma**2, 2), Quantity("1 / gamma", 1 / gamma, 2)]
-    found += [Quantity("abs(gamma)", abs(gamma), 2), Quantity("(1 + gamma)", 1 + gamma, 2)]
-    found += [Quantity("mean(gamma)", 0 * gamma + gamma.mean(), 2), Quantity("-gamma", -gamma, 2)]
-    found += [Quantity("exp(gamma)", np.exp(gamma), 2), Quantity("(gamma + beta)", gamma + beta, 2)]
-    found += [Quantity("gamma[0]", 0 * gamma + gamma.reshape(-1)[0], 2)]
-    found += [Quantity("0", 0 * gamma, 2), Quantity("sqrt(gamma)", _root(gamma), 3)]
-    found += [Quantity("gamma * beta", gamma * beta, 3), Quantity("2 * gamma", 2 * gamma, 3)]
-    for words, labels in _rows(case):
-        found.append(Quantity(f"gamma row by row of {words}", gamma.reshape(-1)[labels], 1))
-    return unlike(found)
+    gamma = case.gamma.reshape(-1)
+    rows = (
+        Quantity(f"gamma row by row of {words}", gamma[labels]) for words, labels in _rows(case)
+    )
+    return unlike(chain(evaluated(_FACTORS, case), rows))
 
 
 def offsets(case: Case, training: bool = True) -> list[Quantity]:
     """What may be added, the right one first."""
-    gamma, beta = case.gamma, case.beta
-    mean, var = case.moments() if training else (case.mean, case.var)
-    m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
-    std = np.sqrt(var + case.eps)
-    found = [Quantity("beta", beta, 0), Quantity("0", 0 * beta), Quantity("gamma", gamma)]
-    found += [Quantity("gamma * beta", gamma * beta), Quantity("-beta", -beta)]
-    found += [Quantity("1", 0 * beta + 1, 2), Quantity(m, 0 * beta + mean, 2)]
-    found += [Quantity(f"beta / sqrt({v} + eps)", beta / std, 2)]
-    found += [Quantity(f"gamma * beta / sqrt({v} + eps)", gamma * beta / std, 2)]
-    found += [Quantity("mean(beta)", 0 * beta + beta.mean(), 2), Quantity("2 * beta", 2 * beta, 3)]
-    found += [Quantity("(beta + eps)", beta + case.eps, 2), Quantity("beta ** 2", beta**2, 3)]
-    found += [
-        Quantity("beta[0]", 0 * beta + beta.reshape(-1)[0], 2),
-        Quantity("eps", beta * 0 + case.eps, 2),
-    ]
-    found += [Quantity("(beta + gamma * eps)", beta + gamma * case.eps, 2)]
-    found += [Quantity("beta * sqrt(var + eps)", beta * std, 3)]
-    found += [Quantity(f"(beta - {m})", beta - mean, 3), Quantity(f"(beta + {m})", beta + mean, 3)]
-    found += [Quantity(f"gamma * {m}", gamma * mean, 3)]
-    for words, labels in _rows(case):
-        found.append(Quantity(f"beta row by row of {words}", beta.reshape(-1)[labels], 1))
-    return unlike(found)
+    beta = case.beta.reshape(-1)
+    rows = (Quantity(f"beta row by row of {words}", beta[labels]) for words, labels in _rows(case))
+    return unlike(chain(evaluated(_OFFSETS, case, training), rows))
 
 
 def unlike(found: Iterable[Quantity]) -> list[Quantity]:
-    """Those that are numbers, the cheapest of each value."""
-    kept: dict[tuple, Quantity] = {}
+    """Those that are numbers, the cheapest first, each name once."""
+    kept: dict[str, Quantity] = {}
     for each in found:
-        value = np.asarray(each.value, float)
-        if np.isfinite(value).all():
-            key = (value.shape, *np.round(value.reshape(-1)[:8], 9).tolist())
-            if key not in kept or each.cost < kept[key].cost:
-                kept[key] = each._replace(value=value)
+        if np.isfinite(each.value).all():
+            kept.setdefault(each.words, each)
     return sorted(kept.values(), key=lambda each: each.cost)

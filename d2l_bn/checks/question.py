@@ -362,12 +362,12 @@ def _of_rank(check: Question, mode: str) -> tuple[str, bool]:
         found[len(shape)] = right
     if found[ndim] or not any(found.values()):
         return "", False
-    right, wrong = ([each for each in found if found[each] is held] for held in (True, False))
+    fit, unfit = ([each for each in found if found[each] is held] for held in (True, False))
     return (
-        f"where X has {' or '.join(map(str, right))} axes your function is right, where it has "
-        f"{' or '.join(map(str, wrong))} it isn't. Look at what depends on the number of axes: "
+        f"where X has {' or '.join(map(str, fit))} axes your function is right, where it has "
+        f"{' or '.join(map(str, unfit))} it isn't. Look at what depends on the number of axes: "
         "which are averaged over, and the shapes. len(X.shape) tells how many there are."
-    ), right == [2]
+    ), fit == [2]
 
 
 def _of_shapes(check: Question, mode: str, words: str) -> str:
