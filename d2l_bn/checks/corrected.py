@@ -167,78 +167,64 @@ def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndar
     yield from formulas.altered(_LINES, known)
 
 
+# What may divide in place of the share, by cost; p is the momentum.
+_DIVISORS = {
+    0: "(1 - p ** t)",
+    1: "1; 1 / (1 - p ** t); (1 - p ** (t + 1)); (1 - p ** (t - 1)); p ** t",
+    2: "sqrt(1 - p ** t); (1 - p ** t) ** 2; (1 - p * t); (1 - (1 - p) ** t); (1 - p); p; t; "
+    "((1 - p) * t); (t + 1); (1 + p ** t); (1 - 0.99 ** t); (1 - 0.999 ** t); (1 - p ** t + eps)",
+    3: "(1 - t ** p); (1 - exp(-t))",
+}
+
+
+def _divisors(case: Case, t: int) -> Iterator[tuple[str, float, int]]:
+    """Yield what may divide: its name, its value, and how far it is from the share."""
+    known = {"p": MOMENTUM, "t": t, "eps": case.eps, "sqrt": np.sqrt, "exp": np.exp}
+    for cost, expressions in _DIVISORS.items():
+        for words in expressions.split("; "):
+            value = eval(words, {"__builtins__": {}}, known)
+            if value:
+                words = (
+                    words.replace("(1 - p)", "0.1").replace("p *", "0.9 *").replace("p)", "0.9)")
+                )
+                yield "0.9" if words == "p" else words, value, cost
+
+
 def _parts(case: Case, batches: list[np.ndarray]) -> tuple[dict[str, Quantity], ...]:
     """What may stand for the factor, the mean, the spread and the offset, by name."""
-    t, averages = len(batches), _averages(batches)
-    p, share = MOMENTUM, _share(t)
+    divisors, averages = list(_divisors(case, len(batches))), _averages(batches)
+    before = _averages(batches[:-1]) if len(batches) > 1 else [0 * each for each in averages]
     moments = np.array([make(batch).moments() for batch in batches]).swapaxes(0, 1)
-    before = _averages(batches[:-1]) if t > 1 else [0 * average for average in averages]
-    divisors = {
-        "(1 - 0.9 ** t)": (share, 0),
-        "1": (1.0, 1),
-        "sqrt(1 - 0.9 ** t)": (share**0.5, 2),
-        "(1 - 0.9 ** t) ** 2": (share**2, 2),
-        "(1 / (1 - 0.9 ** t))": (1 / share, 1),
-        "(1 - 0.9 ** (t + 1))": (_share(t + 1), 1),
-        "(1 - 0.9 ** (t - 1))": (_share(t - 1), 1),
-        "0.9 ** t": (p**t, 1),
-        "(1 - 0.9 * t)": (1 - p * t, 2),
-        "(1 - 0.1 ** t)": (1 - (1 - p) ** t, 2),
-        "(1 - 0.9)": (1 - p, 2),
-        "0.9": (p, 2),
-        "t": (t, 2),
-        "(0.1 * t)": (0.1 * t, 2),
-        "(t + 1)": (t + 1, 2),
-        "(1 + 0.9 ** t)": (1 + p**t, 2),
-        "(1 - 0.99 ** t)": (1 - 0.99**t, 2),
-        "(1 - 0.999 ** t)": (1 - 0.999**t, 2),
-        "(1 - 0.9 ** t + eps)": (share + case.eps, 2),
-        "(1 - t ** 0.9)": (1 - t**p, 3),
-        "(1 - exp(-t))": (1 - np.exp(-t), 3),
-    }
-    means: list[Quantity] = []
-    variances: list[Quantity] = []
-    for place, (found, name) in enumerate(((means, "moving_mean"), (variances, "moving_var"))):
-        for words, (divisor, cost) in divisors.items():
-            for kind, value, more in (
-                (name, averages[place], 0),
-                (f"the {name} of one batch before", before[place], 2),
-                (("moving_var", "moving_mean")[place], averages[1 - place], 2),
+    taken: list[list[Quantity]] = [[], []]
+    names = ("moving_mean", "moving_var")
+    for place, found in enumerate(taken):
+        for divisor, value, cost in divisors:
+            over = "" if divisor == "1" else f" / {divisor}"
+            for words, average, more in (
+                (names[place], averages[place], 0),
+                (f"the {names[place]} of one batch before", before[place], 2),
+                (names[1 - place], averages[1 - place], 2),
             ):
-                if divisor:
-                    written = kind if words == "1" else f"{kind} / {words}"
-                    found.append(Quantity(written, value / divisor, cost + more))
-        found.append(Quantity("the batches' average", moments[place].mean(0), 2))
-        found.append(Quantity("the last batch's", moments[place][-1], 2))
-        found.append(Quantity("the first batch's", moments[place][0], 2))
-    means.append(Quantity("0", 0 * case.mean, 2))
-    variances.append(Quantity("1", 0 * case.mean + 1, 2))
-    X_mean, X_var = case.moments()
-    means.append(Quantity("the mean of X itself", X_mean, 1))
-    variances.append(Quantity("the variance of X itself", X_var, 1))
-    spreads = []
-    for each in variances:
-        words, value, cost = each
-        spreads.append(Quantity(f"sqrt({words} + eps)", np.sqrt(value + case.eps), cost))
-        spreads.append(Quantity(f"sqrt({words})", np.sqrt(value), cost + 2))
-        for other, (divisor, more) in divisors.items():
-            if divisor and other != "1":
-                written = f"(sqrt({words} + eps) / {other})"
-                spread = np.sqrt(value + case.eps) / divisor
-                spreads.append(Quantity(written, spread, cost + 1 + bool(more)))
-        if words == "moving_var":
-            written = "sqrt((moving_var + eps) / (1 - 0.9 ** t))"
-            spreads.append(Quantity(written, np.sqrt((value + case.eps) / share), 1))
-    factors = [Quantity("gamma", case.gamma, 0)]
-    offsets = [Quantity("beta", case.beta, 0)]
-    for words, (divisor, cost) in divisors.items():
-        if divisor and words != "1":
-            factors.append(Quantity(f"gamma / {words}", case.gamma / divisor, max(1, cost)))
-    factors.append(Quantity("beta", case.beta, 1))
-    offsets.append(Quantity("gamma", case.gamma, 1))
-    return tuple(
-        {each.words: each for each in unlike(pool)} for pool in (factors, means, spreads, offsets)
-    )
+                found.append(Quantity(f"{words}{over}", average / value, cost + more))
+        found.append(Quantity("the mean over all batches", moments[place].mean(0), 2))
+        found.append(Quantity("that of the last batch", moments[place][-1], 2))
+        found.append(Quantity("that of the first batch", moments[place][0], 2))
+        found.append(Quantity("that of X itself", case.moments()[place], 1))
+        found.append(Quantity(str(place), place + 0 * case.mean, 2))
+    eps, gamma = case.eps, case.gamma
+    spreads = [Quantity("sqrt((moving_var + eps) / (1 - 0.9 ** t))",
+                        np.sqrt((averages[1] + eps) / _share(len(batches))), 1)]  # fmt: skip
+    for words, variance, cost in taken[1]:
+        spreads.append(Quantity(f"sqrt({words} + eps)", np.sqrt(variance + eps), cost))
+        spreads.append(Quantity(f"sqrt({words})", np.sqrt(variance), cost + 2))
+        for divisor, by, more in divisors:
+            root = np.sqrt(variance + eps) / by
+            spreads.append(Quantity(f"(sqrt({words} + eps) / {divisor})", root, cost + 1 + more))
+    factors = [Quantity("gamma", gamma, 0), Quantity("beta", case.beta)]
+    factors += [Quantity(f"gamma / {words}", gamma / by, cost or 1) for words, by, cost in divisors]
+    offsets = [Quantity("beta", case.beta, 0), Quantity("gamma", gamma)]
+    pools = (factors, taken[0], spreads, offsets)
+    return tuple({each.words: each for each in unlike(pool)} for pool in pools)
 
 
 def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> str:

@@ -6,7 +6,7 @@ and of n, and of a sum over the batch. In float64 the numbers say which product 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -189,97 +189,71 @@ def _by_feature(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
     return "; ".join(wrong) + "."
 
 
+# Averages by themselves, with what each costs; {} is what is averaged.
+_AVERAGES = {
+    "mean({})": (lambda values: values.mean(0), 0),
+    "sum({})": (lambda values: values.sum(0), 1),
+    "mean of {} over axis 1": (lambda values: values.mean(1, keepdims=True), 1),
+    "sum of {} over axis 1": (lambda values: values.sum(1, keepdims=True), 1),
+    "sum of {} over axis 1 / n": (lambda values: values.sum(1, keepdims=True) / len(values), 1),
+    "mean of all {}": (np.mean, 1),
+    "sum of all {}": (np.sum, 1),
+    "sum of all {} / n": (lambda values: values.sum() / len(values), 1),
+    "{}": (lambda values: values, 1),
+}
+# Expressions by cost: dX = (direct - a first average - a second one, in proportion) outer.
+_DIRECT = {0: "g", 1: "dY; 0; n * g", 2: "g * X_hat"}
+_OUTER = {
+    0: "1 / std",
+    1: "1; 1 / std ** 2; gamma / std; 1 / (n * std); 1 / sqrt_var",
+    2: "std; 1 / n; gamma / (n * std)",
+}
+_FIRST = {0: "g", 1: "dY", 2: "g * X_hat"}
+_SECOND = {0: "g * X_hat", 1: "dY * X_hat; g * X; g * (X - mean)", 2: "g; dY; X_hat"}
+_PROPORTION = {0: "X_hat", 1: "1; X; (X - mean); -X_hat; 2 * X_hat; X_hat / 2", 2: "X_hat ** 2"}
+
+
 def _by_axes(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Averages over other axes: dX = factor * (direct - mean' - X_hat' * mean'')."""
-    batch, g = Batch(case, dY), case.gamma * dY
-    X_hat, std = batch.X_hat, batch.stds["std"]
-    n = batch.n
+    """Averages over other axes: dX = outer * (direct - average - proportion * average)."""
+    batch = Batch(case, dY)
+    known = {"X": case.X, "dY": dY, "g": case.gamma * dY, "n": batch.n, "X_hat": batch.X_hat}
+    known.update(gamma=case.gamma, mean=batch.mean, std=batch.stds["std"])
+    known.update(sqrt_var=batch.stds["sqrt(var)"])
 
-    def averages(
-        terms: Iterable[tuple[str, np.ndarray, int]],
-    ) -> Iterator[tuple[str, np.ndarray, int]]:
-        for name, values, cost in terms:
-            yield f"mean({name})", values.mean(0, keepdims=True) + 0 * values, cost
-            yield f"sum({name})", values.sum(0, keepdims=True) + 0 * values, cost + 1
-            yield (
-                f"mean of {name} over axis 1",
-                values.mean(1, keepdims=True) + 0 * values,
-                cost + 1,
-            )
-            yield f"sum of {name} over axis 1", values.sum(1, keepdims=True) + 0 * values, cost + 1
-            yield (
-                f"sum of {name} over axis 1 / n",
-                values.sum(1, keepdims=True) / n + 0 * values,
-                cost + 1,
-            )
-            yield f"mean of all {name}", values.mean() + 0 * values, cost + 1
-            yield f"sum of all {name}", values.sum() + 0 * values, cost + 1
-            yield f"sum of all {name} / n", values.sum() / n + 0 * values, cost + 1
-            yield f"{name}", values, cost + 1
+    def values(table: dict[int, str]) -> Iterator[tuple[str, np.ndarray, int]]:
+        for cost, expressions in table.items():
+            for words in expressions.split("; "):
+                yield words, eval(words, {"__builtins__": {}}, known) + 0 * dY, cost
 
-    direct = [
-        ("g", g, 0),
-        ("dY", dY, 1),
-        ("0", 0 * g, 1),
-        ("n * g", n * g, 1),
-        ("g * X_hat", g * X_hat, 2),
-    ]
-    outer = [
-        ("/ std", 1 / std, 0),
-        ("", 1 + 0 * std, 1),
-        ("/ std ** 2", std**-2, 1),
-        ("* gamma / std", case.gamma / std, 1),
-        ("* std", std, 2),
-        ("/ (n * std)", 1 / std / n, 1),
-        ("/ n", 1 / n + 0 * std, 2),
-        ("* gamma / (n * std)", case.gamma / std / n, 2),
-        ("/ sqrt(var)", 1 / batch.stds["sqrt(var)"], 1),
-    ]
-    first = [("0", 0 * g, 1), *averages([("g", g, 0), ("dY", dY, 1), ("g * X_hat", g * X_hat, 2)])]
-    second = [("0", 0 * g, 1)]
-    for name, values, cost in averages(
-        [
-            ("g * X_hat", g * X_hat, 0),
-            ("dY * X_hat", dY * X_hat, 1),
-            ("g * X", g * case.X, 1),
-            ("g", g, 2),
-            ("g * (X - mean)", g * batch.centred, 1),
-            ("dY", dY, 2),
-            ("X_hat", X_hat, 2),
-        ]
-    ):
-        for hat, by, more in (
-            ("X_hat * ", X_hat, 0),
-            ("", 1.0, 1),
-            ("X * ", case.X, 1),
-            ("(X - mean) * ", batch.centred, 1),
-            ("-X_hat * ", -X_hat, 1),
-            ("2 * X_hat * ", 2 * X_hat, 1),
-            ("0.5 * X_hat * ", X_hat / 2, 1),
-            ("X_hat ** 2 * ", X_hat**2, 2),
-            ("g * X_hat * ", g * X_hat, 2),
+    def averages(table: dict[int, str]) -> Iterator[tuple[str, np.ndarray, int]]:
+        for (words, each, cost), (name, (average, more)) in product(
+            values(table), _AVERAGES.items()
         ):
-            second.append((f"{hat}{name}", by * values, cost + more))
-    flat = np.stack([values.reshape(-1) for _, values, _ in second])
+            yield name.format(words), average(each) + 0 * dY, cost + more
+        yield "0", 0 * dY, 1
+
+    first = list(averages(_FIRST))
+    second = [
+        ("0" if name == "0" else f"{by} * {name}".removeprefix("1 * "), share * each, cost + more)
+        for (name, each, cost), (by, share, more) in product(averages(_SECOND), values(_PROPORTION))
+    ]
+    flat = np.stack([each.reshape(-1) for _, each, _ in second])
     best, cheapest = "", 6
-    bound = EXACT * max(1, np.abs(dX).max())
-    for (f, factor, f_cost), (d, ahead, d_cost) in product(outer, direct):
-        rest = ahead - dX / factor
-        for m, middle, m_cost in first:
+    for (outer, factor, f_cost), (direct, ahead, d_cost) in product(
+        values(_OUTER), values(_DIRECT)
+    ):
+        bound = 10 * EXACT * max(1, np.abs(dX / factor).max())
+        for middle, each, m_cost in first:
             cost = f_cost + d_cost + m_cost
-            if cost >= cheapest:
-                continue
-            left = (rest - middle).reshape(-1)
-            hits = np.flatnonzero(abs(flat[:, 0] - left[0]) <= 1e-6)
-            for index in hits:
+            left = (ahead - dX / factor - each).reshape(-1)
+            for index in np.flatnonzero(abs(flat[:, 0] - left[0]) <= bound):
                 total = cost + second[index][2]
-                if 0 < total < cheapest and np.abs(flat[index] - left).max() <= 10 * bound * max(
-                    1, np.abs(1 / factor).max()
-                ):
+                if 0 < total < cheapest and np.abs(flat[index] - left).max() <= bound:
                     cheapest = total
-                    best = f"({d} - {m} - {second[index][0]}) {f}".strip()
+                    best = f"({direct} - {middle} - {second[index][0]}) * {outer}"
     if not best:
         return ""
+    best = best.replace(") * 1 / ", ") / ").removesuffix(" * 1").replace("sqrt_var", "sqrt(var)")
     right = "(g - mean(g) - X_hat * mean(g * X_hat)) / std"
     return (
         f"your numbers are those of dX = {best} with g = gamma * dY. The formula is dX = {right}."
