@@ -318,8 +318,6 @@ def _average(instances: Instances, which: int) -> str:
     for case, received in instances:
         if received.shape != case.mean.shape or not np.isfinite(received).all():
             return ""
-    if sum(received.size for _, received in instances) < 3:
-        return ""
     target = np.concatenate([received.reshape(-1) for _, received in instances])
     bound = EXACT * np.maximum(1, abs(target))
     whole = np.concatenate(
@@ -341,7 +339,11 @@ def _average(instances: Instances, which: int) -> str:
     )
     weights = _shared([_weights(case) for case, _ in instances])
     N = np.stack([values for _, values, _ in news])
-    best, cheapest = "", 9 if len(instances) > 1 else 6
+    # Few numbers agree with many compositions, so only a simple one is believed of them.
+    best, cheapest = (
+        "",
+        9 if len(instances) > 1 else 6 if len(target) > 2 else 2 * (len(target) > 1),
+    )
     for p_words, p, p_cost in weights:
         for old_words, old, old_cost in olds:
             rest = target - p * old

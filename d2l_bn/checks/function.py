@@ -277,7 +277,8 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
                 f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
                 expected=output,
                 received=Y,
-                cause=check.cause("the output", mode, ours_of_Y),
+                cause=check.in_front("the output", mode)
+                or check.cause("the output", mode, ours_of_Y),
             )
         causes = mistakes.of_cut(case, dY) if name == "X" and training else ()
         none = f"the output does not depend on {name} by operations that autograd records."

@@ -158,7 +158,7 @@ class Question(Check):
             expected=right,
             received=received,
             cause=(output and _of_sign(self, mode))
-            or self._in_front(name, mode)
+            or self.in_front(name, mode)
             or find(self._masked(causes), ours, expected)
             or here.cause(name, mode, ours),
         )
@@ -197,7 +197,7 @@ class Question(Check):
             )
         )
 
-    def _in_front(self, name: str, mode: str) -> str:
+    def in_front(self, name: str, mode: str) -> str:
         """Return a cause if the padding is in front here, and is right where it is at the end."""
         mask = self.case.mask
         if mask is None or mask[:, 0, 0].all():
