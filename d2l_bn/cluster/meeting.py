@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from d2l_bn.cluster.watch import Watch
 from d2l_bn.nn.across import Alone
 from d2l_bn.system.errors import InputError, RunError
 
-MEETING = 25  # seconds in which all have to be there
+MEETING = "D2L_BN_MEETING"  # the variable with the seconds in which all have to be there
 LARGE = 45_000  # numbers in the larger test sum, as many as LeNet has parameters
 
 
@@ -34,7 +35,8 @@ def joined() -> Iterator[Alone]:
     Raises
     ------
     InputError
-        If MPI is not installed, or is not that of the launcher.
+        If MPI is not installed, or is not that of the launcher, or if the time to wait for the
+        others is no number of seconds.
     RunError
         If the sum of known numbers is wrong.
     """
@@ -42,8 +44,10 @@ def joined() -> Iterator[Alone]:
     if place is None:
         yield Alone()
         return
-    waiting = f"waited {MEETING} s for the other processes: one didn't start, or was stopped"
-    tell_supervisor(within=MEETING, doing=waiting, advice="Start again")
+    within = _seconds(os.environ.get(MEETING, "25"))
+    waiting = f"waited {within:g} s for the other processes: one didn't start, or was stopped"
+    advice = f"Start again; where starting takes longer, set {MEETING} to more seconds"
+    tell_supervisor(within=within, doing=waiting, advice=advice)
     MPI = _mpi()
     processes = Processes(_same(MPI.COMM_WORLD, place).Dup())
     check_sums(processes)
@@ -61,6 +65,13 @@ def joined() -> Iterator[Alone]:
     processes.wait_for_all()
     watch.stop()
     MPI.Finalize()
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise InputError(f"{MEETING} must be a number of seconds above 0, got {text!r}")
 
 
 def _mpi() -> Any:

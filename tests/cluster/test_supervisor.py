@@ -15,7 +15,7 @@ import pytest
 from d2l_bn.cluster import launched, meeting, supervisor
 from d2l_bn.cluster.launched import OF_MPIEXEC, Launched, launcher
 from d2l_bn.cluster.processes import Processes
-from d2l_bn.system.errors import RunError
+from d2l_bn.system.errors import InputError, RunError
 
 SUPERVISOR = supervisor.__file__
 
@@ -208,6 +208,15 @@ def test_a_wrong_sum_of_known_numbers_is_refused():
     meeting.check_sums(Processes(Pretended(twice)))
     with pytest.raises(RunError, match="must be exact, and 1 of 45000 numbers are wrong"):
         meeting.check_sums(Processes(Pretended(almost)))
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", ""])
+def test_seconds_to_wait_that_are_none_are_refused(monkeypatch, text):
+    for name, value in {"PMI_RANK": "0", "PMI_SIZE": "2", meeting.MEETING: text}.items():
+        monkeypatch.setenv(name, value)
+    words = f"D2L_BN_MEETING must be a number of seconds above 0, got {text!r}"
+    with pytest.raises(InputError, match=words), meeting.joined():
+        pytest.fail("it has met nobody")
 
 
 def test_a_difference_names_the_rank_and_both_values():

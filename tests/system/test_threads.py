@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from datasets import bars, written
 
 from d2l_bn.system import threads
 
@@ -63,8 +64,12 @@ def test_it_says_who_has_chosen(monkeypatch):
 @pytest.mark.parametrize("context", ["cpu(0)", "cpu(0),cpu(1)"])
 def test_the_program_starts_and_trains_with_them(tmp_path, context):
     environment = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
-    out, histories = tmp_path / "run", []
-    command = [sys.executable, "-m", "d2l_bn", "train", "--data", "sample", "--epochs", "1"]
+    data, out, histories = (
+        written(bars(train=1024, size=28), tmp_path / "bars"),
+        tmp_path / "run",
+        [],
+    )
+    command = [sys.executable, "-m", "d2l_bn", "train", "--data", str(data), "--epochs", "1"]
     command += ["--context", context, "--out", str(out), "--overwrite"]
     default_engine = {"OMP_NUM_THREADS": threads.CHOICE["OMP_NUM_THREADS"]}
     for variables in ({}, threads.CHOICE, default_engine):
