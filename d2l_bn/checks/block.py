@@ -136,7 +136,7 @@ def _of_words(words: str) -> str:
     if "already in a computational graph" in words:
         return _WRITTEN_WHILE_RECORDED
     if "incompatible with given shape" in words:
-        return f"what is written into a Parameter has another shape than it was made with. {SHAPE}"
+        return f"what is written into a Parameter has another shape than it was made with: {SHAPE}"
     if "has no attribute 'backward'" in words:
         return "forward returns something else than the output. Keep the averages and return Y."
     if re.search("expected float.., got float..", words):

@@ -19,6 +19,7 @@ RIGHT = [(name, each) for name, group in unseen.RIGHT.items() for each in group]
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Parameter .* is already initialized")
 @pytest.mark.parametrize(
     "wrong", [*unseen.WRONG, *unseen.MET], ids=lambda wrong: f"{wrong.name}, {wrong.mistake}"
 )

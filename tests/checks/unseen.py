@@ -848,11 +848,8 @@ WRONG = [
         """class BatchNorm -> FIRST = {}
 class BatchNorm"""),
     layer("initializes itself on the CPU", "initialize(ctx=...) was called with this context, too. Parameters that were initialized",
-        """
-    def forward -> 
-        self.initialize()
-
-    def forward"""),
+        """"moving_var", init="zeros", **kept) -> "moving_var", init="zeros", **kept)
+        self.initialize()"""),
     layer("nothing is trained", 'gamma was made with grad_req="null" or get_constant. Leave that out.',
         'shape=shape, init="ones" -> init="ones", **kept',
         'shape=shape, init="zeros" -> init="zeros", **kept'),
