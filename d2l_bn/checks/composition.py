@@ -279,7 +279,9 @@ def _of_places(case: Case, received, training: bool) -> str:
             "all values of the output are right, but they stand in other places. A reshape, "
             "transpose or swapaxes isn't undone by its inverse, or is one in place of another."
         )
-    wrong = ~np.isclose(theirs, right, atol=1e-4 * max(1, abs(right).max()), rtol=0)
+    if close(theirs, right, 3e-3):
+        return ""  # none is right to its last digits
+    wrong = ~np.isclose(theirs, right, atol=EXACT * max(1, abs(right).max()), rtol=0)
     for axis in range(theirs.ndim):
         rest = tuple(other for other in range(theirs.ndim) if other != axis)
         some = wrong.any(rest)

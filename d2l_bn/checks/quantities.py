@@ -223,8 +223,8 @@ def _parts(length: int, before: str) -> Iterator[tuple[str, slice]]:
     if length > 2:
         yield f"X[{before}1:]", slice(1, None)
         yield f"X[{before}:-1]", slice(-1)
-        yield f"X[{before}:{half}], the first half", slice(half)
-        yield f"X[{before}{half}:], the second half", slice(half, None)
+        yield f"X[{before}:half], the first half", slice(half)
+        yield f"X[{before}half:], the second half", slice(half, None)
         yield f"X[{before}::2]", slice(None, None, 2)
 
 
@@ -276,7 +276,7 @@ def _inputs(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what may stand in X's place when a statistic is taken."""
     if case.mask is not None:
         yield "mask * X", case.mask * case.X
-    for name in ("abs", "relu", "round", "trunc", "floor", "tanh"):
+    for name in ("abs", "relu", "round", "trunc", "floor", "tanh", "sigmoid", "sign"):
         yield f"{name}(X)", FUNCTIONS[name](case.X)
     for low, high in ((0, 1), (-1, 1), (0, 255), (-2, 2), (-3, 3), (-5, 5)):
         yield f"clip(X, {low}, {high})", np.clip(case.X, low, high)

@@ -179,17 +179,17 @@ class Question(Check):
             or theirs.shape != expected.shape
             or close(theirs, expected)
         ):
-            rough = _ROUGH if close(received, right, 3e-3) else ""
             return (
-                next(iter(here), rough)
+                next(iter(here), "")
                 or self._composed(name, mode, [(self.case, received)])
+                or (inference.ROUGH if close(received, right, 3e-3) else "")
                 or self._inferred(name, received, mode)
             )
         there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
         return (
             next(iter([cause for cause in there if cause in here] or there), "")
             or self._composed(name, mode, [(general.case, theirs), *self._more(name, mode)])
-            or (_ROUGH if close(theirs, expected, 3e-3) else "")
+            or (inference.ROUGH if close(theirs, expected, 3e-3) else "")
             or (
                 self._inferred(name, received, mode)
                 if output
@@ -278,10 +278,6 @@ class Question(Check):
         return inference.of_output(case, received, case.mean, case.var, "the moving average")
 
 
-_ROUGH = (
-    "the first digits are right, the others are not. Compute in the type of X: float16 has three "
-    "digits, and integers have none after the point."
-)
 KEEP_SHAPE = (
     "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
     "reshape the mean and the variance to it."
