@@ -10,8 +10,8 @@ sandbox, in which nothing of the check can be seen. `answers.py` is the student'
 the judge's, and the modules with a public name are what is asked. `forms.py` has the inputs of a
 function, `question.py` one question about it, `block.py` a layer and what is asked of it.
 
-The cause of wrong numbers is sought in tables of mistakes (`mistakes.py`, `axes.py`), among formulas
-with one alteration (`formulas.py`), then by taking the answer apart: an output into mean, spread,
+The cause of wrong numbers is sought in tables of mistakes (`mistakes.py`, `axes.py`), among
+formulas with one alteration (`formulas.py`), then by taking the answer apart: an output into mean, spread,
 factor and offset, an average into its terms (`composition.py`, of `quantities.py`), a gradient into
 its ways (`derivation.py`). What is left is told by its properties (`inference.py`).
 
