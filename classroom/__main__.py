@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Optional
 
 from classroom import EXERCISES, ClassroomError
+
+FULL = "; make some, or choose another place with --out, and the same command goes on"
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -17,8 +20,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ClassroomError, OSError) as error:  # a full disk, say
-        print(f"classroom {options.command}: {error}", file=sys.stderr)
+    except (ClassroomError, OSError) as error:
+        remedy = FULL if getattr(error, "errno", None) == errno.ENOSPC else ""
+        print(f"classroom {options.command}: {error}{remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on", file=sys.stderr)
@@ -48,14 +52,14 @@ def parser() -> argparse.ArgumentParser:
         help="holds STUDENT/NOTEBOOK.ipynb (default: submissions)",
     )
     grade.add_argument("--out", type=Path, default=Path("runs/grade"))
-    grade.add_argument("--seconds", type=float, default=120, help="for each cell (120)")
+    grade.add_argument("--seconds", type=positive, default=120, help="for each cell (120)")
     grade.add_argument(
         "--memory",
-        type=int,
+        type=count,
         default=4000,
         help="MB for each submission, all its processes together (4000)",
     )
-    grade.add_argument("--jobs", type=int, default=2, help="submissions at a time (2)")
+    grade.add_argument("--jobs", type=count, default=2, help="submissions at a time (2)")
     grade.add_argument(
         "--only",
         nargs="+",
@@ -64,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         help="mark these again, whatever is kept",
     )
     grade.add_argument(
-        "--due", type=datetime.fromisoformat, help="2026-11-30T18:00, say: tells who was late"
+        "--due", type=end, help="2026-11-30T18:00, say, or a day, to its end: tells who was late"
     )
     grade.add_argument("--anonymous", action="store_true", help="made-up names; names.csv has both")
     how = grade.add_mutually_exclusive_group()
@@ -79,6 +83,32 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return number
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1 on."""
+    number = int(text)
+    positive(text)
+    return number
+
+
+def end(text: str) -> datetime:
+    """Read a time, or a day, which ends at midnight."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a time as in 2026-11-30T18:00, or a day as in 2026-11-30, got {text}"
+        ) from error
+    return time + timedelta(days=1) if len(text) == len("2026-11-30") else time
+
+
 def _release(options: argparse.Namespace) -> None:
     from classroom.release import release
 
@@ -89,7 +119,7 @@ def _release(options: argparse.Namespace) -> None:
 def _grade(options: argparse.Namespace) -> None:
     from classroom.grade import grade
 
-    grade(
+    idle = grade(
         options.submissions,
         options.out,
         source=options.source,
@@ -104,6 +134,8 @@ def _grade(options: argparse.Namespace) -> None:
     )
     for path in sorted(options.submissions.glob("*.ipynb")):
         print(f"not marked: {path}, which is in no student's folder")
+    for student, exercise, cell in idle:
+        print(f"counts for nothing in decisions.csv: {student}, {exercise}{cell and ', '}{cell}")
     print(f"marks: {options.out / 'grades.csv'}, and canvas.csv and moodle.csv beside it")
     print(f"to fill in: {options.out / 'decisions.csv'}; then run this again")
     print("what was hard, who is alike, who is fast: statistics.csv, alike.csv, league.csv")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
@@ -60,8 +61,28 @@ def read(path: Path) -> dict[Place, Decision]:
     """
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8-sig")
-    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text))
+    text = _text(path)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
+    try:
+        return _decisions(path, reader)
+    except csv.Error as error:
+        raise ClassroomError(
+            f"{path} has a quote too many, or one too few ({error}, after line "
+            f"{reader.line_num}): mend it, or save the table with a spreadsheet"
+        ) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ClassroomError(
+            f"{path} must be text in UTF-8, which spreadsheets call CSV UTF-8, got other bytes at "
+            f"place {error.start:,}: save it so"
+        ) from error
+
+
+def _decisions(path: Path, lines: csv.DictReader) -> dict[Place, Decision]:
     if not set(COLUMNS) <= set(lines.fieldnames or ()):
         raise ClassroomError(
             f"{path} must have the columns {', '.join(COLUMNS)}, with commas or semicolons between "
@@ -69,8 +90,13 @@ def read(path: Path) -> dict[Place, Decision]:
         )
     found: dict[Place, Decision] = {}
     for row in lines:
-        row = {name: (row[name] or "").strip() for name in COLUMNS}
         where = f"{path}, line {lines.line_num}"
+        if any(row.get(None, ())):
+            raise ClassroomError(
+                f"{where} has more columns than the first line. A text with "
+                f"{lines.reader.dialect.delimiter!r} in it stands in quotes"
+            )
+        row = {name: (row[name] or "").strip() for name in COLUMNS}
         maximum = _number(row["maximum"], where, "maximum") or 0.0
         points = _number(row["points"], where, "points", maximum)
         decision = row["decision"].lower()
@@ -86,7 +112,12 @@ def read(path: Path) -> dict[Place, Decision]:
             )
         late = _number(row["late"], where, "late")
         place = row["student"], row["exercise"], row["cell"]
-        found[place] = Decision(maximum, points, decision, late, row["comment"])
+        decided = Decision(maximum, points, decision, late, row["comment"])
+        if found.setdefault(place, decided) != decided:
+            raise ClassroomError(
+                f"{where}: {', '.join(filter(None, place))} is decided otherwise in an "
+                "earlier line: leave one of the two"
+            )
     return found
 
 
@@ -111,6 +142,16 @@ def _number(text: str, where: str, name: str, most: float = float("inf")) -> Opt
     return number
 
 
+def named(given: dict[Place, Decision], names: Mapping[str, str]) -> dict[Place, Decision]:
+    """The decisions under the students' names of this run, where `names` has them."""
+    found: dict[Place, Decision] = {}
+    for (student, exercise, cell), decision in given.items():
+        place = names.get(student, student), exercise, cell
+        if place not in found or not decision.empty:
+            found[place] = decision
+    return found
+
+
 def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Place, Decision]:
     """What there is to decide, with what has been decided.
 
@@ -123,8 +164,11 @@ def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Pla
 
 
 def save(path: Path, decisions: dict[Place, Decision]) -> None:
-    """Write the table, with the separator that it had."""
-    between = separator(path.read_text(encoding="utf-8-sig")) if path.exists() else ","
+    """Write the table, with the separator that it had.
+
+    It begins with a mark by which spreadsheets know UTF-8: without it they spoil names.
+    """
+    between = separator(_text(path)) if path.exists() else ","
     text = io.StringIO()
     writer = csv.writer(text, delimiter=between, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -134,4 +178,4 @@ def save(path: Path, decisions: dict[Place, Decision]) -> None:
             numbers = [number.replace(".", ",") for number in numbers]
         maximum = f"{each.maximum:g}"
         writer.writerow([*place, maximum, numbers[0], each.decision, numbers[1], each.comment])
-    write(path, text.getvalue())
+    write(path, "\ufeff" + text.getvalue())

@@ -60,6 +60,12 @@ class Result:
         return [cell for cell in self.marked.cells if cell.kind == "test"]
 
     @property
+    def counts(self) -> bool:
+        """Whether something was handed in, or decided all the same."""
+        decided = any(not decision.empty for decision in self.decisions.values())
+        return decided or self.marked.status != "not handed in"
+
+    @property
     def status(self) -> str:
         """What the tables say: marked, not handed in, to be looked at, or what was decided."""
         said = {"clear": "cleared", "override": "overridden", "revoke": "revoked"}
@@ -116,9 +122,11 @@ def page(result: Result) -> str:
     if result.possible:
         sums.append(f"<b>{result.points:g} of {result.possible:g} points</b> for what is tested.")
     if any(d.points is not None for cell, d in result.decisions.items() if cell):
-        sums.append(f"<b>{result.by_hand:g} points</b> by hand.")
+        given = result.most - result.possible - result.waiting
+        sums.append(f"<b>{result.by_hand:g} of {given:g} points</b> by hand.")
     if result.waiting:
-        sums.append(f"{result.waiting:g} more are given by hand.")
+        more = "more" if sums else "points"
+        sums.append(f"{result.waiting:g} {more} are given by hand.")
     notes = [f"Your teacher looks at this: {note}." for note in result.marked.notes]
     if whole.decision:
         notes = [f"Your teacher has looked at this, and the points are {result.status}."]
@@ -155,10 +163,12 @@ def section(cell: Outcome, given: Decision | None) -> str:
     name = escape(cell.id or "a cell that you added")
     kind, comment = "own", given.comment if given else ""
     if cell.kind == "test":
-        kind = "full" if cell.points == cell.maximum else "none"
-        name += f" <span>{cell.points:g} of {cell.maximum:g}</span>"
+        kind = "full" if cell.passed else "none"
+        if cell.maximum:
+            name += f" <span>{cell.points:g} of {cell.maximum:g}</span>"
     elif cell.kind == "written" and given and given.points is not None:
-        kind, name = "full", f"{name} <span>{given.points:g} of {cell.maximum:g}, by hand</span>"
+        name += f" <span>{given.points:g} of {cell.maximum:g}, by hand</span>"
+        kind = {cell.maximum: "full", 0: "none"}.get(given.points, "own")
     elif cell.kind == "written":
         kind, name = "waiting", f"{name} <span>{cell.maximum:g} points, by hand</span>"
     blocks = [

@@ -10,7 +10,8 @@ from d2l_bn.system.files import replacing
 def safe(text: str) -> str:
     """`text` as a table can hold it, and a spreadsheet shows it instead of computing it."""
     text = text.encode("utf-8", "replace").decode("utf-8")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    computed = text.startswith(("=", "+", "-", "@", "\t", "\r")) and text != "-"
+    return f"'{text}" if computed else text
 
 
 def write(path: Path, text: str) -> None:

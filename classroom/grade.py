@@ -45,7 +45,7 @@ def grade(
     only: Collection[str] = (),
     due: Optional[datetime] = None,
     anonymous: bool = False,
-) -> None:
+) -> list[decisions.Place]:
     """Mark ``submissions/STUDENT/NOTEBOOK.ipynb``; write tables and feedback to `out`.
 
     What is finished is kept in ``out/records``, so that an interrupted run goes on where it was; a
@@ -71,7 +71,13 @@ def grade(
     due : datetime, optional
         When submissions were due; the times of the files tell who was late.
     anonymous : bool
-        Whether pages and tables name students by made-up names; ``out/names.csv`` has both.
+        Whether pages and tables name students by made-up names; ``out/names.csv`` has both. What
+        was decided under the one name holds under the other.
+
+    Returns
+    -------
+    list of (student, exercise, cell)
+        Filled-in lines of ``decisions.csv`` that belong to nothing that can be handed in.
 
     Raises
     ------
@@ -82,16 +88,17 @@ def grade(
     out = out.absolute()  # workers start elsewhere
     originals = {path.name: exercises.read(path) for path in sorted(source.glob("*.ipynb"))}
     students = sorted(path for path in _listed(submissions) if path.is_dir())
-    if not originals or not students:
+    handed_in = sum(len(_notebooks(student)) for student in students)
+    if not originals or not handed_in:
         raise ClassroomError(
-            f"needs exercises in {source} and folders STUDENT/ in {submissions}, got "
-            f"{len(originals)} and {len(students)}"
+            f"needs exercises in {source} and STUDENT/NOTEBOOK.ipynb in {submissions}, got "
+            f"{len(originals)} exercises and {handed_in} notebooks in {len(students)} folders"
         )
     strangers = sorted(set(only) - {student.name for student in students})
     if strangers:
         raise ClassroomError(f"--only must name a folder in {submissions}, got {strangers[0]}")
     with _alone(out):
-        given = decisions.read(out / "decisions.csv")  # a mistake in it is told before the work
+        decisions.read(out / "decisions.csv")  # a mistake in it is told before the work
         sandbox = isolation.sandbox(out / "sandbox", isolated=isolated, image=image)
         limits = {"seconds": seconds, "memory": memory, "isolated": isolated, "image": image}
         run = partial(mark, sandbox=sandbox, seconds=seconds, memory=memory)
@@ -100,34 +107,45 @@ def grade(
         _unreadable()
         tasks = [(s, n) for s in students for n in _names(s, originals)]
         marked = _all(marker, tasks, jobs)
-        names = {s.name: _made_up(s.name, secret) if anonymous else s.name for s in students}
+        made_up = {s.name: _made_up(s.name, secret) for s in students}
+        names = {name: made_up[name] if anonymous else name for name in made_up}
         now = {
             place: decision
             for (student, name), each in zip(tasks, marked)
             for place, decision in _to_decide(names[student.name], name, each).items()
         }
-        given = decisions.merged(now, decisions.read(out / "decisions.csv"))
-        decisions.save(out / "decisions.csv", given)
+        same = {safe(n): safe(names[real]) for real in names for n in (real, made_up[real])}
+        given = decisions.merged(now, decisions.named(decisions.read(out / "decisions.csv"), same))
         results = [
             _result(names[student.name], student / name, each, given, due)
             for (student, name), each in zip(tasks, marked)
         ]
-        _write_pages(out / "feedback", [r for r in results if f"{r.exercise}.ipynb" in originals])
+        _hold(results, out / "decisions.csv")
+        decisions.save(out / "decisions.csv", given)
+        given_out = [r for r in results if r.counts and f"{r.exercise}.ipynb" in originals]
+        _write_pages(out / "feedback", given_out, {*names, *made_up.values()})
         tables.write_all(out, results)
         if anonymous:
             tables.save(out / "names.csv", ["student", "made up"], names.items())
+    return _idle(given, results)
 
 
 def _listed(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    """What is in a folder, without what systems and editors leave there."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+
+
+def _notebooks(student: Path) -> set[str]:
+    with contextlib.suppress(OSError):  # a folder that can't be read holds nothing for us
+        return {path.name for path in _listed(student) if path.suffix == ".ipynb"}
+    return set()
 
 
 def _names(student: Path, originals: dict[str, NotebookNode]) -> list[str]:
     """The exercises, and whatever else a student handed in as a notebook."""
-    others: set[str] = set()
-    with contextlib.suppress(OSError):  # a folder that can't be read holds nothing for us
-        others = {path.name for path in student.iterdir() if path.suffix == ".ipynb"}
-    return [*originals, *sorted(others - originals.keys())]
+    return [*originals, *sorted(_notebooks(student) - originals.keys())]
 
 
 def _all(marker: Marker, tasks: list[tuple[Path, str]], jobs: int) -> list[Marked]:
@@ -168,7 +186,7 @@ def _result(
     student: str, path: Path, marked: Marked, given: dict, due: Optional[datetime]
 ) -> Result:
     place = safe(student), path.stem
-    own = {cell: decision for (*where, cell), decision in given.items() if tuple(where) == place}
+    own = {cell: given[(*place, cell)] for cell in _places(marked) if (*place, cell) in given}
     late = 0.0
     if due is not None and marked.status != "not handed in":
         with contextlib.suppress(OSError):
@@ -176,9 +194,45 @@ def _result(
     return Result(student, path.stem, marked, own, late)
 
 
-def _write_pages(folder: Path, results: list[Result]) -> None:
-    """Write a folder of pages for each student, and a zip file of it to send."""
-    for student, own in tables.by_student(results).items():
+def _places(marked: Marked) -> list[str]:
+    """The cells about which something can be decided, and "" for the whole."""
+    return ["", *(cell.id for cell in marked.cells if cell.kind == "written")]
+
+
+def _hold(results: list[Result], path: Path) -> None:
+    """Refuse points above what there is, whatever the table says of the maximum."""
+    for r in results:
+        most = {cell.id: cell.maximum for cell in r.marked.cells if cell.kind == "written"}
+        for cell, decision in r.decisions.items():
+            limit = most.get(cell) if cell else r.possible
+            if decision.points is not None and limit is not None and decision.points > limit:
+                raise ClassroomError(
+                    f"{path}: points of {r.student}, {r.exercise}, {cell or 'as a whole'} must be "
+                    f"a number from 0 to {limit:g}, got {decision.points:g}"
+                )
+
+
+def _idle(given: dict, results: list[Result]) -> list[decisions.Place]:
+    """The places of what was filled in for nothing: a name is misspelled, or a folder is gone."""
+    known = {(safe(r.student), r.exercise, cell) for r in results for cell in _places(r.marked)}
+    return [place for place in given if place not in known]
+
+
+def _write_pages(folder: Path, results: list[Result], students: Collection[str]) -> None:
+    """Write a folder of pages for each student, and a zip file of it to send.
+
+    Pages of an earlier run that belong to one of these `students` go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = tables.by_student(results)
+    for student in students:
+        for page in (folder / student).glob("*.html"):
+            page.unlink()
+        if student not in pages:
+            (folder / f"{student}.zip").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it isn't there, or holds what isn't ours
+                (folder / student).rmdir()
+    for student, own in pages.items():
         for result in own:
             write(folder / student / f"{result.exercise}.html", feedback.page(result))
         with tempfile.TemporaryDirectory(dir=folder) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import os
@@ -96,11 +97,16 @@ class Marker:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
+    def _misnamed(self, name: str) -> str:
+        """What to do about a name that no exercise has, such as a browser's ``(1)`` makes."""
+        near = difflib.get_close_matches(name, self.originals, n=1) or ["an exercise's"]
+        return f"it has the name of no exercise; renamed to {near[0]}, it is marked in the next run"
+
     def _mark(self, path: Path, content: bytes) -> Marked:
         """Mark one file, whatever it is."""
         exercise = self.originals.get(path.name)
         if exercise is None:
-            return Marked("look at by hand", ["it has the name of no exercise"])
+            return Marked("look at by hand", [self._misnamed(path.name)])
         if not os.path.lexists(path):
             return Marked("not handed in", [], _nothing(exercise))
         try:

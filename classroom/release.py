@@ -23,7 +23,9 @@ has set an address to install from, and says what to do otherwise.
 Write in the cells that say so, and add cells if you like. The other cells are put back as they were
 before your work is marked, and all are run as plain Python: lines that begin with % or ! do nothing
 then. Run a check as often as you want: it says what is wrong and why, and what it calls right gets
-its points. Hand in the notebooks under the names that they have.
+its points. Before you hand in, restart the kernel and run all cells: what an earlier version of a
+cell left behind is gone then, as it is in marking. Hand in the notebooks under the names that they
+have.
 """
 
 

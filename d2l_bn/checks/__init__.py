@@ -11,9 +11,9 @@ the judge's, and the modules with a public name are what is asked. `forms.py` ha
 function, `question.py` one question about it, `block.py` a layer and what is asked of it.
 
 The cause of wrong numbers is sought in tables of mistakes (`mistakes.py`, `axes.py`), among
-formulas with one alteration (`formulas.py`), then by taking the answer apart: an output into mean, spread,
-factor and offset, an average into its terms (`composition.py`, of `quantities.py`), a gradient into
-its ways (`derivation.py`). What is left is told by its properties (`inference.py`).
+formulas with one alteration (`formulas.py`), then by taking the answer apart: an output into mean,
+spread, factor and offset, an average into its terms (`composition.py`, of `quantities.py`), a
+gradient into its ways (`derivation.py`). The rest is told by its properties (`inference.py`).
 
 Inputs that a check does not print are drawn from random states of its own, always the same ones in
 a notebook, so that a check says the same each time and leaves the notebook's random numbers alone.

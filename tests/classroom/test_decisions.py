@@ -11,10 +11,12 @@ import pytest
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
-from classroom import EXERCISES, ClassroomError, decisions, feedback, grade, tables
+from classroom import EXERCISES, ClassroomError, decisions, feedback, grade, records, tables
+from classroom.__main__ import main, parser
 from classroom.decisions import Decision
 from classroom.feedback import Result
 from classroom.marking import Marked, Outcome
+from classroom.release import STUB
 
 PLACE = "ann", "5-your-experiment", "question"
 
@@ -43,7 +45,7 @@ def rows(path):
 def test_every_submission_and_written_answer_has_a_line(tmp_path):
     now = grade._to_decide("ann", "5-your-experiment.ipynb", marked())
     decisions.save(tmp_path / "decisions.csv", now)
-    assert (tmp_path / "decisions.csv").read_text() == (
+    assert (tmp_path / "decisions.csv").read_text(encoding="utf-8-sig") == (
         "student,exercise,cell,maximum,points,decision,late,comment\n"
         "ann,5-your-experiment,,3,,,,\n"
         "ann,5-your-experiment,figure,5,,,,\n"
@@ -64,7 +66,7 @@ def test_what_is_filled_in_comes_back(tmp_path, between):
         (*PLACE[:2], ""): Decision(3, 1.5, "override", 2, "as we said"),
     }
     decisions.save(path, filled)
-    assert path.read_text().startswith(f"student{between}exercise")
+    assert path.read_text().startswith(f"\ufeffstudent{between}exercise")
     assert decisions.read(path) == filled
 
 
@@ -92,11 +94,16 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
         ("ann,5,,4,2,,,", "go with the decision override"),
         ("ann,5,,4,,override,,", "go with the decision override"),
         ("ann,5,,4,,,-1,", "late must be"),
+        ("ann,5,,4,,,,good, but short", "line 2 has more columns .* stands in quotes"),
+        ('ann,5,,4,,,,"good', "a quote too many, or one too few"),
+        ("ann,5,question,4,1,,,\nann,5,question,4,2,,,", "line 3: ann, 5, question is decided"),
+        ("ann,5,,4,,,,Gr\xfc\xdfe".encode("cp1252"), "must be text in UTF-8"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path, line, words):
     path = tmp_path / "decisions.csv"
-    path.write_text(f"{','.join(decisions.COLUMNS)}\n{line}\n")
+    line = line if isinstance(line, bytes) else line.encode()
+    path.write_bytes(",".join(decisions.COLUMNS).encode() + b"\n" + line + b"\n")
     with pytest.raises(ClassroomError, match=words):
         decisions.read(path)
 
@@ -137,7 +144,10 @@ def test_the_page_tells_whose_words_are_whose():
     assert "<b>2 of 3 points</b> for what is tested." in before and "9 more" in before
     own = {"question": Decision(4, 3.5, comment="say <why>"), "": Decision(3, comment="good")}
     after = feedback.page(result(own))
-    assert "<b>3.5 points</b> by hand." in after and "5 more" in after
+    assert "<b>3.5 of 4 points</b> by hand." in after and "5 more" in after
+    for points, kind in ((4, "full"), (3.5, "own"), (0, "none")):
+        page = feedback.page(result({"question": Decision(4, points)}))
+        assert f'<section class="{kind}"><h2>question' in page
     assert '<pre class="teacher">say &lt;why&gt;</pre>' in after
     assert '<pre class="teacher">good</pre>' in after
     assert '<pre class="check">too small</pre>' in after
@@ -148,7 +158,7 @@ def test_the_page_tells_whose_words_are_whose():
 
 def test_without_tests_no_sum_of_tests_is_shown():
     page = feedback.page(Result("ann", "x", Marked(cells=marked().cells[1:]), {}))
-    assert "0 of 0" not in page and "9 more are given by hand" in page
+    assert "0 of 0" not in page and "9 points are given by hand" in page
 
 
 def test_what_is_filled_in_stays_and_what_waits_is_renewed():
@@ -168,7 +178,7 @@ def test_odd_names_find_their_decisions_again(tmp_path, student):
     path = tmp_path / "decisions.csv"
     decisions.save(path, grade._to_decide(student, "5-your-experiment.ipynb", marked()))
     text = path.read_text().replace("question,4,,", "question,4,3,")
-    assert not text.splitlines()[1].startswith("=")
+    assert text[0] == "\ufeff" and not text.splitlines()[1].startswith("=")
     path.write_text(text)
     file = tmp_path / "5-your-experiment.ipynb"
     found = grade._result(student, file, marked(), decisions.read(path), None)
@@ -197,6 +207,26 @@ def test_canvas_and_moodle_get_their_columns(tmp_path):
     assert ann["Username"] == "ann" and ann["5-your-experiment feedback"] == "well done"
 
 
+def test_what_was_not_handed_in_is_no_zero(tmp_path):
+    """An import would give it to everybody, for exercises that wait to be given."""
+    absent = Marked("not handed in", [], marked().cells)
+    results = [result(), Result("bob", "5-your-experiment", absent, {})]
+    results += [Result(student, "6-later", absent, {}) for student in ("ann", "bob")]
+    tables.write_all(tmp_path, results)
+    _, ann, bob = rows(tmp_path / "canvas.csv")
+    assert (ann["5-your-experiment"], bob["5-your-experiment"]) == ("2", "")
+    assert "6-later" not in ann and "6-later" not in (tmp_path / "grades.csv").read_text()
+    assert [row["5-your-experiment"] for row in rows(tmp_path / "moodle.csv")] == ["2", "-"]
+    own = {"": Decision(3, 1, "override", comment="in words")}
+    assert Result("bob", "6-later", absent, own).counts
+
+
+def test_a_test_without_points_is_right_where_it_measured():
+    slow, fast = Outcome("league", "test", "x"), Outcome("league", "test", "x", seconds=0.1)
+    pages = [feedback.page(Result("a", "6", Marked(cells=[each]), {})) for each in (slow, fast)]
+    assert 'class="none"' in pages[0] and 'class="full"' in pages[1] and "0 of 0" not in pages[1]
+
+
 def test_statistics_count_the_messages(tmp_path):
     several = [result(student=f"s{n}") for n in range(3)]
     several[0].marked.cells[0].message = "A: wrong.\n  Likely cause: eps\n    is missing."
@@ -223,6 +253,31 @@ def test_copied_work_is_listed(tmp_path):
     assert found == [("a", "b")]
 
 
+def test_what_is_alike_in_more_answers_comes_first(tmp_path):
+    def both(student, name):
+        texts = [f"{name} = [{', '.join(str(n * k) for n in range(60))}]" for k in (3, 5)]
+        cells = [Outcome(f"c{n}", "student", text) for n, text in enumerate(texts)]
+        return Result(student, "1", Marked(cells=cells), {})
+
+    half = both("z", "x")
+    half.marked.cells.pop()
+    tables.alike(tmp_path / "alike.csv", [half, both("a", "x"), both("b", "x")])
+    found = [(row["student"], row["answers alike"]) for row in rows(tmp_path / "alike.csv")]
+    assert found == [("a", "2"), ("z", "1"), ("z", "1")]
+
+
+def test_nobodys_text_is_not_compared(tmp_path):
+    given = "\n".join(f"x{n} = nd.ones(({n}, 2)) + {n}" for n in range(20))
+    cells = [
+        Outcome("a", "given", given),
+        Outcome("b", "student", given.replace("x7", "y7")),
+        Outcome("c", "student", f"def f({', '.join(f'x{n}' for n in range(20))}):\n    {STUB}"),
+    ]
+    results = [Result(student, "4", Marked(cells=cells), {}) for student in "ab"]
+    tables.alike(tmp_path / "alike.csv", results)
+    assert rows(tmp_path / "alike.csv") == []
+
+
 def test_the_league_has_what_is_right_the_fastest_first(tmp_path):
     def fast(student, seconds, points):
         cell = Outcome("league", "test", "", points=points, maximum=0, seconds=seconds)
@@ -234,8 +289,7 @@ def test_the_league_has_what_is_right_the_fastest_first(tmp_path):
 
 def test_what_a_teacher_writes_during_a_run_is_kept(tmp_path, monkeypatch):
     """The table is read when the work is done, however long that took."""
-    (tmp_path / "class" / "ann").mkdir(parents=True)
-    (tmp_path / "class" / "bob").mkdir(parents=True)
+    folders = a_class(tmp_path, "ann")
     table = tmp_path / "out" / "decisions.csv"
 
     def mark(self, student, name):
@@ -243,15 +297,93 @@ def test_what_a_teacher_writes_during_a_run_is_kept(tmp_path, monkeypatch):
         return marked()
 
     monkeypatch.setattr(grade.Marker, "__call__", mark)
-    folders = {"out": tmp_path / "out", "source": EXERCISES}
-    grade.grade(tmp_path / "class", isolated=False, **folders)
+    grade.grade(**folders)
     assert decisions.read(table)["ann", "5-your-experiment", "question"].points == 3
     assert "3 of 4, by hand" in (tmp_path / "out/feedback/ann/5-your-experiment.html").read_text()
     with zipfile.ZipFile(tmp_path / "out/feedback/ann.zip") as pages:
         assert "5-your-experiment.html" in pages.namelist()
-    grade.grade(tmp_path / "class", isolated=False, anonymous=True, **folders)
+    with pytest.raises(ClassroomError, match="--only must name a folder"):
+        grade.grade(**folders, only=["cid"])
+
+
+def a_class(folder, *students):
+    """Empty notebooks of exercise 5, and the arguments that mark them."""
+    for student in students:
+        (folder / "class" / student).mkdir(parents=True)
+        (folder / "class" / student / "5-your-experiment.ipynb").write_text("{}")
+    where = {"submissions": folder / "class", "out": folder / "out", "source": EXERCISES}
+    return {**where, "isolated": False}
+
+
+def test_a_decision_holds_under_both_names(tmp_path, monkeypatch):
+    """Who marks without knowing whom gives the points back with the names."""
+    monkeypatch.setattr(grade.Marker, "__call__", lambda self, student, name: marked())
+    folders, table = a_class(tmp_path, "ann", "bob"), tmp_path / "out" / "decisions.csv"
+    grade.grade(**folders)
+    grade.grade(**folders, anonymous=True)
     names = {row["student"]: row["made up"] for row in rows(tmp_path / "out/names.csv")}
     assert set(names) == {"ann", "bob"} and len(set(names.values())) == 2
+    found = {path.stem for path in (tmp_path / "out/feedback").iterdir()}
+    assert found == set(names.values()) == {place[0] for place in decisions.read(table)}
     assert "ann" not in (tmp_path / "out" / "grades.csv").read_text()
-    with pytest.raises(ClassroomError, match="--only must name a folder"):
-        grade.grade(tmp_path / "class", isolated=False, only=["cid"], **folders)
+    given = decisions.read(table)
+    place = "5-your-experiment", "question"
+    decisions.save(table, {**given, (names["ann"], *place): Decision(4, 3)})
+    assert grade.grade(**folders) == []
+    assert decisions.read(table)[("ann", *place)] == Decision(4, 3)
+    assert {path.stem for path in (tmp_path / "out/feedback").iterdir()} == {"ann", "bob"}
+    assert "by hand" in (tmp_path / "out/feedback/ann/5-your-experiment.html").read_text()
+    found = [row["by hand"] for row in rows(tmp_path / "out/grades.csv") if row["student"] == "ann"]
+    assert "3" in found
+
+
+def test_points_for_nothing_are_told_and_points_above_all_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(grade.Marker, "__call__", lambda self, student, name: marked())
+    folders, table = a_class(tmp_path, "ann"), tmp_path / "out" / "decisions.csv"
+    place = "ann", "5-your-experiment"
+    misspelled = {("anm", *place[1:], "question"): Decision(4, 3), (*place, "x"): Decision(9, 9)}
+    decisions.save(table, misspelled)
+    assert sorted(grade.grade(**folders)) == sorted(misspelled)
+    assert {row["by hand"] for row in rows(tmp_path / "out/grades.csv")} == {"0"}
+    for cell, given in (("question", Decision(9, 8)), ("", Decision(9, 4, "override"))):
+        decisions.save(table, {(*place, cell): given})
+        with pytest.raises(ClassroomError, match=r"must be a number from 0 to [34], got [48]"):
+            grade.grade(**folders)
+
+
+def test_what_systems_leave_is_no_student(tmp_path, monkeypatch):
+    folders = a_class(tmp_path, ".ipynb_checkpoints", "__MACOSX", ".git")
+    (tmp_path / "class" / "ann").mkdir()
+    with pytest.raises(ClassroomError, match="got 6 exercises and 0 notebooks in 1 folders"):
+        grade.grade(**folders)
+    (tmp_path / "class" / "ann" / "._5-your-experiment.ipynb").write_text("{}")
+    with pytest.raises(ClassroomError, match="0 notebooks"):
+        grade.grade(**folders)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--jobs 0", "--seconds -1", "--seconds nan", "--memory 1.5", "--due 30.11.2026"],
+)
+def test_numbers_that_mark_nothing_are_refused(options, capsys):
+    with pytest.raises(SystemExit):
+        main(["grade", *options.split()])
+    assert f"argument {options.split()[0]}" in capsys.readouterr().err
+
+
+def test_a_day_ends_at_midnight():
+    due = {text: parser().parse_args(["grade", "--due", text]).due for text in DUE}
+    assert due == DUE
+
+
+DUE = {"2026-11-30": datetime(2026, 12, 1), "2026-11-30T18:00": datetime(2026, 11, 30, 18)}
+
+
+def test_a_name_that_a_browser_made_is_told_with_the_right_one(tmp_path):
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "1-batch-norm (1).ipynb").write_text("{}")
+    originals = {path.name: None for path in EXERCISES.glob("*.ipynb")}
+    marker = records.Marker(tmp_path / "records", originals, None, {})
+    (note,) = marker(tmp_path / "ann", "1-batch-norm (1).ipynb").notes
+    assert "renamed to 1-batch-norm.ipynb" in note

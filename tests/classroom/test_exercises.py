@@ -4,6 +4,9 @@ import pytest
 
 from classroom import EXERCISES
 from d2l_bn import checks
+from d2l_bn.training import set_seed
+
+import mxnet as mx
 
 pytest.importorskip("nbgrader", reason="nbgrader, the extra `classroom`, is not installed")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
@@ -316,3 +319,26 @@ def test_the_teachers_page_quotes_these_messages_and_points():
             row.startswith(f"| {name[0]} |") and message in row and row.endswith(f"| {points} |")
             for row in rows
         ), message
+
+
+def test_the_broken_code_runs_and_learns_in_a_network_with_one_such_layer():
+    source = {
+        cell.metadata.nbgrader.grade_id: cell.source
+        for cell in notebook_of("4-six-bugs").cells
+        if cell.metadata.get("nbgrader")
+    }
+    names = {}
+    exec(f"{source['imports']}\n{source['broken']}", names)
+    set_seed(0)
+    Y = mx.nd.arange(64) % 2
+    X = mx.nd.random.normal(shape=(64, 8)) + Y.reshape((-1, 1))
+    net = mx.gluon.nn.Sequential()
+    net.add(mx.gluon.nn.Dense(4), names["BrokenBatchNorm"](4, 2), mx.gluon.nn.Dense(2))
+    net.initialize(mx.init.Xavier())
+    trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    for _ in range(30):
+        with mx.autograd.record():
+            loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()(net(X), Y)
+        loss.backward()
+        trainer.step(64)
+    assert (net(X).argmax(axis=1) == Y).mean().asscalar() > 0.8
