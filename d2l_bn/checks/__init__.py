@@ -7,7 +7,13 @@ dense input, training mode: right
 A check asks and judges; the student's code answers. In a notebook both are in one process. When
 work is marked the same check asks from outside, with other inputs, and the code answers from a
 sandbox, in which nothing of the check can be seen. `answers.py` is the student's side, `asking.py`
-the judge's, and the modules with a public name are what is asked.
+the judge's, and the modules with a public name are what is asked. `forms.py` has the inputs of a
+function, `question.py` one question about it, `block.py` a layer and what is asked of it.
+
+The cause of wrong numbers is sought in tables of mistakes (`mistakes.py`, `axes.py`), among
+formulas with one alteration (`formulas.py`), then by taking the answer apart: an output into mean,
+spread, factor and offset, an average into its terms (`composition.py`, of `quantities.py`), a
+gradient into its ways (`derivation.py`). The rest is told by its properties (`inference.py`).
 
 Inputs that a check does not print are drawn from random states of its own, always the same ones in
 a notebook, so that a check says the same each time and leaves the notebook's random numbers alone.

@@ -303,6 +303,25 @@ HINTS = (
     ("'_reg_params'", _NOT_SET_UP),
     ("Parameter'> not supported", _PARAMETER),
     ("'Parameter'", _PARAMETER),
+    (
+        "<class 'method'>",
+        "a method is named but not called: its parentheses are missing.",
+    ),
+    (
+        "object is not callable",
+        "parentheses stand behind something that is no function, as in "
+        "X.shape(...) or X.ndim(): both are values.",
+    ),
+    ("not a scalar", "asscalar() and float() take an array of one value. Leave it an array."),
+    (
+        "truth value of an NDArray",
+        "an array of several values stands where True or False is wanted, in an if, and, or or "
+        "not. Multiply by the mask, or use nd.where.",
+    ),
+    (
+        "Invalid Parameter format for axis",
+        "axis takes a number or a tuple of numbers: tuple(range(...)) makes one.",
+    ),
     ("positional argument", "a function is called with more or fewer arguments than it takes."),
 )
 
@@ -315,4 +334,6 @@ def hint(words: str, where: str) -> str:
     name = re.search(r"(?:NDArray'|mxnet\.ndarray') .*no attribute '(\w+)'", words)
     if name and name[1] in _FOREIGN:
         return f"MXNet's arrays have no {name[1]}. Write {_FOREIGN[name[1]]}."
+    if name:
+        return f"MXNet's arrays have no {name[1]}, which is another library's, or a Parameter's."
     return _NUMPY if re.search(r"\bnp\.", where) else ""

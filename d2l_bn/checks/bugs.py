@@ -9,9 +9,9 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks.asking import Check
+from d2l_bn.checks.block import AVERAGES, INPUTS, Layer, registered
 from d2l_bn.checks.cases import make
 from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
-from d2l_bn.checks.layer import AVERAGES, INPUTS, Layer, registered
 
 TINY = 1e-12  # an eps that doesn't matter, wherever it stands
 

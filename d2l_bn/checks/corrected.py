@@ -8,10 +8,11 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import formulas, inference, mistakes
+from d2l_bn.checks import composition, formulas, inference, mistakes
 from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.block import EPS, INPUTS, Layer, drawn
 from d2l_bn.checks.cases import Case, close, make
-from d2l_bn.checks.layer import EPS, INPUTS, Layer, drawn
+from d2l_bn.checks.quantities import Quantity, unlike
 
 MOMENTUM = 0.9
 
@@ -58,11 +59,19 @@ def _prediction(check: Check) -> str:
                     "the output in training mode is wrong.",
                     expected=expected,
                     received=received,
-                    cause="training mode is that of 2.1, with the mean and variance of the batch.",
+                    cause=_in_training(batches, received),
                 )
             for mode in ("predict", "record without training"):
                 _predicts(block, batches, X, mode)
     return part
+
+
+def _in_training(batches: list[np.ndarray], received: np.ndarray) -> str:
+    mean, var = _averages(batches[:-1]) if len(batches) > 1 else (None, None)
+    case = make(batches[-1], eps=EPS, mean=mean, var=var)
+    found = find(mistakes.of_training(case), received, case.training())
+    found = found or composition.of_output([(case, received)], True)
+    return f"training mode is that of 2.1, with the mean and variance of the batch. {found}".strip()
 
 
 def _averages(batches: list[np.ndarray], stored: Callable = lambda average, t: average) -> list:
@@ -91,11 +100,52 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
             f"the prediction after {t} batch{'es' * (t > 1)} is wrong.",
             expected=case.prediction(),
             received=received,
-            cause=find(_wrong(case, batches), received, case.prediction())
-            or find(mistakes.of_prediction(case), received, case.prediction())
-            or _divisor(case, received, t, mean, var)
+            cause=_of_stored(block.averages(context), mean, var, t)
+            or (_later(block, batches, mode, received) if t == 1 else "")
+            or _cause(case, batches, received)
             or (_STORED if all(map(close, block.averages(context), (mean, var))) else _NOT_STORED),
         )
+
+
+def _cause(case: Case, batches: list[np.ndarray], received: np.ndarray) -> str:
+    """Return the mistake that gives this prediction, or ""."""
+    with np.errstate(all="ignore"):
+        return (
+            find(_wrong(case, batches), received, case.prediction())
+            or find(mistakes.of_prediction(case), received, case.prediction())
+            or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
+            or _divisor(case, received, len(batches), *_averages(batches))
+        )
+
+
+def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
+    """Return a cause if the averages are kept divided."""
+    for power in (1, 2, 3):
+        by = _share(t) ** power
+        if np.any(mean) and all(map(close, held, (mean / by, var / by))):
+            return (
+                "predicting changes the averages that the layer keeps: the divided ones are "
+                "stored. Hand them to batch_norm, and write them nowhere."
+            )
+    return ""
+
+
+def _later(block: Layer, batches: list[np.ndarray], mode: str, received: np.ndarray) -> str:
+    """Return the mistake that explains a prediction after three batches, where t tells more."""
+    X, check = batches[0], block.check
+    layer = Layer.made(check, X.ndim)
+    more = [X, *(drawn(check, X.shape, number) for number in (505, 506))]
+    for batch in more:
+        layer.forward(batch, "record", dY=drawn(check, X.shape, 508))
+    check.ask("step", key=layer.key, rate=0.3)  # so that gamma isn't 1, nor beta 0
+    held, share = layer.state(), _share(len(more))
+    mean, var = (average / share for average in _averages(more))
+    gamma, beta = (np.asarray(held[name]["array"], np.float64) for name in ("gamma", "beta"))
+    case = make(drawn(check, X.shape, 507), gamma.ravel(), beta.ravel(), mean, var, eps=EPS)
+    theirs = layer.forward(case.X, mode)
+    wrong = np.isfinite(theirs).all() and not close(theirs, case.prediction(), 1e-3)
+    cause = _cause(case, more, theirs) if wrong else ""
+    return "" if cause.startswith("your t is") else cause  # which is as plain after one
 
 
 def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -115,6 +165,66 @@ def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndar
         case.output(*_averages(batches, lambda average, t: average / _share(t))),
     )
     yield from formulas.altered(_LINES, known)
+
+
+# What may divide in place of the share, by cost; p is the momentum.
+_DIVISORS = {
+    0: "(1 - p ** t)",
+    1: "1; 1 / (1 - p ** t); (1 - p ** (t + 1)); (1 - p ** (t - 1)); p ** t",
+    2: "sqrt(1 - p ** t); (1 - p ** t) ** 2; (1 - p * t); (1 - (1 - p) ** t); (1 - p); p; t; "
+    "((1 - p) * t); (t + 1); (1 + p ** t); (1 - 0.99 ** t); (1 - 0.999 ** t); (1 - p ** t + eps)",
+    3: "(1 - t ** p); (1 - exp(-t))",
+}
+
+
+def _divisors(case: Case, t: int) -> Iterator[tuple[str, float, int]]:
+    """Yield what may divide: its name, its value, and how far it is from the share."""
+    known = {"p": MOMENTUM, "t": t, "eps": case.eps, "sqrt": np.sqrt, "exp": np.exp}
+    for cost, expressions in _DIVISORS.items():
+        for words in expressions.split("; "):
+            value = eval(words, {"__builtins__": {}}, known)
+            if value:
+                words = (
+                    words.replace("(1 - p)", "0.1").replace("p *", "0.9 *").replace("p)", "0.9)")
+                )
+                yield "0.9" if words == "p" else words, value, cost
+
+
+def _parts(case: Case, batches: list[np.ndarray]) -> tuple[dict[str, Quantity], ...]:
+    """What may stand for the factor, the mean, the spread and the offset, by name."""
+    divisors, averages = list(_divisors(case, len(batches))), _averages(batches)
+    before = _averages(batches[:-1]) if len(batches) > 1 else [0 * each for each in averages]
+    moments = np.array([make(batch).moments() for batch in batches]).swapaxes(0, 1)
+    taken: list[list[Quantity]] = [[], []]
+    names = ("moving_mean", "moving_var")
+    for place, found in enumerate(taken):
+        for divisor, value, cost in divisors:
+            over = "" if divisor == "1" else f" / {divisor}"
+            for words, average, more in (
+                (names[place], averages[place], 0),
+                (f"the {names[place]} of one batch before", before[place], 2),
+                (names[1 - place], averages[1 - place], 2),
+            ):
+                found.append(Quantity(f"{words}{over}", average / value, cost + more))
+        found.append(Quantity("the mean over all batches", moments[place].mean(0), 2))
+        found.append(Quantity("that of the last batch", moments[place][-1], 2))
+        found.append(Quantity("that of the first batch", moments[place][0], 2))
+        found.append(Quantity("that of X itself", case.moments()[place], 1))
+        found.append(Quantity(str(place), place + 0 * case.mean, 2))
+    eps, gamma = case.eps, case.gamma
+    spreads = [Quantity("sqrt((moving_var + eps) / (1 - 0.9 ** t))",
+                        np.sqrt((averages[1] + eps) / _share(len(batches))), 1)]  # fmt: skip
+    for words, variance, cost in taken[1]:
+        spreads.append(Quantity(f"sqrt({words} + eps)", np.sqrt(variance + eps), cost))
+        spreads.append(Quantity(f"sqrt({words})", np.sqrt(variance), cost + 2))
+        for divisor, by, more in divisors:
+            root = np.sqrt(variance + eps) / by
+            spreads.append(Quantity(f"(sqrt({words} + eps) / {divisor})", root, cost + 1 + more))
+    factors = [Quantity("gamma", gamma, 0), Quantity("beta", case.beta)]
+    factors += [Quantity(f"gamma / {words}", gamma / by, cost or 1) for words, by, cost in divisors]
+    offsets = [Quantity("beta", case.beta, 0), Quantity("gamma", gamma)]
+    pools = (factors, taken[0], spreads, offsets)
+    return tuple({each.words: each for each in unlike(pool)} for pool in pools)
 
 
 def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> str:

@@ -2,442 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from itertools import chain, combinations
-from typing import Callable, NamedTuple, Optional
+from itertools import chain
+from typing import Callable
 
 import numpy as np
 
 from d2l_bn.checks import inference, mistakes
-from d2l_bn.checks.asking import Check, find, matches
-from d2l_bn.checks.cases import Case, close, make, per_channel
-from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.cases import Case, close, per_channel
+from d2l_bn.checks.forms import (
+    ANY_AXIS,
+    CHANNELS_LAST,
+    DENSE,
+    IMAGES,
+    PADDED,
+    PLAIN,
+    Form,
+    Kind,
+    padded,
+)
+from d2l_bn.checks.question import NAMES, STATISTICS, Question, explained
 
-NAMES = ("Y", "moving_mean", "moving_var")
 TRAINING = ("X", "mask", "gamma", "beta", "eps", "axis")
-STATISTICS = ("X", "mask", "mean", "var", "momentum", "axis")
 PREDICTION = ("X", "mask", "gamma", "beta", "mean", "var", "eps", "axis")
 
-
-Part = Callable[["Question"], str]
-
-
-class Form(NamedTuple):
-    """How a function wants its arguments, which a `Case` holds with the channels at axis 1."""
-
-    axis: int = 1  # the axis of the channels in the student's X
-    flat: bool = False  # whether what is given for each channel has the shape (channels,)
-    says_axis: bool = False  # whether the axis is an argument
-    label: str = ""
-
-    def array(self, ours: np.ndarray) -> np.ndarray:
-        """An array in the shape of X, as the student has it."""
-        return np.moveaxis(ours, 1, self.axis)
-
-    def value(self, ours: np.ndarray) -> np.ndarray:
-        """What there is for each channel, as the student has it."""
-        return ours.reshape(-1) if self.flat else ours
-
-    def arguments(self, case: Case) -> dict:
-        """The arguments, by name and in order."""
-        given: dict = {"X": self.array(case.X)}
-        if case.mask is not None:
-            given["mask"] = case.mask[:, 0]
-        for name in ("gamma", "beta", "mean", "var"):
-            given[name] = self.value(getattr(case, name))
-        given.update(eps=case.eps, momentum=case.momentum)
-        if self.says_axis:
-            given["axis"] = self.axis
-        return given
-
-    def shown(self, case: Case, names: Iterable[str]) -> dict:
-        """Those of the arguments that matter, under the names that the student gives them."""
-        renamed = {"mean": "moving_mean", "var": "moving_var"}
-        given = self.arguments(case)
-        return {renamed.get(name, name): given[name] for name in names if name in given}
-
-    def wrong_axes(self, case: Case) -> mistakes.Mistakes:
-        """The mistakes in what is averaged."""
-        if case.mask is not None:
-            return chain(mistakes.of_padding(case), mistakes.of_mask(case))
-        if not self.flat:
-            return mistakes.of_axes(case)
-        return mistakes.of_any_axes(case, self.axis, self.where(case))
-
-    def wrong_prediction(self, case: Case) -> mistakes.Mistakes:
-        """The mistakes in where the values of the channels and the mask belong."""
-        if case.mask is not None or not self.flat:
-            return mistakes.of_padding(case, "moving_mean", "moving_var")
-        return chain(
-            mistakes.of_order(case.prediction(), self.axis),
-            mistakes.of_lining_up(case, self.axis, case.mean, case.var),
-        )
-
-    def wrong_averages(self, case: Case, which: int) -> mistakes.Mistakes:
-        """The same for the moving mean and the moving variance."""
-        if case.mask is not None or not self.flat:
-            return iter(())
-        old = (case.mean, case.var)[which]
-        return mistakes.of_average_axes(case, self.axis, self.where(case), old, which)
-
-    def where(self, case: Case) -> str:
-        """Where the channels are, and what to average over."""
-        rest = tuple(place for place in range(case.X.ndim) if place != self.axis % case.X.ndim)
-        axes = f"axis {rest[0]}" if len(rest) == 1 else f"axes {rest}"
-        return f"Here the channels are axis {self.axis}: average over {axes}."
-
-
-@dataclass(frozen=True)
-class Question(Check):
-    """A check of a function, with the case that it stands at."""
-
-    case: Case = field(default_factory=lambda: make([[0.0]]))
-    form: Form = field(default_factory=Form)
-
-    def on(self, form: Form, case: Case, part: str) -> Question:
-        """The same check at another case; an exception shows the whole of it."""
-        shown, case = form.shown(case, form.arguments(case)), case._replace(axis=form.axis)
-        return replace(self, form=form, case=case, part=part, given=shown)
-
-    def right(self, mode: str, name: str = "the output") -> np.ndarray:
-        """The right output, or what a moving average is after training."""
-        case, (mean, var) = self.case, self.case.moments()
-        if name == "moving_mean":
-            return case.moving(case.mean, mean)
-        if name == "moving_var":
-            return case.moving(case.var, var)
-        return case.training() if mode in _TRAINS else case.prediction()
-
-    def ours(self, name: str, values: list[np.ndarray]) -> np.ndarray:
-        """One of the three values that are returned, with the channels at axis 1."""
-        if name == "the output":
-            return np.moveaxis(values[0], self.form.axis, 1)
-        value, shape = values[NAMES.index(name)], self.case.mean.shape
-        return value.reshape(shape) if value.size == self.case.mean.size else value
-
-    def known(self, name: str, mode: str) -> Iterator[tuple[str, np.ndarray]]:
-        """The known mistakes in the output or in a moving average."""
-        case, form = self.case, self.form
-        if name == "moving_mean":
-            return chain(form.wrong_averages(case, 0), mistakes.of_moving_mean(case))
-        if name == "moving_var":
-            return chain(form.wrong_averages(case, 1), mistakes.of_moving_var(case))
-        if mode in _TRAINS:
-            return chain(form.wrong_axes(case), mistakes.of_training(case))
-        return chain(form.wrong_prediction(case), mistakes.of_prediction(case))
-
-    def attempt(self, mode: str) -> Optional[list[np.ndarray]]:
-        """What is returned, or None if something is wrong with its form."""
-        try:
-            return self.result(mode, explain=lambda words: "")
-        except CheckFailed:
-            return None
-
-    def raised(self, mode: str) -> str:
-        """The words of an exception, or of whatever else is wrong with the form."""
-        try:
-            self.result(mode, explain=lambda words: "")
-        except CheckFailed as failed:
-            return failed.property
-        return ""
-
-    def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
-        """Call the function and check the form of what it returns, but not the numbers."""
-        given = self.form.arguments(self.case)
-        explain = explain or partial(_explain, self, mode)
-        answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
-        values = self.three_values(answer["result"], NAMES)
-        self._untouched(given, answer["after"], mode, dtype)
-        X = self.form.array(self.case.X)
-        if values[0].shape != X.shape and any(value.shape == X.shape for value in values[1:]):
-            self.shape("Y", values[0], X.shape, f"the order is another one: {mistakes.ORDER}.")
-        self._shape("Y", values[0], self.case.X)
-        if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
-            replace(self, given={"X": f"an array of {dtype}"}).fail(
-                "the output has another type than X.",
-                expected=dtype,
-                received=answer["result"]["values"][0]["dtype"],
-                cause="the result keeps the type of X. It is cast with astype, or an array of your "
-                "own is made in float32: make that with dtype=X.dtype.",
-            )
-        return values
-
-    def _shape(self, name: str, value: np.ndarray, ours: np.ndarray) -> None:
-        if name in ("Y", "the output"):
-            right = self.form.array(ours).shape
-            turned = sorted(value.shape) == sorted(right)
-            self.shape(name, value, right, mistakes.ORDER_OF_AXES if turned else "")
-        else:
-            right = self.form.value(ours).shape
-            self.shape(name, value, right, DROP_AXES if value.ndim > len(right) else KEEP_SHAPE)
-
-    def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
-        """Say so if the call changed its arguments; the averages may change while training."""
-        for (name, value), now in zip(given.items(), after):
-            if not isinstance(value, np.ndarray):
-                continue
-            average = name in ("mean", "var")
-            if average and mode in ("train", "record") and not self.form.says_axis:
-                continue
-            before = np.asarray(value, dtype).astype(np.float64)
-            if not np.array_equal(before, np.asarray(now, np.float64)):
-                name = f"moving_{name}" if average else name
-                replace(self, given={f"{name} before the call": before}).fail(
-                    f"your function changes its argument {name} in place.",
-                    expected="the same after the call",
-                    received=np.asarray(now, np.float64),
-                    cause="the moving averages are updated when predicting. Leave them alone "
-                    "unless autograd.is_training() is True."
-                    if average and mode == "predict"
-                    else "[:] = and += write into the caller's array. Make a new one: "
-                    "moving_mean = momentum * moving_mean + (1 - momentum) * mean."
-                    if average
-                    else "+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
-                    "X_hat = X - mean.",
-                )
-
-    def compare(self, name: str, mode: str, values, shown, causes: Iterable = ()) -> None:
-        """Say so if one of the values returned is wrong, with the mistake that gives the same.
-
-        `causes` are looked at before the known mistakes.
-        """
-        here = replace(self, given=self.form.shown(self.case, shown))
-        expected, output = self.right(mode, name), name == "the output"
-        received = values[NAMES.index(name) if not output else 0]
-        here._shape(name, received, expected)
-        counts = self.form.array(self.case.shown(np.ones_like(self.case.X)))
-        only_padding = output and np.isfinite(received[counts != 0]).all()
-        here.finite(name, received, _NAN_IN_PADDING if only_padding else _NAN)
-        right = self.form.array(expected) if output else self.form.value(expected)
-        if close(received, right):
-            return
-        ours = self.ours(name, values)
-        here.fail(
-            f"{name} is wrong.",
-            expected=right,
-            received=received,
-            cause=(output and _of_sign(self, mode))
-            or find(self._masked(causes), ours, expected)
-            or here.cause(name, mode, ours),
-        )
-
-    def cause(self, name: str, mode: str, received: np.ndarray) -> str:
-        """Return the mistake that explains wrong numbers.
-
-        On a small input two mistakes may give the same numbers. So what explains them here is held
-        against one more input, on which none does.
-        """
-        right, output = self.right(mode, name), name == "the output"
-        here = list(matches(self._masked(self.known(name, mode)), received, right))
-        general = self.on(self.form, self.general(), self.part)
-        values, expected = general.attempt(mode), general.right(mode, name)
-        theirs = np.array(np.nan) if values is None else general.ours(name, values)
-        if (
-            not np.isfinite(theirs).all()
-            or theirs.shape != expected.shape
-            or close(theirs, expected)
-        ):
-            rough = _ROUGH if close(received, right, 3e-3) else ""
-            return next(iter(here), rough) or self._inferred(name, received, mode)
-        there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
-        return (
-            next(iter([cause for cause in there if cause in here] or there), "")
-            or find(mistakes.of_two(general.case, name, mode in _TRAINS), theirs, expected)
-            or (_ROUGH if close(theirs, expected, 3e-3) else "")
-            or (
-                self._inferred(name, received, mode)
-                if output
-                else general._inferred(name, theirs, mode)
-            )
-        )
-
-    def unmoved(self, values: list[np.ndarray]) -> None:
-        """Say so if the averages that prediction mode returns are not those that it got."""
-        case = self.case
-        here = replace(self, given=self.form.shown(case, STATISTICS))
-        for name, old, other, received in zip(
-            NAMES[1:], (case.mean, case.var), (case.var, case.mean), values[1:]
-        ):
-            here._shape(name, received, old)
-            here.finite(name, received, _NAN)
-            if not close(received, self.form.value(old)):
-                swapped = close(received, self.form.value(other))
-                here.fail(
-                    f"{name} is wrong.",
-                    expected=self.form.value(old),
-                    received=received,
-                    cause=f"the two averages are swapped: {mistakes.ORDER}."
-                    if swapped
-                    else _UPDATED,
-                )
-
-    def general(self) -> Case:
-        """An input like this one, on which no two mistakes give the same numbers."""
-        ndim = self.case.X.ndim
-        shape = {2: (7, 3), 3: (5, 3, 7), 4: (5, 3, 2, 7)}[ndim]
-        eps = 0.03 if self.case.eps > 1e-9 else self.case.eps  # where it doesn't matter, nor there
-        case = self.draw(shape, 900, eps=eps, momentum=0.7, offset=3)
-        case = case._replace(mean=np.abs(case.mean))  # so that a root can be taken of it by mistake
-        return case if self.case.mask is None else _padded(case, self, 900, [7, 4, 1, 5, 6])
-
-    def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield the mistakes, and what they give where the output is masked."""
-        for cause, numbers in causes:
-            yield cause, numbers
-            if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
-                yield cause, self.case.shown(numbers)
-
-    def _inferred(self, name: str, received: np.ndarray, mode: str) -> str:
-        """Return what an unknown mistake says of itself."""
-        case, (mean, var) = self.case, self.case.moments()
-        if name == "moving_mean":
-            return inference.of_average(case, name, received, case.mean, mean)
-        if name == "moving_var":
-            return inference.of_average(case, name, received, case.var, var)
-        if mode in _TRAINS:
-            return inference.of_output(case, received, mean, var, "the batch")
-        return inference.of_output(case, received, case.mean, case.var, "the moving average")
-
-
-_TRAINS = ("train", "record")
-_ROUGH = (
-    "the first digits are right, the others are not. Compute in the type of X: float16 has three "
-    "digits, and integers have none after the point."
-)
-KEEP_SHAPE = (
-    "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
-    "reshape the mean and the variance to it."
-)
-DROP_AXES = (
-    "it has more axes than the average that came in. Leave keepdims out, or reshape what you "
-    "return to the shape that it came with, and average over all axes but the channels'."
-)
-_HARD_CODED = (
-    "these are the numbers of an example that the check shows. Compute everything from the "
-    "arguments."
-)
-_NAN = (
-    "a division by zero, or the root of a negative number. eps, inside the root, prevents "
-    "the first: nd.sqrt(var + eps). ((X - mean) ** 2).mean(...) is never negative."
-)
-_NAN_IN_PADDING = (
-    "it is so where the mask is 0. Multiply by the mask, and don't divide by it: 0 / 0 is no "
-    "number."
-)
-
-
-class Kind(NamedTuple):
-    """A kind of input: its name, what a check shows of it, and the shapes that it draws."""
-
-    label: str
-    visible: tuple[tuple[Form, Case], ...]
-    hidden: tuple[tuple[Form, tuple[int, ...]], ...]
-
-    def cases(self, check: Check, first: int, **options) -> Iterator[tuple[Form, Case]]:
-        """Draw the cases that a check doesn't show, numbered from `first` on."""
-        for number, (form, shape) in enumerate(self.hidden, first):
-            case = check.draw(shape, number, **options)
-            yield form, _padded(case, check, number) if form.label else case
-
-
-def _padded(case: Case, check: Check, number: int, lengths=None) -> Case:
-    """The same case with a mask: each example is followed by padding, which holds anything."""
-    batch, _, length = case.X.shape
-    rng = np.random.RandomState((*check.respondent.seed, 7, number))
-    lengths = np.r_[length, rng.randint(1, length, batch - 1)] if lengths is None else lengths
-    mask = (np.arange(length) < np.reshape(lengths, (-1, 1)))[:, None, :].astype(float)
-    return case._replace(mask=mask, X=case.X + 4 * (1 - mask))
-
-
-PLAIN = Form()
-LAST = Form(-1, flat=True)
-MASKED = Form(-1, flat=True, label="mask")
-DENSE = Kind(
-    "dense input",
-    (
-        (PLAIN, make([[1, 2], [3, 6], [1, 6], [3, 2]], mean=[7, -3], var=[4, 9])),
-        (PLAIN, make([[1, 2], [3, 6], [5, 1]], gamma=[2, -1], beta=[0.5, 3])),
-        (PLAIN, make([[0.01, 0.02], [0.03, 0.06]], eps=0.001)),
-    ),
-    tuple((PLAIN, shape) for shape in [(4, 2), (5, 3), (4, 4), (8, 1)]),
-)
-_PICTURES = (
-    make(
-        [
-            [[[1, 2, 3], [0, 4, 2]], [[4, 8, 0], [1, 2, 9]]],
-            [[[3, 6, 3], [5, 2, 5]], [[0, 4, 2], [7, 7, 4]]],
-        ],
-        mean=[7, -3],
-        var=[4, 9],
-    ),
-    make(
-        [[[[1, 2]], [[4, 8]]], [[[3, 6]], [[0, 4]]], [[[5, 1]], [[2, 2]]]],
-        gamma=[2, -1],
-        beta=[0.5, 3],
-    ),
-    make([[[[0.01, 0.02]], [[0.04, 0.08]]], [[[0.03, 0.06]], [[0, 0.04]]]], eps=0.001),
-)
-IMAGES = Kind(
-    "images",
-    tuple((PLAIN, case) for case in _PICTURES),
-    tuple((PLAIN, shape) for shape in [(2, 2, 2, 3), (3, 2, 4, 5), (3, 3, 3, 3), (1, 2, 3, 3)]),
-)
-# A sequence is (batch, length, channels): three channels, so that no axis is as long as another.
-_SEQUENCE = make(
-    [[[1, 2], [0, 4], [5, 3]], [[3, 6], [4, 8], [1, 7]]], gamma=[2, -1, 1], beta=[0.5, 3, 0]
-)
-CHANNELS_LAST = Kind(
-    "channels last",
-    ((LAST, _PICTURES[0]), (LAST, _SEQUENCE), (LAST, _PICTURES[2])),
-    tuple((LAST, shape) for shape in [(3, 2, 4, 5), (2, 5, 3), (3, 3, 3, 3), (6, 4), (1, 2, 3, 3)]),
-)
-ANY_AXIS = Kind(
-    "any axis",
-    tuple(
-        (Form(axis, flat=True, says_axis=True), case)
-        for axis, case in ((0, _SEQUENCE), (-1, _PICTURES[0]), (1, _PICTURES[1]), (2, _PICTURES[2]))
-    ),
-    tuple(
-        (Form(axis, flat=True, says_axis=True), shape)
-        for axis, shape in (
-            (0, (5, 3)),
-            (-2, (3, 2, 4, 5)),
-            (1, (3, 3, 3, 3)),
-            (2, (2, 5, 3)),
-            (3, (4, 2, 3, 5)),
-            (-1, (6, 4)),
-        )
-    ),
-)
-_MASK = np.array([[[1.0, 1]], [[1, 0]], [[1, 1]]])
-PADDED = Kind(
-    "padded sequences",
-    (
-        (
-            MASKED,
-            make(
-                [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]],
-                mean=[7, -3],
-                var=[4, 9],
-                mask=_MASK,
-            ),
-        ),
-        (
-            MASKED,
-            make(
-                [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]],
-                gamma=[2, -1],
-                beta=[0.5, 3],
-                eps=0.1,
-                mask=_MASK,
-            ),
-        ),
-    ),
-    tuple((MASKED, shape) for shape in [(3, 2, 4), (5, 3, 2), (4, 4, 4), (2, 1, 6)]),
-)
+Part = Callable[[Question], str]
 
 
 def batch_norm(
@@ -565,94 +157,10 @@ def _examples() -> Iterator[tuple[str, np.ndarray]]:
             yield _HARD_CODED, example.training()
 
 
-def _explain(check: Question, mode: str, words: str) -> str:
-    """Find the cause of an exception.
-
-    It is sought on an input where all axes are equally long: there the shapes fit by accident, so
-    that numbers come out and can be recognized.
-    """
-    form, case = check.form, check.case
-    square = check.draw((3,) * case.X.ndim, 7, eps=0.01)
-    if case.X.shape == square.X.shape:
-        return ""
-    square = _padded(square, check, 7) if case.mask is not None else square
-    cause = _of_sign(check, mode)
-    here = check.on(form, square, check.part)
-    values = here.attempt(mode)
-    if not cause and values is not None:
-        name = "the output"
-        cause = find(here.known(name, mode), here.ours(name, values), here.right(mode))
-    return cause or _of_shapes(check, mode, words)
-
-
-def _of_sign(check: Question, mode: str) -> str:
-    """Return a cause if the same axis, counted from the other end, gives the right output."""
-    form, ndim = check.form, check.case.X.ndim
-    if not form.says_axis:
-        return ""
-    axis = form.axis + ndim if form.axis < 0 else form.axis - ndim
-    there = check.on(form._replace(axis=axis), check.case, check.part)
-    values = there.attempt(mode)
-    if values is None or not close(values[0], form.array(there.right(mode))):
-        return ""
-    return (
-        f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
-        "isn't. Negative axes count from the end: axis % len(X.shape)."
-    )
-
-
-def _of_shapes(check: Question, mode: str, words: str) -> str:
-    """Return a cause by the shapes that an exception names."""
-    form, case = check.form, check.case
-    if "Reduction axis" in words:
-        ndim = case.X.ndim
-        return (
-            f"an axis is averaged that isn't there: your X has {ndim} axes, 0 to {ndim - 1}. "
-            f"len(X.shape) tells. {form.where(case)}"
-        )
-    if not form.flat or not re.search("broadcast|reshape array of size", words):
-        return ""
-    general = check.on(form, check.general(), check.part)
-    for here, said in ((check, words), (general, general.raised(mode))):
-        cause = _of_axes_left(here, said)
-        if cause:
-            return cause
-    if "broadcast" not in words:
-        return ""
-    if case.mask is not None:
-        return (
-            "two arrays of different shapes meet. MXNet lines shapes up from the last axis on: "
-            "what there is for each channel has the shape (channels,), and the mask (batch, "
-            "length), and that isn't the end of every shape."
-        )
-    return (
-        "two arrays of different shapes meet. MXNet lines shapes up from the last axis on. What "
-        "there is for each channel has the shape (channels,), which fits where the channels are "
-        "last; elsewhere it takes lengths of 1 along all other axes: reshape it."
-    )
-
-
-def _of_axes_left(check: Question, words: str) -> str:
-    """Return a cause if one choice of axes leaves an array of the shape or size in these words."""
-    form, case = check.form, check.case
-    shape, axes = form.array(case.X).shape, range(case.X.ndim)
-    channels = form.axis % case.X.ndim
-    left = {
-        gone: tuple(length for axis, length in enumerate(shape) if axis not in gone)
-        for count in range(1, len(axes))
-        for gone in combinations(axes, count)
-    }
-    for shapes, size in re.findall(r"\[([\d,]+)\]|array of size (\d+)", words):
-        if size:
-            gone = [each for each in left if np.prod(left[each]) == int(size)]
-        else:
-            gone = [each for each in left if left[each] == tuple(map(int, shapes.split(",")))]
-        if len(gone) == 1 and set(gone[0]) != set(axes) - {channels}:
-            return (
-                f"where X has shape {shape}, an array has shape {left[gone[0]]}, which is left if "
-                f"axes {gone[0]} are averaged away. {form.where(case)}"
-            )
-    return ""
+_HARD_CODED = (
+    "these are the numbers of an example that the check shows. Compute everything from the "
+    "arguments."
+)
 
 
 def _statistics(check: Question, kinds: tuple[Kind, ...]) -> str:
@@ -680,10 +188,6 @@ _ONE_IMAGE = (
 _RECORDING = (
     "you ask autograd.is_recording(), which tells whether operations are recorded. "
     "autograd.is_training() tells the mode."
-)
-_UPDATED = (
-    "the moving averages are updated when predicting. Return them as they came unless "
-    "autograd.is_training() is True."
 )
 _RECORDED = (
     "the batch's statistics are used whenever autograd records. Recording is not training: ask "
@@ -751,13 +255,14 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
     check = replace(check, given={**given, "dY": form.array(dY)})
     answer = check.ask(
         "call",
-        lambda words: "" if "computational graph" in words else _explain(check, mode, words),
+        lambda words: "" if "computational graph" in words else explained(check, mode, words),
         arguments=list(form.arguments(case).values()),
         mode=mode,
         variables=len(names),
         dY=form.array(dY),
     )
     Y = check.three_values(answer["result"], NAMES)[0]
+    check._shape("Y", Y, case.X)
     gradients = dict(zip(names, answer["gradients"]))
     output = form.array(check.right(mode))
     for name, ours in zip(("X", "gamma", "beta"), case.gradients(dY, training)):
@@ -772,7 +277,8 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
                 f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
                 expected=output,
                 received=Y,
-                cause=check.cause("the output", mode, ours_of_Y),
+                cause=check.in_front("the output", mode)
+                or check.cause("the output", mode, ours_of_Y),
             )
         causes = mistakes.of_cut(case, dY) if name == "X" and training else ()
         none = f"the output does not depend on {name} by operations that autograd records."
@@ -781,8 +287,21 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
             f"the gradient of {name} is wrong, though the output is right.",
             expected=expected,
             received=received,
-            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours),
+            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours)
+            or _of_gradient(case, name, dY, theirs.reshape(ours.shape), ours, training),
         )
+
+
+def _of_gradient(case: Case, name: str, dY, received, expected, training: bool) -> str:
+    """Return what a wrong gradient says of itself, or ""."""
+    if name == "X" and case.mask is not None and close(case.shown(received), expected, 1e-3):
+        return "a gradient goes to the padding. Where the mask is 0, Y is 0 whatever X is."
+    share = inference.share(received, expected)
+    if share:
+        return f"it is {share:.4g} times the right one. Does {name} reach the output by one way?"
+    if name == "X" and training:
+        return inference.of_gradient(case, dY, received, 1e-3)
+    return ""
 
 
 def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
@@ -792,7 +311,7 @@ def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
         form, shape = kind.hidden[-1]
         large = (64, 2, *((3,) * (len(shape) - 2)))
         drawn = check.draw(large, 95)
-        drawn = _padded(drawn, check, 95) if form.label else drawn
+        drawn = padded(drawn, check, 95) if form.label else drawn
         for where, case in (kind.visible[0], (form, drawn)):
             _far_from_zero(check, where, case, kind)
     return part
@@ -816,8 +335,9 @@ def _far_from_zero(check: Question, form: Form, case: Case, kind: Kind) -> None:
 
 
 _OFFSET = (
-    "the variance is taken as E[x^2] - E[x]^2, the difference of two large numbers, of which "
-    "float32 keeps seven digits. Subtract the mean first: ((X - mean) ** 2).mean(...)."
+    "the variance is taken as E[x^2] - E[x]^2, or as what is the same on paper: the difference of "
+    "two large numbers, of which float32 keeps seven digits. Subtract the mean first: "
+    "((X - mean) ** 2).mean(...)."
 )
 
 

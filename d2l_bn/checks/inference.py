@@ -7,6 +7,10 @@ import numpy as np
 from d2l_bn.checks.cases import Case, close
 
 UNKNOWN = "not one of the known mistakes."
+ROUGH = (
+    "the first digits are right, the others are not. Compute in the type of X: float16 has three "
+    "digits, and integers have none after the point."
+)
 
 
 def used(case: Case, Y: np.ndarray):
@@ -44,11 +48,11 @@ def of_output(case: Case, Y: np.ndarray, mean: np.ndarray, var: np.ndarray, whos
             f"the mean is right. Your output is that of var + eps = {_listed(squared)}, where "
             f"{whose} has {_listed(var + case.eps)}."
         )
-    share = _share(its_mean, mean)
-    if share and close(case.size / share, np.round(case.size / share), 1e-3):
+    times = share(its_mean, mean)
+    if times and close(case.size / times, np.round(case.size / times), 1e-3):
         return (
-            f"your mean is {share:.4g} times that of {whose}, as if a sum were divided by "
-            f"{case.size / share:.4g}, where a channel has {case.size} values that count."
+            f"your mean is {times:.4g} times that of {whose}, as if a sum were divided by "
+            f"{case.size / times:.4g}, where a channel has {case.size} values that count."
         )
     variance = "is right" if close(squared, var + case.eps, 1e-3) else "is another one, too"
     return (
@@ -65,7 +69,7 @@ def of_average(case: Case, name: str, received: np.ndarray, old: np.ndarray, new
     numbers = np.isfinite(basis).all() and np.isfinite(received).all()
     if numbers and len(basis) > 2 and np.linalg.matrix_rank(basis) == 2:
         (a, b), *_ = np.linalg.lstsq(basis, received.reshape(-1), rcond=None)
-        if close(basis @ [a, b], received.reshape(-1), 1e-3):
+        if close(basis @ [a, b], received.reshape(-1), 2e-5):
             return (
                 f"your {name} is {a:.4g} times its old value and {b:.4g} times the batch's. With "
                 f"momentum {p:.4g} it is {right} times."
@@ -76,38 +80,53 @@ def of_average(case: Case, name: str, received: np.ndarray, old: np.ndarray, new
     )
 
 
-def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
+def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray, tolerance: float = 1e-6) -> str:
     """Return which of the three ways from X to the output has a wrong factor in `dX`."""
     mean, var = case.moments()
     std = np.sqrt(var + case.eps)
     X_hat = (case.X - mean) / std
-    ways = [dY, dY.mean(0) + 0 * dY, X_hat * (dY * X_hat).mean(0)]
-    basis = np.stack([(case.gamma / std * way).reshape(-1) for way in ways], axis=1)
-    factors = np.linalg.lstsq(basis, dX.reshape(-1), rcond=None)[0] * [1, -1, -1]
-    if not close(basis @ (factors * [1, -1, -1]), dX.reshape(-1), 1e-6):
-        right = case.gradients(dY)[0]
-        each = (dX * right).sum(0) / (right**2).sum(0)
-        if not close(each * right, dX, 1e-6):
+    dY = case.shown(dY)
+    ways = [dY, case.average(dY) + 0 * dY, X_hat * case.average(dY * X_hat)]
+    counted = np.broadcast_to(np.ones(1) if case.mask is None else case.mask, dX.shape) == 1
+    basis = np.stack([(case.gamma / std * way)[counted] for way in ways], axis=1)
+    factors = np.linalg.lstsq(basis, dX[counted], rcond=None)[0] * [1, -1, -1]
+    if not close(basis @ (factors * [1, -1, -1]), dX[counted], tolerance):
+        return ""
+    near = 1e-6 if tolerance < 1e-5 else 1e-3
+    if np.ptp(factors) < near:
+        if abs(factors[0] - 1) < near:
             return ""
-        return f"dX is {_listed(each)} times too large, feature by feature. Look at gamma and std."
-    if np.ptp(factors) < 1e-6:
-        return f"dX is {factors[0]:.4g} times too large. Where does m stand, and where gamma?"
-    for way, factor in zip(
-        ("direct way", "path through the mean", "path through the variance"), factors
-    ):
-        if abs(factor - 1) > 1e-6:
-            return f"the {way} counts {factor:.4g} times. It counts once."
-    return ""
+        times = _times(case, factors[0])
+        return f"dX is {times} times too large. Where does m stand, and where gamma?"
+    wrong = [
+        f"the {way} counts {_times(case, factor)} times"
+        for way, factor in zip(
+            ("direct way", "path through the mean", "path through the variance"), factors
+        )
+        if abs(factor - 1) > near
+    ]
+    return (
+        f"{', '.join(wrong)}. It counts once."
+        if len(wrong) == 1
+        else (f"{', '.join(wrong)}. Each counts once.")
+    )
 
 
-def _share(received: np.ndarray, right: np.ndarray) -> float:
+def _times(case: Case, factor: float) -> str:
+    m, d = case.size, case.X.shape[1]
+    names = {m: "m", 1 / m: "1 / m", 1 / d: "1 / (number of features)", d: "(number of features)"}
+    near = [name for number, name in names.items() if abs(factor / number - 1) < 1e-5]
+    return near[0] if near else f"{round(factor, 6) + 0.0:.4g}"
+
+
+def share(received: np.ndarray, right: np.ndarray) -> float:
     """Return the number, other than 1, that `received` is `right` times, and 0 if there is none.
 
     One channel alone would fit whatever it is.
     """
-    share = float((received * right).sum() / max((right**2).sum(), 1e-12))
-    alike = received.size > 1 and close(received, share * right, 1e-3)
-    return share if alike and share > 1e-3 and abs(share - 1) > 1e-3 else 0.0
+    found = float((received * right).sum() / max((right**2).sum(), 1e-12))
+    alike = received.size > 1 and close(received, found * right, 1e-3)
+    return found if alike and abs(found) > 1e-3 and abs(found - 1) > 1e-3 else 0.0
 
 
 def _listed(values: np.ndarray) -> list[float]:

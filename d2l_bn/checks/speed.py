@@ -6,7 +6,7 @@ import time
 from typing import Callable
 
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.layer import Layer
+from d2l_bn.checks.block import Layer
 
 SHAPE = (256, 6, 24, 24)  # what LeNet's first layer gets
 

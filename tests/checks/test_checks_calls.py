@@ -110,15 +110,22 @@ def test_an_unknown_mistake_is_told_by_its_properties():
         Y, *statistics = right(*args)
         return (Y + 0.25, *statistics)
 
-    failed = fails(shifted)
-    assert "mean that you subtract is [1.75, 3.5], where the batch has [2.0, 4.0]" in failed.cause
+    assert "the right one plus 0.25, everywhere" in fails(shifted).cause
+
+    def each_shifted(X, *args):
+        Y, *statistics = right(X, *args)
+        return (Y + 0.25 * nd.arange(1, X.shape[1] + 1), *statistics)
+
+    failed = fails(each_shifted)
+    assert "mean that you subtract is [1.75, 3.0], where the batch has [2.0, 4.0]" in failed.cause
     assert "The variance is right" in failed.cause
 
 
 def test_dX_that_does_not_sum_to_zero_is_told():
     def shifted(dY, X, gamma, eps):
         dX, dgamma, dbeta = wrong.run(wrong.BACKWARD, "backward")(dY, X, gamma, eps)
-        return dX + 0.5, dgamma, dbeta
+        dX[0] += 1.5
+        return dX, dgamma, dbeta
 
     failed = fails(shifted, check=checks.backward)
     assert "so each column of dX sums to 0; yours sum to [1.5, 1.5]" in failed.cause

@@ -1,0 +1,192 @@
+"""A layer of the student's: what is asked of it, and what a check needs of its answers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+
+from d2l_bn.checks.asking import Check
+from d2l_bn.checks.cases import Case, close, make
+
+INPUTS = {2: (5, 3), 4: (4, 3, 2, 2)}
+AVERAGES = ("moving_mean", "moving_var")
+EPS = 1e-5  # of the layer that is asked for
+_numbers = count()
+
+
+@dataclass
+class Layer:
+    """One layer of the student's, known by a name on their side."""
+
+    check: Check
+    key: str
+
+    @staticmethod
+    def made(check: Check, num_dims: int, *, num_features: int = 3, contexts=(0,)) -> Layer:
+        """A new layer, initialized."""
+        check = replace(check, given={"num_features": num_features, "num_dims": num_dims})
+        key = f"layer {next(_numbers)}"
+        arguments = [num_features, num_dims]
+        answer = check.ask("make", key=key, arguments=arguments, contexts=list(contexts))
+        if not answer["block"]:
+            check.fail(
+                "your layer is not a Block of Gluon's.",
+                expected="an object of a class that extends nn.Block",
+                received=answer["kind"],
+                cause="the class does not extend nn.Block, or the function does not return it: "
+                "class BatchNorm(nn.Block).",
+            )
+        for context in contexts:
+            check.ask("state", _of_initialize, key=key, context=context, other=None)
+        return Layer(check, key)
+
+    def forward(self, X: np.ndarray, mode: str, *, dY=None, **contexts: int) -> np.ndarray:
+        """The output; where a gradient `dY` of it is given, the parameters get theirs."""
+        check = replace(self.check, given={"X": X})
+        answer = check.ask(
+            "forward", self._of_words, key=self.key, X=X, mode=mode, dY=dY, **contexts
+        )
+        (value,) = answer["result"]["values"]
+        if value["type"] != "NDArray":
+            check.fail(
+                f"what forward returns is {value['kind']}, but must be the output, an NDArray.",
+                cause="the return statement is missing."
+                if value["kind"] == "None"
+                else "all three values are returned. Keep the averages and return Y.",
+            )
+        Y = np.asarray(value["array"], np.float64)
+        check.shape(
+            "the output",
+            Y,
+            X.shape,
+            "gamma, beta or the statistics have a shape that does not fit num_dims.",
+        )
+        self.context = answer["context"]
+        return Y
+
+    def _of_words(self, words: str) -> str:
+        """Return the cause of an exception of these words in forward, or ""."""
+        if "not in a computational graph" in words:
+            held = self.check.ask("state", key=self.key, context=None, other=None)
+            if not (held["gamma"]["trained"] or held["beta"]["trained"]):
+                return 'gamma and beta are not trained. Mend what the part "parameters" says first.'
+        return _of_words(words)
+
+    def state(self, context=None, other: Layer | None = None) -> dict[str, dict]:
+        """What the layer holds, and what it has in common with another."""
+        asked = {"key": self.key, "context": context, "other": other and other.key}
+        held = self.check.ask("state", **asked)
+        for name in AVERAGES:
+            if held[name]["array"] is None:
+                replace(self.check, given={}).fail(
+                    f"the layer has no {name} that is an NDArray or a parameter.",
+                    received=held[name]["kind"],
+                    cause=f"__init__ does not set self.{name}, or sets it to something else.",
+                )
+        return held
+
+    def averages(self, context=None) -> list[np.ndarray]:
+        """Both moving averages in float64."""
+        held = self.state(context)
+        return [np.asarray(held[name]["array"], np.float64) for name in AVERAGES]
+
+    def case(self, X: np.ndarray, context=None) -> Case:
+        """The case that the layer meets with this input: fresh gamma and beta, its averages."""
+        mean, var = self.averages(context)
+        return make(X, mean=mean, var=var, eps=EPS)
+
+    def loaded(self, check: Check, num_dims: int) -> Layer:
+        """A new layer that has loaded what this one saves, in a process that has seen nothing."""
+        file = self.check.ask("save", key=self.key)["file"]
+        elsewhere = replace(self.check, respondent=check.respondent.afresh())
+        loaded = Layer(elsewhere, f"layer {next(_numbers)}")
+        elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
+        return loaded
+
+    def predicts_like(self, saved: Layer, X: np.ndarray, cause: str) -> None:
+        """Say so if this layer, once loaded, predicts something else than the saved one."""
+        received, expected = self.forward(X, "predict"), saved.forward(X, "predict")
+        if not close(received, expected):
+            replace(saved.check, given={"X": X}).fail(
+                "the loaded layer predicts something else.",
+                expected=expected,
+                received=received,
+                cause=cause,
+            )
+
+    def at(self, part: str, **given) -> Layer:
+        """The same layer at another place of the check."""
+        layer = Layer(self.check.at(part, **given), self.key)
+        layer.context = getattr(self, "context", 0)
+        return layer
+
+
+def _of_initialize(words: str) -> str:
+    return (
+        "initialize(ctx=...) was called with this context, too. Parameters that were initialized "
+        "before keep theirs: __init__ initializes them, or another layer has the same ones."
+    ) * ("initialized on" in words)
+
+
+def _of_words(words: str) -> str:
+    """Return the cause of an exception of these words in forward, or ""."""
+    if "already in a computational graph" in words:
+        return _WRITTEN_WHILE_RECORDED
+    if "incompatible with given shape" in words:
+        return f"what is written into a Parameter has another shape than it was made with: {SHAPE}"
+    if "has no attribute 'backward'" in words:
+        return "forward returns something else than the output. Keep the averages and return Y."
+    if re.search("expected float.., got float..", words):
+        return (
+            "what the layer keeps has another type than X, which is float32. Leave dtype and "
+            "astype out of the parameters."
+        )
+    shape = "gamma, beta or an average has another shape than it should, or they are handed over in"
+    return f"{shape} another order. {SHAPE[0].upper()}{SHAPE[1:]}" * ("broadcast" in words)
+
+
+_WRITTEN_WHILE_RECORDED = (
+    "an average is written while autograd records it. An average is not trained: make it with "
+    'grad_req="null". If that is so already, write it inside of autograd.pause(), and read the '
+    "mode before: inside of it, autograd.is_training() is False."
+)
+
+
+SHAPE = (
+    "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for num_dims 4, so "
+    "that it broadcasts."
+)
+
+
+def drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0) -> np.ndarray:
+    """Draw an input with one digit after the point, which is easy to read."""
+    return np.round(check.draw(shape, number).X, 1) * scale
+
+
+def registered(check: Check, name: str, held: dict) -> None:
+    """Say so if gamma or beta is nothing that a trainer finds and changes."""
+    if not (held["parameter"] and held["registered"]):
+        check.fail(
+            f"{name} is not one of the layer's parameters.",
+            expected=f"a Parameter in collect_params(), as self.{name}",
+            received=f"self.{name} is {held['kind']}",
+            cause=f"a trainer sees registered parameters only. Make it with "
+            f'self.{name} = self.params.get("{name}", shape=shape, init=...).',
+        )
+    if not held["trained"]:
+        replace(check, given={}).fail(
+            f"{name} is not trained.",
+            expected='grad_req "write"',
+            received='grad_req "null"',
+            cause=f'{name} was made with grad_req="null" or get_constant. Leave that out.',
+        )
+    if held["grad_req"] == "add":
+        replace(check, given={}).fail(
+            f"the gradients of {name} are added up, from one batch to the next.",
+            expected='grad_req "write"',
+            received='grad_req "add"',
+            cause=f'{name} was made with grad_req="add". Leave that out.',
+        )

@@ -1,0 +1,423 @@
+"""A question about a student's function on one input, and the search for a mistake's cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, combinations
+from typing import Optional
+
+import numpy as np
+
+from d2l_bn.checks import axes, composition, inference, mistakes
+from d2l_bn.checks.asking import Check, find, matches
+from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.forms import Form, padded
+
+NAMES = ("Y", "moving_mean", "moving_var")
+STATISTICS = ("X", "mask", "mean", "var", "momentum", "axis")
+TRAINS = ("train", "record")
+
+
+@dataclass(frozen=True)
+class Question(Check):
+    """A check of a function, with the case that it stands at."""
+
+    case: Case = field(default_factory=lambda: make([[0.0]]))
+    form: Form = field(default_factory=Form)
+
+    def on(self, form: Form, case: Case, part: str) -> Question:
+        """The same check at another case; an exception shows the whole of it."""
+        shown, case = form.shown(case, form.arguments(case)), case._replace(axis=form.axis)
+        return replace(self, form=form, case=case, part=part, given=shown)
+
+    def right(self, mode: str, name: str = "the output") -> np.ndarray:
+        """The right output, or what a moving average is after training."""
+        case, (mean, var) = self.case, self.case.moments()
+        if name == "moving_mean":
+            return case.moving(case.mean, mean)
+        if name == "moving_var":
+            return case.moving(case.var, var)
+        return case.training() if mode in TRAINS else case.prediction()
+
+    def ours(self, name: str, values: list[np.ndarray]) -> np.ndarray:
+        """One of the three values that are returned, with the channels at axis 1."""
+        if name == "the output":
+            return np.moveaxis(values[0], self.form.axis, 1)
+        value, shape = values[NAMES.index(name)], self.case.mean.shape
+        return value.reshape(shape) if value.size == self.case.mean.size else value
+
+    def known(self, name: str, mode: str) -> Iterator[tuple[str, np.ndarray]]:
+        """The known mistakes in the output or in a moving average."""
+        case, form = self.case, self.form
+        if name == "moving_mean":
+            return mistakes.of_moving_mean(case)
+        if name == "moving_var":
+            return mistakes.of_moving_var(case)
+        if mode in TRAINS:
+            return chain(form.wrong_axes(case), mistakes.of_training(case))
+        return chain(form.wrong_prediction(case), mistakes.of_prediction(case))
+
+    def attempt(self, mode: str) -> Optional[list[np.ndarray]]:
+        """What is returned, or None if something is wrong with its form."""
+        try:
+            return self.result(mode, explain=lambda words: "")
+        except CheckFailed:
+            return None
+
+    def raised(self, mode: str) -> str:
+        """The words of an exception, or of whatever else is wrong with the form."""
+        try:
+            self.result(mode, explain=lambda words: "")
+        except CheckFailed as failed:
+            return failed.property
+        return ""
+
+    def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
+        """Call the function and check the form of what it returns, but not the numbers."""
+        given = self.form.arguments(self.case)
+        explain = explain or partial(explained, self, mode)
+        answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
+        values = self.three_values(answer["result"], NAMES)
+        self._untouched(given, answer["after"], mode, dtype)
+        X = self.form.array(self.case.X)
+        if values[0].shape != X.shape and any(value.shape == X.shape for value in values[1:]):
+            self.shape("Y", values[0], X.shape, f"the order is another one: {mistakes.ORDER}.")
+        self._shape("Y", values[0], self.case.X)
+        if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
+            replace(self, given={"X": f"an array of {dtype}"}).fail(
+                "the output has another type than X.",
+                expected=dtype,
+                received=answer["result"]["values"][0]["dtype"],
+                cause="the result keeps the type of X. It is cast with astype, or an array of your "
+                "own is made in float32: make that with dtype=X.dtype.",
+            )
+        return values
+
+    def _shape(self, name: str, value: np.ndarray, ours: np.ndarray) -> None:
+        if name in ("Y", "the output"):
+            right = self.form.array(ours).shape
+            turned = sorted(value.shape) == sorted(right)
+            cause = axes.ORDER_OF_AXES if turned else ""
+            if not turned and value.size == ours.size:
+                cause = (
+                    "Y has as many values as X in another shape. What changes the shape (reshape, "
+                    "transpose, concat, stack) isn't undone, or joins along another axis."
+                )
+            self.shape(name, value, right, cause)
+        else:
+            right = self.form.value(ours).shape
+            self.shape(name, value, right, DROP_AXES if value.ndim > len(right) else KEEP_SHAPE)
+
+    def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
+        """Say so if the call changed its arguments; the averages may change while training."""
+        for (name, value), now in zip(given.items(), after):
+            if not isinstance(value, np.ndarray):
+                continue
+            average = name in ("mean", "var")
+            if average and mode in ("train", "record") and not self.form.says_axis:
+                continue
+            before = np.asarray(value, dtype).astype(np.float64)
+            if not np.array_equal(before, np.asarray(now, np.float64)):
+                name = f"moving_{name}" if average else name
+                replace(self, given={f"{name} before the call": before}).fail(
+                    f"your function changes its argument {name} in place.",
+                    expected="the same after the call",
+                    received=np.asarray(now, np.float64),
+                    cause="the moving averages are updated when predicting. Leave them alone "
+                    "unless autograd.is_training() is True."
+                    if average and mode == "predict"
+                    else "[:] = and += write into the caller's array. Make a new one: "
+                    "moving_mean = momentum * moving_mean + (1 - momentum) * mean."
+                    if average
+                    else "+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
+                    "X_hat = X - mean.",
+                )
+
+    def compare(self, name: str, mode: str, values, shown, causes: Iterable = ()) -> None:
+        """Say so if one of the values returned is wrong, with the mistake that gives the same.
+
+        `causes` are looked at before the known mistakes.
+        """
+        here = replace(self, given=self.form.shown(self.case, shown))
+        expected, output = self.right(mode, name), name == "the output"
+        received = values[NAMES.index(name) if not output else 0]
+        here._shape(name, received, expected)
+        counts = self.form.array(self.case.shown(np.ones_like(self.case.X)))
+        only_padding = output and np.isfinite(received[counts != 0]).all()
+        here.finite(name, received, _NAN_IN_PADDING if only_padding else _NAN)
+        right = self.form.array(expected) if output else self.form.value(expected)
+        if close(received, right):
+            return
+        ours = self.ours(name, values)
+        here.fail(
+            f"{name} is wrong.",
+            expected=right,
+            received=received,
+            cause=(output and _of_sign(self, mode))
+            or self.in_front(name, mode)
+            or find(self._masked(causes), ours, expected)
+            or here.cause(name, mode, ours),
+        )
+
+    def cause(self, name: str, mode: str, received: np.ndarray) -> str:
+        """Return the mistake that explains wrong numbers.
+
+        On a small input two mistakes may give the same numbers. So what explains them here is held
+        against one more input, on which none does.
+        """
+        right, output = self.right(mode, name), name == "the output"
+        here = list(matches(self._masked(self.known(name, mode)), received, right))
+        general = self.on(self.form, self.general(), self.part)
+        values, expected = general.attempt(mode), general.right(mode, name)
+        theirs = np.array(np.nan) if values is None else general.ours(name, values)
+        if (
+            not np.isfinite(theirs).all()
+            or theirs.shape != expected.shape
+            or close(theirs, expected)
+        ):
+            return (
+                next(iter(here), "")
+                or self._composed(name, mode, [(self.case, received)])
+                or (inference.ROUGH if close(received, right, 3e-3) else "")
+                or self._inferred(name, received, mode)
+            )
+        there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
+        return (
+            next(iter([cause for cause in there if cause in here] or there), "")
+            or self._composed(name, mode, [(general.case, theirs), *self._more(name, mode)])
+            or (inference.ROUGH if close(theirs, expected, 3e-3) else "")
+            or (
+                self._inferred(name, received, mode)
+                if output
+                else general._inferred(name, theirs, mode)
+            )
+        )
+
+    def in_front(self, name: str, mode: str) -> str:
+        """Return a cause if the padding is in front here, and is right where it is at the end."""
+        mask = self.case.mask
+        if mask is None or mask[:, 0, 0].all():
+            return ""
+        turned = self.case._replace(X=self.case.X[:, :, ::-1], mask=mask[:, :, ::-1])
+        there = self.on(self.form, turned, self.part)
+        values = there.attempt(mode)
+        if values is None or not close(there.ours(name, values), there.right(mode, name)):
+            return ""
+        return (
+            "it is right where the padding is at the end, but not where it is in front. The mask "
+            "alone says what counts."
+        )
+
+    def unmoved(self, values: list[np.ndarray]) -> None:
+        """Say so if the averages that prediction mode returns are not those that it got."""
+        case = self.case
+        here = replace(self, given=self.form.shown(case, STATISTICS))
+        for name, old, other, received in zip(
+            NAMES[1:], (case.mean, case.var), (case.var, case.mean), values[1:]
+        ):
+            here._shape(name, received, old)
+            here.finite(name, received, _NAN)
+            if not close(received, self.form.value(old)):
+                swapped = close(received, self.form.value(other))
+                here.fail(
+                    f"{name} is wrong.",
+                    expected=self.form.value(old),
+                    received=received,
+                    cause=f"the two averages are swapped: {mistakes.ORDER}."
+                    if swapped
+                    else _UPDATED,
+                )
+
+    def general(self, number: int = 0) -> Case:
+        """An input like this one, on which no two mistakes give the same numbers."""
+        ndim = self.case.X.ndim
+        shape = {2: (7, 3), 3: (5, 3, 7), 4: (5, 3, 2, 7)}[ndim]
+        shape = tuple(length + number for length in shape)
+        eps = 0.03 if self.case.eps > 1e-9 else self.case.eps  # where it doesn't matter, nor there
+        case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
+        case = case._replace(mean=np.abs(case.mean))  # so that a root can be taken of it by mistake
+        return (
+            case
+            if self.case.mask is None
+            else padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
+        )
+
+    def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the mistakes, and what they give where the output is masked."""
+        for cause, numbers in causes:
+            yield cause, numbers
+            if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
+                yield cause, self.case.shown(numbers)
+
+    def _more(self, name: str, mode: str) -> list[tuple[Case, np.ndarray]]:
+        """One more input with what is returned for it, where that has the right form."""
+        other = self.on(self.form, self.general(1), self.part)
+        values = other.attempt(mode)
+        ours = np.array(np.nan) if values is None else other.ours(name, values)
+        return [(other.case, ours)] if ours.shape == other.right(mode, name).shape else []
+
+    def _composed(self, name: str, mode: str, instances: list) -> str:
+        """Return of which quantities the numbers are composed, or ""."""
+        if name == "the output":
+            return composition.of_output(instances, mode in TRAINS)
+        return composition.of_average(instances, name == "moving_var")
+
+    def _inferred(self, name: str, received: np.ndarray, mode: str) -> str:
+        """Return what an unknown mistake says of itself."""
+        case, (mean, var) = self.case, self.case.moments()
+        if name == "moving_mean":
+            return inference.of_average(case, name, received, case.mean, mean)
+        if name == "moving_var":
+            return inference.of_average(case, name, received, case.var, var)
+        if mode in TRAINS:
+            return inference.of_output(case, received, mean, var, "the batch")
+        return inference.of_output(case, received, case.mean, case.var, "the moving average")
+
+
+KEEP_SHAPE = (
+    "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
+    "reshape the mean and the variance to it."
+)
+DROP_AXES = (
+    "it has more axes than the average that came in. Leave keepdims out, or reshape what you "
+    "return to the shape that it came with, and average over all axes but the channels'."
+)
+_NAN = (
+    "a division by zero, or the root of a negative number. eps, inside the root, prevents "
+    "the first: nd.sqrt(var + eps). ((X - mean) ** 2).mean(...) is never negative."
+)
+_NAN_IN_PADDING = (
+    "it is so where the mask is 0. Multiply by the mask, and don't divide by it: 0 / 0 is no "
+    "number."
+)
+_UPDATED = (
+    "the moving averages are updated when predicting. Return them as they came unless "
+    "autograd.is_training() is True."
+)
+
+
+def explained(check: Question, mode: str, words: str) -> str:
+    """Find the cause of an exception.
+
+    It is sought on an input where all axes are equally long: there the shapes fit by accident, so
+    that numbers come out and can be recognized.
+    """
+    form, case = check.form, check.case
+    square = check.draw((3,) * case.X.ndim, 7, eps=0.01)
+    if case.X.shape == square.X.shape:
+        return ""
+    square = padded(square, check, 7) if case.mask is not None else square
+    cause = _of_sign(check, mode)
+    here = check.on(form, square, check.part)
+    values = here.attempt(mode)
+    if not cause and values is not None:
+        name = "the output"
+        cause = find(here.known(name, mode), here.ours(name, values), here.right(mode))
+    return cause or _of_shapes(check, mode, words)
+
+
+def _of_sign(check: Question, mode: str) -> str:
+    """Return a cause if the same axis, counted from the other end, gives the right output."""
+    form, ndim = check.form, check.case.X.ndim
+    if not form.says_axis:
+        return ""
+    axis = form.axis + ndim if form.axis < 0 else form.axis - ndim
+    there = check.on(form._replace(axis=axis), check.case, check.part)
+    values = there.attempt(mode)
+    if values is None or not close(values[0], form.array(there.right(mode))):
+        return ""
+    advice = "Negative axes count from the end: axis % len(X.shape)."
+    if form.axis >= 0:
+        advice = "0 is an axis, too: neither `axis or ...` nor `if axis` tells it." * (
+            not form.axis
+        )
+    return (
+        f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
+        f"isn't. {advice}"
+    ).strip()
+
+
+def _of_rank(check: Question, mode: str) -> tuple[str, bool]:
+    """Return a cause if the function is right for other numbers of axes than this input has.
+
+    Also return whether it is right for two axes alone, as whatever averages one axis is.
+    """
+    form, ndim = check.form, check.case.X.ndim
+    if not form.flat or check.case.mask is not None:
+        return "", False
+    found = {}
+    for shape in ((6, 3), (2, 5, 3), (4, 2, 3, 5)):
+        axis = max(-len(shape), min(form.axis, len(shape) - 1))
+        there = check.on(form._replace(axis=axis), check.draw(shape, 7, eps=0.01), check.part)
+        values = there.attempt(mode)
+        right = values is not None and close(values[0], there.form.array(there.right(mode)))
+        found[len(shape)] = right
+    if found[ndim] or not any(found.values()):
+        return "", False
+    fit, unfit = ([each for each in found if found[each] is held] for held in (True, False))
+    return (
+        f"where X has {' or '.join(map(str, fit))} axes your function is right, where it has "
+        f"{' or '.join(map(str, unfit))} it isn't. Look at what depends on the number of axes: "
+        "which are averaged over, and the shapes. len(X.shape) tells how many there are."
+    ), fit == [2]
+
+
+def _of_shapes(check: Question, mode: str, words: str) -> str:
+    """Return a cause by the shapes that an exception names."""
+    form, case = check.form, check.case
+    if "Reduction axis" in words:
+        ndim = case.X.ndim
+        return (
+            f"an axis is averaged that isn't there: your X has {ndim} axes, 0 to {ndim - 1}. "
+            f"len(X.shape) tells. {form.where(case)}"
+        )
+    rank, dense = _of_rank(check, mode)
+    if rank and not dense:
+        return rank
+    if not form.flat or not re.search("broadcast|reshape array of size", words):
+        return rank
+    general = check.on(form, check.general(), check.part)
+    for here, said in ((check, words), (general, general.raised(mode))):
+        cause = _of_axes_left(here, said)
+        if cause:
+            return cause
+    if rank or "broadcast" not in words:
+        return rank
+    if case.mask is not None:
+        return (
+            "two arrays of different shapes meet. MXNet lines shapes up from the last axis on: "
+            "what there is for each channel has the shape (channels,), and the mask (batch, "
+            "length), and that isn't the end of every shape."
+        )
+    return (
+        "two arrays of different shapes meet. MXNet lines shapes up from the last axis on. What "
+        "there is for each channel has the shape (channels,), which fits where the channels are "
+        "last; elsewhere it takes lengths of 1 along all other axes: reshape it."
+    )
+
+
+def _of_axes_left(check: Question, words: str) -> str:
+    """Return a cause if one choice of axes leaves an array of the shape or size in these words."""
+    form, case = check.form, check.case
+    shape, axes = form.array(case.X).shape, range(case.X.ndim)
+    channels = form.axis % case.X.ndim
+    left = {
+        gone: tuple(length for axis, length in enumerate(shape) if axis not in gone)
+        for count in range(1, len(axes))
+        for gone in combinations(axes, count)
+    }
+    for shapes, size in re.findall(r"\[([\d,]+)\]|array of size (\d+)", words):
+        if size:
+            gone = [each for each in left if np.prod(left[each]) == int(size)]
+        else:
+            gone = [each for each in left if left[each] == tuple(map(int, shapes.split(",")))]
+        if len(gone) == 1 and set(gone[0]) != set(axes) - {channels}:
+            return (
+                f"where X has shape {shape}, an array has shape {left[gone[0]]}, as if axes "
+                f"{gone[0]} were averaged away. {form.where(case)}"
+            )
+    return ""
