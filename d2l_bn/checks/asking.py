@@ -239,6 +239,14 @@ _FOREIGN = {
 }
 HINTS = (
     (
+        "write your solution here",
+        "the cell still has the line that it came with. Write your code in its place, and run it.",
+    ),
+    (
+        "invalid shape: None",
+        "a parameter is made without a shape: self.params.get(name, shape=shape, ...).",
+    ),
+    (
         "broadcast",
         "two arrays of different shapes meet. A mean over some axes has fewer axes than X, unless "
         "you keep them: keepdims=True.",

@@ -204,7 +204,7 @@ def _shown(line: str, known: Mapping[str, Any]) -> str:
     """A line as a student would write it."""
     count = "sum(mask)" if "mask" in known else "the number of values of a channel"
     words = {"by_place": "mask.sum(axis=0)", "by_sentence": "mask.sum(axis=1)"}
-    words.update({"low": "X.min(...)", "high": "X.max(...)", "everything": "mean"})
+    words.update({"low": "X.min(...)", "high": "X.max(...)", "everything": "mean_of_all"})
     words.update(sum_0="sum_over_axis_0", sum_1="sum_over_axis_1")
     words.update({"places": "mask.size", "size": "X.size", "count": count})
     words.update((f"length_{place}", f"X.shape[{place}]") for place in range(4))

@@ -132,7 +132,11 @@ def _code(words: str):
 
 def shown(words: str) -> str:
     """An expression as a student would write it."""
-    for ours, theirs in (("everything", "mean"), ("low", "X.min(...)"), ("high", "X.max(...)")):
+    for ours, theirs in (
+        ("everything", "mean_of_all"),
+        ("low", "X.min(...)"),
+        ("high", "X.max(...)"),
+    ):
         words = re.sub(rf"\b{ours}\b", theirs, words)
     return words
 

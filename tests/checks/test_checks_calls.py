@@ -299,6 +299,20 @@ def test_layers_are_not_said_to_share_what_they_do_not(edit):
     checks.layer(unseen.solution("BatchNorm", edit), "independence")
 
 
+def test_an_unsolved_cell_is_told_as_such():
+    def unsolved(*given):
+        raise NotImplementedError("write your solution here, in place of this line")
+
+    for check in (checks.batch_norm, checks.channels_last, checks.backward):
+        failed = fails(unsolved, check=check)
+        assert failed.cause.startswith("the cell still has the line that it came with.")
+
+
+def test_a_parameter_without_a_shape_is_told():
+    failed = in_part("parameters", 'shape=shape, init="ones" -> init="ones"')
+    assert failed.cause.startswith("a parameter is made without a shape")
+
+
 @pytest.mark.parametrize("line", ["with self.name_scope(): pass", "self.bias = nn.Dense(1)"])
 def test_a_block_that_is_not_set_up(line):
     layer = wrong.wrong("super().__init__(**kwargs)", line, "", "", wrong.LAYER).candidate()
