@@ -706,7 +706,7 @@ WRONG = [
         "self.moving_var.data(here) / share -> self.moving_var.data(here) / share ** 0.5"),
     corrected("counts examples, not batches", "your t is 5 after 1 batch",
         "count + 1 -> count + X.shape[0]"),
-    gradient("gamma's mean in place of gamma", "your numbers are those of g = mean(gamma) * dY",
+    gradient("gamma's mean in place of gamma", "your numbers are those of g = mean_of_all(gamma) * dY",
         "G = gamma * dY -> G = gamma.mean() * dY"),
     gradient("third term over m twice", "your numbers are those of dX = (g - sum(g) / n - X_hat * (sum(g * X_hat) / n) / n) / std",
         "X_hat * (G * X_hat).mean(axis=0) -> X_hat * (G * X_hat).mean(axis=0) / len(X)"),
@@ -835,7 +835,7 @@ WRONG = [
         """mask = mask.expand_dims(axis=2) -> given = mask.expand_dims(axis=2)
     mask = nd.SequenceMask(nd.ones_like(given), mask.sum(axis=1), True, axis=1)""",
         "Y = mask -> Y = given"),
-    mask("the averages move by the share that counts", "your numbers are those of moving_mean = (1 - (1 - momentum) * mean(mask)) * moving_mean",
+    mask("the averages move by the share that counts", "your numbers are those of moving_mean = (1 - (1 - momentum) * mean_of_all(mask)) * moving_mean",
         """if autograd.is_training(): -> momentum = 1 - (1 - momentum) * mask.mean() if autograd.is_training() else momentum
     if autograd.is_training():"""),
     mask("what takes the padding away is detached", "the gradient of the padded places isn't 0: what makes the output 0 there is cut from",
