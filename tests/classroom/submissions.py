@@ -128,7 +128,7 @@ HOSTILE = {
     "deletes": (
         first(
             "import shutil\n"
-            "for place in ('/tmp', '/home', '/work', '/root', '/usr', '/'):\n"
+            "for place in ('/tmp', '/home', '/root', '/etc', '/reach', '/usr/bin'):\n"
             "    shutil.rmtree(place, ignore_errors=True)"
         ),
         15,
