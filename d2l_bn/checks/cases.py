@@ -34,6 +34,13 @@ class Case(NamedTuple):
         return mathematics.axes_of(self.X)
 
     @property
+    def order(self) -> list[int]:
+        """Which of our axes each of the student's is."""
+        ours = list(range(self.X.ndim))
+        ours.insert(self.axis % self.X.ndim, ours.pop(1))
+        return ours
+
+    @property
     def size(self) -> int:
         """The number of values of a channel that count."""
         return mathematics.count(self.X, self.mask)

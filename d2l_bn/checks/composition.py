@@ -342,10 +342,8 @@ def _average(instances: Instances, which: int) -> str:
     weights = _shared([_weights(case) for case, _ in instances])
     N = np.stack([values for _, values, _ in news])
     # Few numbers agree with many compositions, so only a simple one is believed of them.
-    best, cheapest = (
-        "",
-        9 if len(instances) > 1 else 6 if len(target) > 2 else 2 * (len(target) > 1),
-    )
+    believed = 9 if len(instances) > 1 else {1: 0, 2: 2}.get(len(target), 6)
+    best, cheapest = "", believed
     for p_words, p, p_cost in weights:
         for old_words, old, old_cost in olds:
             rest = target - p * old

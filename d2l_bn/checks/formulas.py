@@ -108,8 +108,7 @@ def names(case: Case, **more) -> dict[str, Any]:
     """The values of the names in the formulas; `length_0` is X.shape[0], as the student has X."""
     X = case.X
     lengths = np.moveaxis(X, 1, case.axis).shape
-    first = list(range(X.ndim))
-    first.insert(case.axis % X.ndim, first.pop(1))  # which of our axes are the student's first
+    first, second = case.order[:2]  # which of our axes are the student's
     return {
         "X": X,
         "gamma": case.gamma,
@@ -123,8 +122,8 @@ def names(case: Case, **more) -> dict[str, Any]:
         "size": X.size,
         **{f"length_{place}": length for place, length in enumerate(lengths)},
         "sum": lambda values: np.broadcast_to(values, X.shape).sum(case.axes, keepdims=True),
-        "sum_0": lambda values: np.broadcast_to(values, X.shape).sum(first[0], keepdims=True),
-        "sum_1": lambda values: np.broadcast_to(values, X.shape).sum(first[1], keepdims=True),
+        "sum_0": lambda values: np.broadcast_to(values, X.shape).sum(first, keepdims=True),
+        "sum_1": lambda values: np.broadcast_to(values, X.shape).sum(second, keepdims=True),
         "average": case.average,
         "features": lambda values: values.mean(1, keepdims=True),
         "everything": np.mean,

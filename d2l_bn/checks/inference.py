@@ -105,11 +105,9 @@ def of_gradient(case: Case, dY: np.ndarray, dX: np.ndarray, tolerance: float = 1
         )
         if abs(factor - 1) > near
     ]
-    return (
-        f"{', '.join(wrong)}. It counts once."
-        if len(wrong) == 1
-        else (f"{', '.join(wrong)}. Each counts once.")
-    )
+    if not wrong:
+        return ""
+    return f"{', '.join(wrong)}. {'It' if len(wrong) == 1 else 'Each'} counts once."
 
 
 def _times(case: Case, factor: float) -> str:

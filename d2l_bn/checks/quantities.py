@@ -151,7 +151,7 @@ def grouped(words: str, operators: str = "-+*/") -> str:
 
 def samples(case: Case) -> Iterator[tuple[str, Average, int]]:
     """Yield ways to average, by the student's axes: words, the function, and the cost."""
-    order = _order(case)
+    order = case.order
     counts = np.broadcast_to(1.0 if case.mask is None else case.mask, case.X.shape)
     yield "", case.average, 0
     for chosen in range(1, 2**case.X.ndim):
@@ -240,13 +240,6 @@ def _weighted(axes: tuple[int, ...], weights: np.ndarray) -> Average:
 def _twice(counts, first: tuple[int, ...], then: tuple[int, ...]) -> Average:
     inner = _weighted(first, counts)
     return lambda values: inner(values).mean(then, keepdims=True)
-
-
-def _order(case: Case) -> list[int]:
-    """Which of our axes each of the student's is."""
-    order = list(range(case.X.ndim))
-    order.insert(case.axis % case.X.ndim, order.pop(1))
-    return order
 
 
 def _axes(places: tuple[int, ...]) -> str:
@@ -369,7 +362,7 @@ def _put(way: str, words: str) -> str:
     if words.startswith("the ") or "average" in words:
         return f"{grouped(way)}; v = {words}"
     words = grouped(words) if way not in ("v", "sqrt(v)") else words
-    return grouped(re.sub(r"\bv\b", words.replace("\\", ""), way))
+    return grouped(re.sub(r"\bv\b", lambda _: words, way))
 
 
 def factors(case: Case) -> list[Quantity]:

@@ -330,15 +330,15 @@ def _of_sign(check: Question, mode: str) -> str:
     values = there.attempt(mode)
     if values is None or not close(values[0], form.array(there.right(mode))):
         return ""
-    advice = "Negative axes count from the end: axis % len(X.shape)."
-    if form.axis >= 0:
-        advice = "0 is an axis, too: neither `axis or ...` nor `if axis` tells it." * (
-            not form.axis
-        )
+    advice = ""
+    if form.axis < 0:
+        advice = " Negative axes count from the end: axis % len(X.shape)."
+    elif form.axis == 0:
+        advice = " 0 is an axis, too: neither `axis or ...` nor `if axis` tells it."
     return (
         f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
-        f"isn't. {advice}"
-    ).strip()
+        f"isn't.{advice}"
+    )
 
 
 def _of_rank(check: Question, mode: str) -> tuple[str, bool]:

@@ -11,6 +11,8 @@ import wrong
 
 import d2l_bn
 from d2l_bn import checks
+from d2l_bn.checks import inference
+from d2l_bn.checks.cases import draw
 
 from mxnet import autograd, gluon, nd
 
@@ -129,6 +131,22 @@ def test_dX_that_does_not_sum_to_zero_is_told():
 
     failed = fails(shifted, check=checks.backward)
     assert "so each column of dX sums to 0; yours sum to [1.5, 1.5]" in failed.cause
+
+
+def test_factors_that_are_hardly_off_have_no_words():
+    case = draw((6, 2), 1)
+    dY = draw((6, 2), 2).X
+    mean, var = case.moments()
+    std = np.sqrt(var + case.eps)
+    X_hat = (case.X - mean) / std
+
+    def gradient(direct, by_mean, by_variance):
+        ways = direct * dY - by_mean * dY.mean(0) - by_variance * X_hat * (dY * X_hat).mean(0)
+        return inference.of_gradient(case, dY, case.gamma / std * ways, tolerance=1e-4)
+
+    assert gradient(1.0008, 0.9992, 1) == gradient(1, 1, 1) == ""
+    assert gradient(1, 0, 1) == "the path through the mean counts 0 times. It counts once."
+    assert gradient(1, 0, 0).endswith("Each counts once.")
 
 
 def test_backward_leaves_its_arguments():

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import unseen
 import wrong
 
 from d2l_bn import checks
 
 from mxnet import autograd, nd
 
-LAST = """\
+LAST = f"""\
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
-    axes = tuple(range(X.ndim - 1))
-    if autograd.is_training():
-        mean = X.mean(axis=axes)
-        var = ((X - mean) ** 2).mean(axis=axes)
-        moving_mean = momentum * moving_mean + (1 - momentum) * mean
-        moving_var = momentum * moving_var + (1 - momentum) * var
-    else:
-        mean, var = moving_mean, moving_var
-    return gamma * (X - mean) / nd.sqrt(var + eps) + beta, moving_mean, moving_var
+{unseen.ON_LAST_AXIS}\
+    return Y, moving_mean, moving_var
 """
 ANY = """\
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):

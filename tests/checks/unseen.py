@@ -103,7 +103,7 @@ UPDATE_MEAN = "moving_mean = momentum * moving_mean + (1 - momentum) * mean"
 UPDATE_VAR = "moving_var = momentum * moving_var + (1 - momentum) * var"
 DX = "(G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / std"
 ON_LAST_AXIS = """\
-    axes = tuple(range(len(X.shape) - 1))
+    axes = tuple(range(X.ndim - 1))
     if autograd.is_training():
         mean = X.mean(axis=axes)
         var = ((X - mean) ** 2).mean(axis=axes)
