@@ -71,7 +71,9 @@ def stroked(drawing: np.ndarray, by: int) -> np.ndarray:
     large = Image.fromarray(drawing).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC)
     shades = Image.fromarray((np.clip(large, 0, 1) * 255).astype(np.uint8))
     kind = ImageFilter.MaxFilter if by > 0 else ImageFilter.MinFilter
-    return np.asarray(shades.filter(kind(2 * abs(by) + 1))).astype(np.float32) / 255
+    for _ in range(abs(by)):  # as one large filter, in half the time
+        shades = shades.filter(kind(3))
+    return np.asarray(shades).astype(np.float32) / 255
 
 
 def cropped(drawing: np.ndarray, margin: float, longest: int, ink: float, shade: float):

@@ -45,6 +45,13 @@ def html(tmp_path_factory):
     return folder / "html"
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with browsers.opened(tmp_path_factory.mktemp("browser")) as browser:
+        browser.set_script_timeout(600)
+        yield browser
+
+
 class Page(HTMLParser):
     """What a page links to, what it loads, and where in it a link can lead."""
 
@@ -97,57 +104,53 @@ return [...document.querySelectorAll(".cell_input pre")]
 
 
 @pytest.mark.browser
-def test_the_search_finds_words_and_shows_no_latex(html, tmp_path):
+def test_the_search_finds_words_and_shows_no_latex(html, browser):
     index = (html / "searchindex.js").read_text()
     assert "covariat" in index
     assert re.search(r"\b(mathcal|qquad)\b", index) is None
     chapter = (html / f"chapters/{CHAPTERS[0]}.html").read_text()
     assert "mathcal" in chapter
-    with browsers.opened(tmp_path) as browser:
-        browser.get((html / "search.html").as_uri())
-        shown = browser.execute_script("return Search.htmlToText(arguments[0])", chapter)
+    browser.get((html / "search.html").as_uri())
+    shown = browser.execute_script("return Search.htmlToText(arguments[0])", chapter)
     assert "Batch normalization takes them to" in shown
     assert "mathcal" not in shown
 
 
 @pytest.mark.browser
-def test_two_panels_stand_below_each_other_on_a_phone(html, tmp_path):
-    with browsers.opened(tmp_path) as browser:
-        for width, shown in ((390, 2), (1280, 1)):
-            browsers.size(browser, width, 900)
-            browser.get((html / f"chapters/{CHAPTERS[0]}.html").as_uri())
-            halves = [
-                image.size
-                for image in browser.find_elements("css selector", "img.two-panels, .second-panel")
-                if image.is_displayed()
-            ]
-            figures = len(browser.find_elements("css selector", "img.two-panels"))
-            assert figures >= 2 and len(halves) == shown * figures
-            assert width > 600 or all(size["width"] > 300 for size in halves)
+def test_two_panels_stand_below_each_other_on_a_phone(html, browser):
+    for width, shown in ((390, 2), (1280, 1)):
+        browsers.size(browser, width, 900)
+        browser.get((html / f"chapters/{CHAPTERS[0]}.html").as_uri())
+        halves = [
+            image.size
+            for image in browser.find_elements("css selector", "img.two-panels, .second-panel")
+            if image.is_displayed()
+        ]
+        figures = len(browser.find_elements("css selector", "img.two-panels"))
+        assert figures >= 2 and len(halves) == shown * figures
+        assert width > 600 or all(size["width"] > 300 for size in halves)
 
 
 @pytest.mark.browser
-def test_pages_in_a_browser(html, tmp_path):
-    with browsers.opened(tmp_path) as browser:
-        browser.set_script_timeout(600)
-        for page in PAGES:
-            browser.get((html / f"{page}.html").as_uri())
-            browser.execute_async_script(
-                "const done = arguments[0];"
-                "window.MathJax?.startup ? MathJax.startup.promise.then(done) : done()"
-            )
-            count = "return document.querySelectorAll(arguments[0]).length"
-            formulas = browser.execute_script(count, ".math")
-            assert browser.execute_script(count, ".math mjx-container") == formulas, page
-            assert browser.execute_script(count, "mjx-merror") == 0, page
-            for width in (390, 768, 1280):
-                browsers.size(browser, width, 900)
-                wide = browser.execute_script("return document.documentElement.scrollWidth")
-                assert wide <= width, f"{page} is {wide} pixels wide, of {width}"
-            assert browser.execute_script(CUT) == [], page
-        assert [url for url in browsers.asked(browser) if url.startswith("http")] == []
-        # A file that isn't there, or a script that failed.
-        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+def test_pages_in_a_browser(html, browser):
+    for page in PAGES:
+        browser.get((html / f"{page}.html").as_uri())
+        browser.execute_async_script(
+            "const done = arguments[0];"
+            "window.MathJax?.startup ? MathJax.startup.promise.then(done) : done()"
+        )
+        count = "return document.querySelectorAll(arguments[0]).length"
+        formulas = browser.execute_script(count, ".math")
+        assert browser.execute_script(count, ".math mjx-container") == formulas, page
+        assert browser.execute_script(count, "mjx-merror") == 0, page
+        for width in (390, 768, 1280):
+            browsers.size(browser, width, 900)
+            wide = browser.execute_script("return document.documentElement.scrollWidth")
+            assert wide <= width, f"{page} is {wide} pixels wide, of {width}"
+        assert browser.execute_script(CUT) == [], page
+    assert [url for url in browsers.asked(browser) if url.startswith("http")] == []
+    # A file that isn't there, or a script that failed.
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import warnings
 
@@ -21,31 +20,6 @@ ALL = {
     for group in ("OF_FUNCTION", "OF_LAYER", "OF_BACKWARD")
     for name, solution in getattr(wrong, group).items()
 }
-each_wrong = pytest.mark.parametrize("solution", list(ALL.values()), ids=["/".join(k) for k in ALL])
-
-
-@functools.cache
-def outcome(solution):
-    """Return how a wrong solution fails when everything is checked, and what is printed before."""
-    printed = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
-        warnings.simplefilter("ignore", UserWarning)  # Gluon's, on a parameter made once for all
-        with pytest.raises(checks.CheckFailed) as caught:
-            solution.check()
-    return caught.value, printed.getvalue()
-
-
-def failure(solution):
-    """Return how a wrong solution fails when everything is checked."""
-    return outcome(solution)[0]
-
-
-@each_wrong
-def test_wrong_solution_is_caught_with_its_cause(solution):
-    failed, printed = outcome(solution)
-    assert solution.cause in failed.cause, str(failed)
-    # What is checked before is right, so the student is told of this mistake and of no other.
-    assert len(printed.splitlines()) == PARTS[solution.right].index(solution.part)
 
 
 OF_BATCH_NORM = "dense", "images", "statistics", "prediction", "gradient", "precision", "shapes"
@@ -57,15 +31,22 @@ PARTS = {
 PARTS[wrong.PLAIN] = PARTS[wrong.LAYER]
 
 
-@each_wrong
-def test_a_message_says_what_where_and_why(solution):
-    failed = failure(solution)
-    lines = str(failed).splitlines()
+@pytest.mark.parametrize("solution", list(ALL.values()), ids=["/".join(k) for k in ALL])
+def test_wrong_solution_is_caught_and_told_its_cause(solution):
+    printed = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
+        warnings.simplefilter("ignore", UserWarning)  # Gluon's, on a parameter made once for all
+        with pytest.raises(checks.CheckFailed) as caught:
+            solution.check()
+    failed = caught.value
+    assert solution.cause in failed.cause, str(failed)
+    # What is checked before is right, so the student is told of this mistake and of no other.
+    assert len(printed.getvalue().splitlines()) == PARTS[solution.right].index(solution.part)
     words = " ".join(str(failed).split())
     assert words.lower().startswith(f"{failed.part}: ".lower())
     assert " ".join(failed.property.split()) in words
     assert f"Likely cause: {failed.cause}" in words
-    assert max(map(len, lines)) <= 100, str(failed)
+    assert max(map(len, str(failed).splitlines())) <= 100, str(failed)
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,18 @@ needs_bubblewrap = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """The students' notebooks."""
+    folder = tmp_path_factory.mktemp("release")
+    release(EXERCISES, folder)
+    return folder
+
+
 @pytest.fixture
-def classroom(tmp_path):
+def classroom(tmp_path, released):
     """The students' notebooks, the first exercise alone, and room for submissions."""
-    release(EXERCISES, tmp_path / "release")
+    shutil.copytree(released, tmp_path / "release")
     (tmp_path / "source").mkdir()
     shutil.copy(EXERCISES / submissions.NAME, tmp_path / "source")
     (tmp_path / "class").mkdir()
@@ -189,7 +197,10 @@ HOLDS = [  # code of a student, and the error that it ends with
     ("import os; assert os.getuid() != 0", ""),
     ("import os; os.setuid(0)", "Error"),
     ("x = bytearray(2**33)", "MemoryError"),
-    ("open('/tmp/a', 'wb').write(bytes(2**28))", "OSError"),
+    (
+        "try:\n    open('/tmp/a', 'wb').write(bytes(2**28))\nfinally:\n    open('/tmp/a', 'w')",
+        "OSError",
+    ),
     ("raise SystemExit", "SystemExit"),
     ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     ("print(In)", "NameError"),
@@ -208,11 +219,17 @@ def holds(answer, error):
     return error in found and bool(error) == bool(found)
 
 
+@pytest.fixture(scope="module")
+def worker(sandbox):
+    """What runs the cells of one student."""
+    with Worker(sandbox, seconds=60, memory=3000) as worker:
+        yield worker
+
+
 @needs_bubblewrap
 @pytest.mark.parametrize(("code", "error"), [*HOLDS, ("open('/etc/passwd')", "Error")])
-def test_the_sandbox_holds(sandbox, code, error):
-    with Worker(sandbox, seconds=60, memory=3000) as worker:
-        assert holds(worker.run(code), error)
+def test_the_sandbox_holds(worker, code, error):
+    assert holds(worker.run(code), error)
 
 
 @needs_bubblewrap
@@ -379,11 +396,11 @@ def test_a_worker_that_reads_no_more_is_stopped(sandbox):
 @needs_bubblewrap
 def test_a_submission_has_a_limit_for_all_its_cells(sandbox, monkeypatch):
     monkeypatch.setattr(runner, "WHOLE", 1 / 30)
-    monkeypatch.setattr(runner, "STARTING", 4)
-    cells = [Cell("", "student", "import time; time.sleep(2)") for _ in range(4)]
+    monkeypatch.setattr(runner, "STARTING", 2)
+    cells = [Cell("", "student", "import time; time.sleep(1)") for _ in range(4)]
     cells.append(Cell("late", "test", "checks.batch_norm(f)", 3))
-    marked = marking.mark(cells, sandbox, seconds=60, memory=3000)
-    assert marked.status == "look at by hand" and "2 seconds in all" in marked.notes[0]
+    marked = marking.mark(cells, sandbox, seconds=30, memory=3000)
+    assert marked.status == "look at by hand" and "1 seconds in all" in marked.notes[0]
     assert sum(cell.points for cell in marked.cells) == 0
 
 

@@ -327,22 +327,46 @@ def finish(process):
     return out, [line for line in err.splitlines() if not any(text in line for text in usual)]
 
 
-@pytest.fixture
-def quick(tmp_path):
-    """A stand-in for a compiler, and the file that has a line for each of its calls."""
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory):
+    """A stand-in for a compiler: its folder gets a line for each of its calls."""
     if not operator.available():
         pytest.skip("no compiler")
-    library = tmp_path / "library.so"
+    folder = tmp_path_factory.mktemp("stand-in")
+    library, script = folder / "library.so", folder / "quick-c++"
     with build.library() as path:
         shutil.copy(path, library)
-    calls = tmp_path / "calls"
-    script = tmp_path / "quick-c++"
     script.write_text(
-        f'#!/bin/sh\necho $$ >> "{calls}"\nsleep "${{QUICK_SLEEP:-0}}"\n'
+        f'#!/bin/sh\necho $$ >> "{folder}/calls"\nsleep "${{QUICK_SLEEP:-0}}"\n'
         f'for last; do :; done\ncp "{library}" "$last"\n'
     )
     script.chmod(0o755)
-    return script, calls
+    return script
+
+
+@pytest.fixture
+def quick(stand_in):
+    """The stand-in, and the file that has a line for each of its calls in this test."""
+    calls = stand_in.with_name("calls")
+    calls.unlink(missing_ok=True)
+    return stand_in, calls
+
+
+@pytest.fixture(scope="module")
+def built(stand_in, tmp_path_factory):
+    """A cache with what the stand-in has built."""
+    cache = tmp_path_factory.mktemp("built") / "cache"
+    out, err = finish(start(cache, CXX=str(stand_in)))
+    assert out.startswith("compiled") and not err
+    return cache
+
+
+@pytest.fixture
+def filled(built, tmp_path):
+    """A copy of that cache, to be changed, and the library in it."""
+    cache = shutil.copytree(built, tmp_path / "filled")
+    (library,) = libraries(cache)
+    return cache, library
 
 
 def libraries(cache):
@@ -378,43 +402,41 @@ def test_one_that_is_killed_while_it_compiles(tmp_path, quick):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"not a library", None], ids=["empty", "text", "half"])
-def test_a_broken_file_is_never_loaded(tmp_path, quick, damage):
-    script, calls = quick
-    cache = tmp_path / "cache"
-    finish(start(cache, CXX=str(script)))
-    (library,) = libraries(cache)
+def test_a_broken_file_is_never_loaded(filled, quick, damage):
+    (cache, library), (script, calls) = filled, quick
     content = library.read_bytes()
     library.write_bytes(content[: len(content) // 2] if damage is None else damage)
     assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
-    assert len(calls.read_text().split()) == 2  # once more
+    assert len(calls.read_text().split()) == 1  # built anew
     assert library.read_bytes() == content
 
 
 @pytest.mark.slow
+def test_a_file_that_is_whole_is_loaded(filled, quick):
+    (cache, _), (script, calls) = filled, quick
+    assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
+    assert not calls.exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["folder", "parent", "file"])
-def test_what_others_can_write_to_is_not_loaded(tmp_path, quick, what):
-    script, calls = quick
-    cache = tmp_path / "cache"
-    finish(start(cache, CXX=str(script)))
-    (library,) = libraries(cache)
+def test_what_others_can_write_to_is_not_loaded(filled, quick, what):
+    (cache, library), (script, calls) = filled, quick
     place = {"folder": library.parent, "parent": library.parents[1], "file": library}[what]
     place.chmod(0o777)
     out, err = finish(start(cache, CXX=str(script)))
-    assert out.startswith("compiled") and len(calls.read_text().split()) == 2
+    assert out.startswith("compiled") and len(calls.read_text().split()) == 1
     if what != "file":  # which was replaced
         assert len(err) == 1 and "chmod go-w" in err[0] and str(cache) not in out
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_another_user_owns_is_not_loaded(tmp_path, quick):
-    script, calls = quick
-    cache = tmp_path / "cache"
-    finish(start(cache, CXX=str(script)))
-    (library,) = libraries(cache)
+def test_what_another_user_owns_is_not_loaded(filled, quick):
+    (cache, library), (script, calls) = filled, quick
     os.chown(library, 65534, 65534)
     assert finish(start(cache, CXX=str(script)))[0].startswith("compiled")
-    assert len(calls.read_text().split()) == 2
+    assert len(calls.read_text().split()) == 1
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, quick):
@@ -587,31 +609,34 @@ use()
     [{}, {"MXNET_ENGINE_TYPE": "NaiveEngine", "OMP_NUM_THREADS": "2"}],
     ids=["default", "naive"],
 )
-def test_forks(tmp_path, quick, engine, first):
+def test_forks(built, stand_in, engine, first):
     """A fork has no threads of OpenMP, but would wait for them.
 
     With NaiveEngine and two threads MXNet's own gradients do, so there it is the output alone.
     """
-    script, _ = quick
-    cache = tmp_path / "cache"
-    finish(start(cache, CXX=str(script)))
-    finish(start(cache, FORK.format(first=first, train=not engine), CXX=str(script), **engine))
+    code = FORK.format(first=first, train=not engine)
+    finish(start(built, code, CXX=str(stand_in), **engine))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [(64, 6, 24, 24), (3000, 70), (3, 5, 100, 100)], ids=str)
-def test_the_same_bits_from_any_number_of_threads(tmp_path, quick, shape):
-    script, _ = quick
+def test_the_same_bits_from_any_number_of_threads(built, stand_in):
     code = f"""
-import hashlib, sys
+import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_operator import arrays, computed
-print(hashlib.sha256(b"".join(a.tobytes() for a in computed(*arrays({shape})))).hexdigest())
+from test_operator import hashes
+print(hashes())
 """
-    naive = {"MXNET_ENGINE_TYPE": "NaiveEngine", "CXX": str(script)}
-    hashes = {finish(start(tmp_path / "cache", code, OMP_NUM_THREADS=n, **naive))[0] for n in "123"}
-    here = hashlib.sha256(b"".join(a.tobytes() for a in computed(*arrays(shape)))).hexdigest()
-    assert hashes == {here + "\n"}
+    naive = {"MXNET_ENGINE_TYPE": "NaiveEngine", "CXX": str(stand_in)}
+    for threads in "123":
+        assert finish(start(built, code, OMP_NUM_THREADS=threads, **naive))[0] == f"{hashes()}\n"
+
+
+def hashes():
+    """Of all results for some shapes."""
+    return [
+        hashlib.sha256(b"".join(a.tobytes() for a in computed(*arrays(shape)))).hexdigest()
+        for shape in [(64, 6, 24, 24), (3000, 70), (3, 5, 100, 100)]
+    ]
 
 
 @pytest.mark.slow
