@@ -3,8 +3,9 @@
 Import this package before `mxnet`: MXNet 1.9.1 does not import on newer Pythons otherwise.
 """
 
-from d2l_bn import _compat
+from d2l_bn import _compat, _start
 
+_start.settle()
 _compat.import_mxnet()
 
 from d2l_bn.nn.across import SyncBatchNorm  # noqa: E402

@@ -10,7 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
-from d2l_bn import __version__, cluster
+from d2l_bn import __version__
+from d2l_bn._start import COMPUTING
+from d2l_bn.cluster.launched import launched
 from d2l_bn.program import about, compare, data, evaluate, plot, predict, train
 from d2l_bn.system import threads
 from d2l_bn.system.errors import InputError, RunError
@@ -28,7 +30,6 @@ COMMANDS = {
     "about": (about, "say what runs here, and how"),
 }
 WAIT_FOR_RANK_0 = 2  # seconds
-COMPUTING = ("train", "evaluate", "predict")
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,18 +83,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def program() -> int:
-    """What the shell starts: `main`, with the threads that suit the machine."""
+    """What the shell starts: `main`, and what only a program of its own may do."""
     _open_streams()
-    together = cluster.launched() if sys.argv[1:2] == ["train"] else None
-    if together:
-        cluster.supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
-    elif set(sys.argv[1:2]) & set(COMPUTING):
-        threads.choose()
     if set(sys.argv[1:2]) & set(COMPUTING):
         threads.start_engine()
     end_at_crash()
     code = main()
-    if together and code:  # at its usual end, Python would wait for what waits for the others
+    if code and sys.argv[1:2] == ["train"] and launched():
+        # At its usual end, Python would wait for what waits for the others.
         sys.stdout.flush()
         os._exit(code)
     return code
@@ -112,7 +109,7 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def _fail(options: argparse.Namespace, message: object, code: int) -> int:
-    together = cluster.launched() if options.command == "train" else None
+    together = launched() if options.command == "train" else None
     if together and together.rank:
         # What all have met, rank 0 has said; the launcher then ends this process before it speaks.
         time.sleep(WAIT_FOR_RANK_0)

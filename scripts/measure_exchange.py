@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from d2l_bn import cluster
+from d2l_bn.cluster.meeting import joined
 from d2l_bn.data import load
 from d2l_bn.system.memory import keep_memory
 from d2l_bn.training import Settings, build, fit, make_trainer
@@ -65,7 +65,7 @@ COLUMNS = ("processes", "what", "size", "seconds", "exchange_seconds", "exchange
 def measure() -> int:
     """Measure, as one of the processes, and let process 0 write."""
     keep_memory()
-    with cluster.joined() as across:
+    with joined() as across:
         lines = [*sums(across), *steps(across)] if across.size > 1 else [*steps(across)]
         if across.rank == 0:
             cells = [[f"{v:.6g}" if isinstance(v, float) else str(v) for v in ln] for ln in lines]

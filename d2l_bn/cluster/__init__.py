@@ -6,8 +6,3 @@ became of it (`supervisor.py`). The workers meet and compare what they are about
 (`meeting.py`), exchange sums (`processes.py`), and watch whether the others still answer
 (`watch.py`). The extra `cluster` installs MPI; without a launcher none of this is used.
 """
-
-from d2l_bn.cluster.launched import Launched, launched, launcher, supervise
-from d2l_bn.cluster.meeting import joined
-
-__all__ = ["Launched", "joined", "launched", "launcher", "supervise"]

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from d2l_bn import cluster
+from d2l_bn.cluster.launched import launcher
+from d2l_bn.cluster.meeting import joined
 from d2l_bn.data.batching import batch_count
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.places import load
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     Where a launcher has started several processes, they train together, and the first one writes.
     """
     keep_memory()
-    with cluster.joined() as across:
+    with joined() as across:
         options.processes, options.machines = across.size, across.machines
         if across.rank == 0:
             _lead(options, across)
@@ -266,7 +267,7 @@ def _going_on(options: argparse.Namespace) -> str:
             return "make resume"
         if out == CLUSTER_OUT and several:
             return f"make resume-cluster WORKERS={options.processes}"
-    start = cluster.launcher(options.machines) if several else []
+    start = launcher(options.machines) if several else []
     resume = ["-m", "d2l_bn", "train", "--resume", "--out", str(out)]
     return shlex.join([*map(_from_here, [*start, sys.executable]), *resume])
 

@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-
-from mxnet import nd
 
 # The number of threads decides in which order sums are taken, so it is two however many there are:
 # machines with the same kind of processor end with the same numbers.
@@ -32,18 +29,18 @@ def cores() -> int:
 
 
 def choose() -> None:
-    """Start the program anew with `CHOICE`, unless the user has chosen, or there is one core.
+    """Put `CHOICE` into the environment, unless the user has chosen, or there is one core.
 
-    The library that runs the threads reads these variables when it is loaded, and importing
-    d2l_bn has loaded it. For programs: an import chooses nothing.
+    Ahead of MXNet: the library that runs its threads reads the variables when it is loaded.
     """
     if cores() > 1 and not chosen():
-        start = getattr(sys, "orig_argv", [sys.executable, "-m", "d2l_bn", *sys.argv[1:]])
-        os.execve(sys.executable, [sys.executable, *start[1:]], {**os.environ, **CHOICE})
+        os.environ.update(CHOICE)
 
 
 def start_engine() -> None:
     """Start MXNet's engine, without the line on stderr that it has for each but its default."""
+    from mxnet import nd  # here, since the rest comes ahead of MXNet
+
     with contextlib.suppress(OSError), open(os.devnull, "w") as nothing:  # stderr may be closed
         stderr = os.dup(2)
         try:

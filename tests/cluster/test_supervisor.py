@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2l_bn.cluster import launched, meeting, supervisor
-from d2l_bn.cluster.launched import OF_MPIEXEC, Launched, launcher
+from d2l_bn.cluster import meeting, supervisor
+from d2l_bn.cluster.launched import OF_MPIEXEC, Launched, launched, launcher
 from d2l_bn.cluster.processes import Processes
 from d2l_bn.nn.across import SyncBatchNorm
 from d2l_bn.system.errors import InputError, RunError

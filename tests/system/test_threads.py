@@ -6,47 +6,61 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from datasets import bars, written
 
 from d2l_bn.system import threads
 
-REPORT = """
-import json, os, sys
-from d2l_bn.system import threads
-threads.choose()
-from mxnet import nd
-nd.ones(4).asnumpy()  # MXNet works after the new start
-print(json.dumps({name: os.environ.get(name) for name in threads.READ_BY_MXNET}))
+CHECKOUT = Path(__file__).parents[2]
+SCRIPT = Path(sys.executable).with_name("d2l-bn")
+MODULE = [sys.executable, "-m", "d2l_bn"]
+AT_ITS_END = """
+import atexit, json, os
+atexit.register(lambda: print(json.dumps(dict(os.environ))))
 """
+one_core = pytest.mark.skipif(threads.cores() == 1, reason="one core")
 
 
-def report(**variables):
-    """The variables in a new process that has let the program choose."""
-    environment = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
-    command = [sys.executable, "-c", REPORT]
-    done = subprocess.run(
-        command, env={**environment, **variables}, capture_output=True, text=True, check=True
-    )
-    return {name: value for name, value in json.loads(done.stdout).items() if value is not None}
+@pytest.fixture
+def chosen(tmp_path):
+    """Run a command to its end, and return what its environment says about threads."""
+    (tmp_path / "sitecustomize.py").write_text(AT_ITS_END)
+
+    def run(*command, **variables):
+        usual = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
+        environment = {**usual, "PYTHONPATH": f"{tmp_path}{os.pathsep}{CHECKOUT}", **variables}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        left = json.loads(done.stdout.splitlines()[-1])
+        return {name: left[name] for name in threads.READ_BY_MXNET if name in left}
+
+    return run
 
 
-needs_orig_argv = pytest.mark.skipif(
-    not hasattr(sys, "orig_argv"), reason="before Python 3.10, only `-m d2l_bn` starts anew"
+@one_core
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_the_program_chooses(chosen, command):
+    assert chosen(*MODULE, command, "--unknown") == threads.CHOICE
+
+
+@one_core
+@pytest.mark.skipif(not SCRIPT.exists(), reason="d2l-bn is not installed")
+def test_the_program_chooses_under_its_own_name(chosen):
+    assert chosen(str(SCRIPT), "predict", "--unknown") == threads.CHOICE
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "import d2l_bn", "train"], [*MODULE[1:], "about", "--help"]]
 )
-
-
-@needs_orig_argv
-@pytest.mark.skipif(threads.cores() == 1, reason="one core")
-def test_the_program_chooses():
-    assert report() == threads.CHOICE
+def test_nothing_else_is_chosen(chosen, arguments):
+    assert chosen(sys.executable, *arguments) == {}
 
 
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "MXNET_ENGINE_TYPE"])
-def test_what_the_user_chose_stays(variable):
+def test_what_the_user_chose_stays(chosen, variable):
     value = {"OMP_NUM_THREADS": "1", "MXNET_ENGINE_TYPE": "NaiveEngine"}[variable]
-    assert report(**{variable: value}) == {variable: value}
+    assert chosen(*MODULE, "predict", "--unknown", **{variable: value}) == {variable: value}
 
 
 def test_it_says_who_has_chosen(monkeypatch):
