@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 
@@ -32,6 +33,26 @@ hypothesis.settings.load_profile("d2l_bn-ci" if os.environ.get("CI") else "d2l_b
 def pytest_collection_modifyitems(items):
     """Let the longest tests start first, whatever the random order of all."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Make a folder for all of pytest's processes: ``once("book", make)`` calls make(folder)."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def made(name, make):
+        folder, done = shared / name, shared / f"{name}.done"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(autouse=True)

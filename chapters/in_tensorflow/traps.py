@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -176,18 +175,6 @@ def towers(kept: slice, steps: int = 10) -> dict[str, np.ndarray]:
             found.append(np.concatenate(session.run(averages)))
     mean, var = np.transpose(found)
     return {"mean": mean, "var": var, "batch": batch, "operations": np.array(len(updates))}
-
-
-TRAPS = {
-    "wired as it should be": wired,
-    "updates forgotten": forgotten,
-    "collected too early": too_early,
-    "attached too late": too_late,
-    "a Keras layer in the graph": partial(wired, keras_norm),
-    "trainable variables saved": trainable_only,
-    "momentum 0.99, 50 steps": partial(wired, partial(layers_norm, momentum=0.99), 50),
-    "slim's 0.999, 300 steps": partial(wired, slim_norm),
-}
 
 
 @contextlib.contextmanager

@@ -38,11 +38,12 @@ def build(script, folder):
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("book")
-    done = build("scripts/book.py", folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "html"
+def html(once):
+    def make(folder):
+        done = build("scripts/book.py", folder)
+        assert done.returncode == 0, done.stderr
+
+    return once("book", make) / "html"
 
 
 @pytest.fixture(scope="module")

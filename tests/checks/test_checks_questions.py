@@ -10,7 +10,7 @@ import pytest
 import wrong
 
 from d2l_bn import checks
-from d2l_bn.checks import plain
+from d2l_bn.checks import gradient, plain
 from d2l_bn.checks.answers import Answers
 from d2l_bn.checks.asking import Respondent
 
@@ -214,8 +214,8 @@ def test_difference_quotients_are_no_gradient_by_hand():
         checks.backward(wrong.run(rough, "backward"), "input")
 
 
-@pytest.mark.slow
-def test_exact_difference_quotients_take_too_long():
+def test_exact_difference_quotients_take_too_long(monkeypatch):
+    monkeypatch.setattr(gradient, "SECONDS", 0.3)
     exact = FORWARD.replace("STEP", "1e-200j").replace("np.zeros_like(X)", "np.zeros(X.shape, complex)").replace("DIFFERENCE", "forward(X + H, gamma, eps).imag")  # fmt: skip # noqa: E501
     with pytest.raises(checks.CheckFailed, match="takes more than"):
         checks.backward(wrong.run(exact, "backward"), "input")

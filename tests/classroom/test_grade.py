@@ -28,17 +28,10 @@ needs_bubblewrap = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    """The students' notebooks."""
-    folder = tmp_path_factory.mktemp("release")
-    release(EXERCISES, folder)
-    return folder
-
-
 @pytest.fixture
-def classroom(tmp_path, released):
+def classroom(tmp_path, once):
     """The students' notebooks, the first exercise alone, and room for submissions."""
+    released = once("release", lambda folder: release(EXERCISES, folder))
     shutil.copytree(released, tmp_path / "release")
     (tmp_path / "source").mkdir()
     shutil.copy(EXERCISES / submissions.NAME, tmp_path / "source")

@@ -329,7 +329,7 @@ def finish(process):
 
 @pytest.fixture(scope="module")
 def stand_in(tmp_path_factory):
-    """A stand-in for a compiler: its folder gets a line for each of its calls."""
+    """A stand-in for a compiler, which leaves a line for each of its calls beside it."""
     if not operator.available():
         pytest.skip("no compiler")
     folder = tmp_path_factory.mktemp("stand-in")
