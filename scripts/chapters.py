@@ -10,21 +10,23 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import queue
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import nbformat
 from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client import AsyncKernelManager
+from jupyter_client import AsyncKernelClient, AsyncKernelManager
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from traitlets import default
+from traitlets import Type, default
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -52,6 +54,33 @@ class CellError(Exception):
     """A cell of a chapter failed, took too long, or ended its kernel."""
 
 
+class PatientChannel(AsyncZMQSocketChannel):
+    """Looks for a message again every second.
+
+    What nbclient sends for a widget while it waits for a reply can take away the sign that the
+    reply has come (its issue 312). On a busy machine, one slider in 75 was waited for without end.
+    """
+
+    async def get_msg(  # type: ignore[override]
+        self, timeout: Optional[float] = None
+    ) -> dict[str, Any]:
+        """Return the next message; raise `queue.Empty` if there is none within `timeout` s."""
+        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while True:
+            left = max(0, end - time.monotonic())
+            try:
+                return await super().get_msg(min(left, 1))
+            except queue.Empty:
+                if left <= 1:
+                    raise
+
+
+class PatientClient(AsyncKernelClient):
+    """Hears every reply of a kernel."""
+
+    shell_channel_class = Type(PatientChannel)
+
+
 class ThisPython(AsyncKernelManager):
     """Starts the Python that runs this, whatever a machine calls ``python3`` in its list."""
 
@@ -59,6 +88,10 @@ class ThisPython(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """What to start."""
         return KernelSpec(**get_kernel_dict())
+
+    @default("client_factory")
+    def _patient(self) -> type[AsyncKernelClient]:
+        return PatientClient
 
     @default("transport_encryption")
     def _encrypt(self) -> str:

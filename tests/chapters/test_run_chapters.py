@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import queue
 import sys
 from pathlib import Path
 
@@ -110,3 +112,25 @@ def test_the_quick_budget_is_not_for_keeping(book, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         chapters.main(["--update"])
     assert "unset D2L_BN_QUICK" in capsys.readouterr().err
+
+
+def test_a_reply_whose_sign_is_lost_is_found(monkeypatch):
+    """nbclient's issue 312: what is sent meanwhile takes the sign away, and no wait ever ends."""
+    waited = []
+
+    async def get_msg(self, timeout):
+        waited.append(timeout)
+        if len(waited) < 3:
+            raise queue.Empty
+        return {"content": "reply"}
+
+    manager = chapters.ThisPython()
+    assert manager.client_factory().shell_channel_class is chapters.PatientChannel
+    monkeypatch.setattr(chapters.AsyncZMQSocketChannel, "get_msg", get_msg)
+    channel = chapters.PatientChannel.__new__(chapters.PatientChannel)
+    assert asyncio.run(channel.get_msg(3600)) == {"content": "reply"}
+    assert waited == [1, 1, 1]
+    waited.clear()
+    with pytest.raises(queue.Empty):
+        asyncio.run(channel.get_msg(0))
+    assert waited == [0]
