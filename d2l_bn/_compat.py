@@ -40,6 +40,7 @@ def import_mxnet() -> None:
         del sys.modules[name]
     try:
         import numpy
+        import numpy.testing  # as MXNet does: on Python 3.9 it forks, which would start the engine
 
         lent = _import_with_old_names(numpy)
     except (ImportError, OSError, RuntimeError, AttributeError) as error:

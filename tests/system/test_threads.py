@@ -32,6 +32,7 @@ def chosen(tmp_path):
         usual = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
         environment = {**usual, "PYTHONPATH": f"{tmp_path}{os.pathsep}{CHECKOUT}", **variables}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert "engine" not in done.stderr  # MXNet's own line
         left = json.loads(done.stdout.splitlines()[-1])
         return {name: left[name] for name in threads.READ_BY_MXNET if name in left}
 
