@@ -1,4 +1,4 @@
-"""TensorFlow's batch normalization: the three ways train like ours, and the traps cost accuracy."""
+"""TensorFlow's batch normalization: its ways train like ours; and where averages come from."""
 
 from __future__ import annotations
 

@@ -20,10 +20,8 @@ NAMES = sorted(path.name for path in EXERCISES.glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    out = tmp_path_factory.mktemp("classroom") / "release"
-    release(EXERCISES, out)
-    return out
+def released(once):
+    return once("release", lambda folder: release(EXERCISES, folder))
 
 
 def secrets(source, begin, end):
