@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,11 +36,13 @@ class NotebookFigure(Figure):
     """A figure that a notebook shows as it is, without pyplot and its global state."""
 
     def _repr_png_(self) -> bytes:
-        drawn, picture = BytesIO(), BytesIO()
+        picture = BytesIO()
         with rc_context(STYLE):
-            self.savefig(drawn, format="png", dpi=SCREEN_DPI)
-        with Image.open(drawn) as image:  # 256 colours take a third of the bytes
-            image.convert("RGB").quantize(256).save(picture, "png", optimize=True)
+            self.canvas.draw()  # `savefig` draws twice, which live curves would wait for
+        pixels = np.asarray(self.canvas.buffer_rgba())  # type: ignore[attr-defined]
+        # 256 colours take a third of the bytes.
+        image = Image.fromarray(pixels).convert("RGB").quantize(256)
+        image.save(picture, "png", optimize=True)
         return picture.getvalue()
 
 
@@ -61,7 +64,7 @@ def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (
         As `matplotlib.pyplot.subplots` returns them, but kept by nobody else.
     """
     with rc_context(STYLE):
-        figure = NotebookFigure(figsize=size, layout="constrained")
+        figure = NotebookFigure(figsize=size, dpi=SCREEN_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         return figure, figure.subplots(rows, columns, **options)
 
