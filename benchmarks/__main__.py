@@ -47,7 +47,7 @@ def main() -> int:
     growth: dict[str, float] = {}
 
     if "lenet" in parts:
-        steps, patience = (2, 0) if options.quick else (8, options.patience)
+        steps, patience = (1, 0) if options.quick else (8, options.patience)
         speeds = training_speed.measure(settings, rounds, steps=steps, patience=patience, log=log)
         results["lenet"] = lenet_results(speeds)
         presentation.draw_lenet(speeds, options.out / "bench.png")

@@ -12,6 +12,8 @@ import pytest
 
 # Several tests train at the same time, and two threads that wait by spinning would stop each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import d2l_bn  # noqa: F401  before mxnet
 

@@ -201,9 +201,10 @@ def test_import_takes_hardly_longer_than_mxnet():
     clock = "import time; {}; print(time.process_time())"  # a busy machine changes little of it
     alone = "from importlib import util; s = util.spec_from_file_location('c', 'd2l_bn/_compat.py')"
     alone += "; c = util.module_from_spec(s); s.loader.exec_module(c); c.import_mxnet()"
-    times = [
-        [float(run(clock.format(code)).stdout) for code in (alone, "import d2l_bn")]
-        for _ in range(4)
-    ]
-    fastest = np.min(times, axis=0)
-    assert fastest[1] <= 1.1 * fastest[0]
+    times = []
+    for _ in range(4):  # a busy machine gets further tries
+        times.append([float(run(clock.format(code)).stdout) for code in (alone, "import d2l_bn")])
+        theirs, ours = np.min(times, axis=0)
+        if ours <= 1.1 * theirs:
+            return
+    pytest.fail(f"{ours:.2f} s of processor time, where `import mxnet` takes {theirs:.2f}")

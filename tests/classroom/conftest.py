@@ -6,8 +6,16 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory):
-    """The sandbox that students' code runs in, made once."""
-    from classroom import isolation  # which not every environment can import
+def reached(once):
+    """The folder with what a sandbox shows, made once."""
+    from classroom import reach  # which not every environment can import
 
-    return isolation.sandbox(tmp_path_factory.mktemp("sandbox"))
+    return once("reach", reach.prepare)
+
+
+@pytest.fixture(scope="session")
+def sandbox(reached):
+    """The sandbox that students' code runs in, tried once."""
+    from classroom import isolation
+
+    return isolation.sandbox(reached)

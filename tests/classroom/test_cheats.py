@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 
-def marked(sandbox, exercise, cells, added=(), seconds=10):
+def marked(sandbox, exercise, cells, added=(), seconds=5):
     """Mark an exercise with these cells in it, and others added behind its imports."""
     original = read(EXERCISES / f"{exercise}.ipynb")
     handed_in = read(EXERCISES / f"{exercise}.ipynb")

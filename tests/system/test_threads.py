@@ -80,7 +80,7 @@ def test_it_says_who_has_chosen(monkeypatch):
 def test_the_program_starts_and_trains_with_them(tmp_path, context):
     environment = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
     data, out, histories = (
-        written(bars(train=1024, size=28), tmp_path / "bars"),
+        written(bars(train=256, size=28), tmp_path / "bars"),
         tmp_path / "run",
         [],
     )
