@@ -131,6 +131,7 @@ def values():
         yield training_speed.initial_values(stack)
 
 
+@pytest.mark.slow
 def test_all_frameworks_start_from_the_same_values(values):
     """The first loss tells: it depends on weights, images and labels, and on every layer."""
     losses = {}
@@ -144,6 +145,7 @@ def test_all_frameworks_start_from_the_same_values(values):
     assert plain != pytest.approx(losses["ours"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_worker_can_be_pinned_to_one_core():
     if PINNED not in available():
         pytest.skip("this system doesn't pin programs to cores")
@@ -169,6 +171,7 @@ def test_every_way_that_our_layer_offers_is_measured_beside_a_copy(monkeypatch):
     assert "ours, compiled" not in mxnet_side.names()
 
 
+@pytest.mark.slow
 def test_each_time_has_its_quartiles():
     rows = layer_speed.measure([DEFAULT], [("shape", (8, 3))], rounds=4, names=("ours", COPY))
     assert [row["layer"] for row in rows] == ["ours", COPY]

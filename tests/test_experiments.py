@@ -265,8 +265,6 @@ SLICES = {
 }
 COUNTERS = ("step", "epoch", "statistics", "signal", "layer", "repeat")
 FULL = ("choice", "full_data", "covariate_shift")  # made with the full Fashion-MNIST
-LONG = (*FULL, "cure", "noisy", "deep_linear", "rate_and_scale")
-LONG += ("regularization", "normalizations", "placement", "residual", "ghost")
 
 
 def test_each_table_has_a_slice():
@@ -279,9 +277,8 @@ def test_tables_are_complete(name):
     assert tables.missing(EXPERIMENTS[name]) == []
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SLICES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLICES)
 def test_a_slice_run_again_is_as_in_the_table(name):
     case, shorter, tolerances = SLICES[name]
     if name in FULL and not has_full_data():

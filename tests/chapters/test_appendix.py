@@ -119,6 +119,7 @@ def test_conclusions_fall_when_names_are_exchanged(cells, section):
         run_section(cells, section, change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_figure_shows_every_run(section):
     name, _ = SECTIONS[section]

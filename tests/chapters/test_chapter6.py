@@ -75,6 +75,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_shows_every_seed(name):
     need_table(name)

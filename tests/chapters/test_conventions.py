@@ -344,6 +344,7 @@ def test_an_unexplained_difference_shows(shape):
         assert {name for name, value in found.items() if value > 1e-5} == {field}
 
 
+@pytest.mark.slow
 def test_the_library_imports_no_other_framework():
     import subprocess
 

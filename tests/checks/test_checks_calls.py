@@ -233,6 +233,7 @@ def test_a_profiler_is_given_back():
         sys.setprofile(None)
 
 
+@pytest.mark.slow
 def test_checks_are_not_imported_with_the_package():
     import subprocess
 

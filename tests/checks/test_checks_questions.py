@@ -63,6 +63,7 @@ def test_another_seed_asks_with_other_inputs():
     assert len({tuple(seen) for seen in asked.values()}) == 3
 
 
+@pytest.mark.slow
 def test_speed_is_measured_from_outside():
     one = Elsewhere(f=wrong.run(wrong.BACKWARD, "backward"))
     assert checks.fast_backward(one) is None and one.seconds > 0
@@ -214,6 +215,7 @@ def test_difference_quotients_are_no_gradient_by_hand():
         checks.backward(wrong.run(rough, "backward"), "input")
 
 
+@pytest.mark.slow
 def test_exact_difference_quotients_take_too_long(monkeypatch):
     monkeypatch.setattr(gradient, "SECONDS", 0.3)
     exact = FORWARD.replace("STEP", "1e-200j").replace("np.zeros_like(X)", "np.zeros(X.shape, complex)").replace("DIFFERENCE", "forward(X + H, gamma, eps).imag")  # fmt: skip # noqa: E501

@@ -31,6 +31,7 @@ PARTS = {
 PARTS[wrong.PLAIN] = PARTS[wrong.LAYER]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solution", list(ALL.values()), ids=["/".join(k) for k in ALL])
 def test_wrong_solution_is_caught_and_told_its_cause(solution):
     printed = io.StringIO()

@@ -33,6 +33,7 @@ def test_every_cause_is_named():
     assert all(wrong.cause for wrong in unseen.WRONG) and len(unseen.WRONG) > 320
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, right", RIGHT, ids=lambda value: getattr(value, "__name__", ""))
 def test_no_right_solution_is_refused(name, right):
     CHECKS[name](right)

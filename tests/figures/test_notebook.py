@@ -96,6 +96,7 @@ def test_histories_are_kept_as_they_were(screen):
     assert live.histories == {"a": [row(1)]}
 
 
+@pytest.mark.slow
 def test_ipython_is_imported_only_to_draw():
     code = "import sys; from d2l_bn.figures import LiveCurves; LiveCurves()"
     code += "; print('IPython' in sys.modules)"

@@ -280,6 +280,7 @@ assert (loss.asnumpy() < 100).all()
 """
 
 
+@pytest.mark.slow
 def test_many_layers_do_not_hang_the_threaded_engine():
     """A hand-written backward (`autograd.Function`) did, with four layers."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MXNET_", "OMP_"))}

@@ -414,6 +414,7 @@ def chosen(filled, quick, monkeypatch):
     return choose
 
 
+@pytest.mark.slow
 def test_a_file_that_is_whole_is_loaded(filled, quick, chosen):
     (_, library), (_, calls) = filled, quick
     assert chosen() == (library, library.read_bytes())
@@ -455,6 +456,7 @@ def test_what_another_user_owns_is_not_loaded(filled, quick, chosen):
     assert len(calls.read_text().split()) == 1
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written(tmp_path, quick):
     """Below a file: nobody can, root neither. Built for the process alone, and removed after it."""
     script, _ = quick
@@ -464,6 +466,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, quick):
     assert not list(tmp_path.glob("d2l_bn-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_disk_that_is_full(tmp_path, quick):
     script, _ = quick
@@ -541,6 +544,7 @@ def test_a_trial_finds_what_is_wrong(monkeypatch, what):
         trial.run(Path("library.so"))
 
 
+@pytest.mark.slow
 def test_without_a_compiler_it_goes_on_and_says_so_once(tmp_path):
     for changes in ({"PATH": str(tmp_path)}, {"CXX": "/nonexistent/c++"}):
         twice = USE + "operator.available()\n"
@@ -549,6 +553,7 @@ def test_without_a_compiler_it_goes_on_and_says_so_once(tmp_path):
         assert len(err) == 1 and "apt-get install g++" in err[0]
 
 
+@pytest.mark.slow
 def test_a_compiler_that_fails(tmp_path):
     out, err = finish(start(tmp_path / "cache", CXX=shutil.which("false")))
     assert out.startswith("not compiled") and len(err) == 1
@@ -565,6 +570,7 @@ def test_a_library_that_crashes_is_not_loaded(tmp_path):
     assert not libraries(tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_switched_off(tmp_path):
     out, err = finish(start(tmp_path / "cache", D2L_BN_OPERATOR="0"))
     assert out.startswith("not compiled") and not err

@@ -274,6 +274,7 @@ def tell(path, **changes):
     edit(path, about=np.array(json.dumps(about)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage, message", DAMAGES.values(), ids=DAMAGES)
 def test_what_is_said_of_a_checkpoint_is_true(train, out, capsys, monkeypatch, damage, message):
     """The table of damages: what is said, that its advice works."""
@@ -545,6 +546,7 @@ def test_kill_9_loses_nothing(folder, out, whole, pause):
     assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_with_a_message(folder, out, number, code):
     with child(folder, out, "--epochs", "1000") as run:
@@ -611,6 +613,7 @@ def test_a_network_that_found_no_room_is_noticed(train, out, capsys, monkeypatch
     assert train("--resume") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_a_closed_stream_is_no_reason_to_fail(closed):
     command = f"{shlex.quote(sys.executable)} -m d2l_bn about {closed}"

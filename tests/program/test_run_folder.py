@@ -124,6 +124,7 @@ def test_a_replacement_without_a_checkpoint_is_forgotten(finished):
     assert not (finished / run_folder.SUCCESSOR).exists()
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_is_refused(finished):
     program = f"""
         from pathlib import Path

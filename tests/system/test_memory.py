@@ -40,6 +40,7 @@ def measure(**variables: str) -> tuple[str, int]:
     return kept, int(pages)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator, on Linux")
 def test_freed_memory_is_used_again():
     kept, pages = measure()
@@ -48,12 +49,14 @@ def test_freed_memory_is_used_again():
     assert pages < 2048  # of 163,840, had every array come anew from the system
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["GLIBC_TUNABLES", "MALLOC_ARENA_MAX"])
 def test_what_the_user_chose_stays(variable):
     value = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=2", "MALLOC_ARENA_MAX": "2"}[variable]
     assert measure(**{variable: value})[0] == "False"
 
 
+@pytest.mark.slow
 def test_importing_the_library_changes_nothing():
     program = "import sys, d2l_bn; print('d2l_bn.system.memory' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

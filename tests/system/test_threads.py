@@ -39,18 +39,21 @@ def chosen(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @one_core
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
 def test_the_program_chooses(chosen, command):
     assert chosen(*MODULE, command, "--unknown") == threads.CHOICE
 
 
+@pytest.mark.slow
 @one_core
 @pytest.mark.skipif(not SCRIPT.exists(), reason="d2l-bn is not installed")
 def test_the_program_chooses_under_its_own_name(chosen):
     assert chosen(str(SCRIPT), "predict", "--unknown") == threads.CHOICE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["-c", "import d2l_bn", "train"], [*MODULE[1:], "about", "--help"]]
 )
@@ -58,6 +61,7 @@ def test_nothing_else_is_chosen(chosen, arguments):
     assert chosen(sys.executable, *arguments) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "MXNET_ENGINE_TYPE"])
 def test_what_the_user_chose_stays(chosen, variable):
     value = {"OMP_NUM_THREADS": "1", "MXNET_ENGINE_TYPE": "NaiveEngine"}[variable]
