@@ -288,6 +288,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_an_experiment_gives_one_row_of_numbers_the_same_each_time(name):
     experiment, case, shorter, columns = TINY[name]

@@ -103,6 +103,7 @@ def test_what_is_measured_is_seen():
     assert list(dropout.describe(odd).values()) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mu, keep", [(0, 0.5), (1, 0.5), (2, 0.8), (0, 1)])
 def test_dropout_first_shifts_the_variance(mu, keep):
     found = variance_shift(mu, keep)

@@ -143,6 +143,7 @@ def test_each_shard_is_one_update(update_on_kvstore):
         assert all(np.array_equal(first, other) for other in others), parameter.name
 
 
+@pytest.mark.slow
 def test_training_over_both_contexts_learns_and_predicts_on_either():
     net, (X, y) = lenet(classes=4), problem(48)
     net.initialize(mx.init.Xavier(), ctx=BOTH)

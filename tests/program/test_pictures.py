@@ -59,6 +59,7 @@ def test_light_and_paper_do_not_matter(seven, path, light):
         assert likeness(read_picture(path, (28, 28), MNIST), seven) > 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ink, shade", [(40, 220), (200, 60)], ids=["pen", "chalk"])
 @pytest.mark.parametrize("hand", HANDS)
 def test_strokes_of_any_width_and_small_pictures(path, hand, ink, shade):
@@ -126,6 +127,7 @@ def test_an_image_of_the_data_set_stays_as_it_is(path):
                 np.testing.assert_array_equal(read_picture(path, (28, 28), framing), image)
 
 
+@pytest.mark.slow
 def test_a_garment_on_any_table(path):
     dataset = load("sample")
     framing = measure(dataset.train_images)

@@ -55,6 +55,7 @@ def path(tmp_path):
     return tmp_path / "checkpoint.npz"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2])
 @pytest.mark.parametrize("context", ["cpu(0)", "cpu(0),cpu(1)"])
 def test_a_resumed_run_is_bit_identical(path, epoch, context, monkeypatch):
