@@ -106,7 +106,9 @@ def test_what_is_done_in_time_goes_on():
 def test_signals_are_passed_on():
     program = (
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
-        "print('ready', flush=True)\ntime.sleep(60)"
+        "print('ready', flush=True)\n"
+        # A signal that comes just before a long sleep waits for its end.
+        "for _ in range(600): time.sleep(0.1)"
     )
     with supervised(program, "0") as process:
         process.stdout.readline()
