@@ -5,7 +5,7 @@ No other room imports matplotlib.
 
 from d2l_bn.figures.histories import curves
 from d2l_bn.figures.layers import layer_histograms, scales_and_shifts
-from d2l_bn.figures.notebook import LiveCurves, budget
+from d2l_bn.figures.notebook import LiveCurves
 from d2l_bn.figures.predictions import confusions, prediction_grid
 from d2l_bn.figures.style import COLOURS, MARKERS, new_figure, save
 
@@ -13,7 +13,6 @@ __all__ = [
     "COLOURS",
     "MARKERS",
     "LiveCurves",
-    "budget",
     "confusions",
     "curves",
     "layer_histograms",

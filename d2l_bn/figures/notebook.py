@@ -1,24 +1,14 @@
-"""What the chapters need in a notebook: a budget for tests, and curves drawn while training."""
+"""Curves that are drawn in a notebook while training."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Optional
 
 from d2l_bn.figures.histories import curves
 
-T = TypeVar("T")
 EVERY = 50  # batches
-
-
-def budget(full: T, quick: T) -> T:
-    """The value `quick` if the environment variable ``D2L_BN_QUICK`` is 1, else `full`.
-
-    The tests of the chapters set the variable, so that each chapter runs in a minute or two.
-    """
-    return quick if os.environ.get("D2L_BN_QUICK") == "1" else full
 
 
 class LiveCurves:

@@ -83,7 +83,7 @@ def lab(tmp_path_factory):
         "--IdentityProvider.token=",
     ]
     environment = {**os.environ, **{name: str(folder / name) for name in FOLDERS}}
-    environment.update(D2L_BN_QUICK="1", PYTHONPATH=str(CHECKOUT))
+    environment.update(PYTHONPATH=str(CHECKOUT))
     address = f"http://127.0.0.1:{port}"
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)

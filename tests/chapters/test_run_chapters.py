@@ -29,7 +29,6 @@ def book(tmp_path, monkeypatch):
     """Two chapters in a folder, the second of them broken."""
     monkeypatch.setattr(chapters, "CHAPTERS", tmp_path / "chapters")
     monkeypatch.setattr(chapters, "RUNS", tmp_path / "runs")
-    monkeypatch.delenv("D2L_BN_QUICK", raising=False)
     chapters.CHAPTERS.mkdir()
     for name, cells in ("1-good", GOOD), ("2-bad", BAD):
         notebook = nbformat.v4.new_notebook()
@@ -107,11 +106,18 @@ def test_a_chapter_that_is_not_there_is_refused(book, capsys):
     assert "no chapter 7; there are 1, 2" in capsys.readouterr().err
 
 
-def test_the_quick_budget_is_not_for_keeping(book, monkeypatch, capsys):
-    monkeypatch.setenv("D2L_BN_QUICK", "1")
+def test_a_quick_run_is_not_for_keeping(book, capsys):
     with pytest.raises(SystemExit):
-        chapters.main(["--update"])
-    assert "unset D2L_BN_QUICK" in capsys.readouterr().err
+        chapters.main(["--update", "--quick"])
+    assert "--quick: not allowed with argument --update" in capsys.readouterr().err
+
+
+def test_what_a_quick_run_changes_is_there():
+    for path in (path for path in chapters.paths() if path.name[0] in chapters.QUICK):
+        notebook = nbformat.read(path, as_version=4)
+        chapters.shorten(notebook, chapters.QUICK[path.name[0]])
+    with pytest.raises(ValueError, match="must hold 'gone', and no longer does"):
+        chapters.shorten(notebook, {notebook.cells[0].id: ("gone", "")})
 
 
 def test_a_reply_whose_sign_is_lost_is_found(monkeypatch):

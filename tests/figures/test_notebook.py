@@ -1,4 +1,4 @@
-"""The budget of the chapters, and the curves that are drawn while training."""
+"""The curves that are drawn while training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from d2l_bn.figures import LiveCurves, budget, notebook
+from d2l_bn.figures import LiveCurves, notebook
 
 CELLS = (
     "from d2l_bn.figures import LiveCurves\n"
@@ -43,14 +43,6 @@ def screen(monkeypatch):
 
 def row(epoch: int) -> dict:
     return {"epoch": epoch, "train_loss": 1.0, "train_accuracy": 0.5, "test_accuracy": 0.5}
-
-
-def test_the_budget_is_full_unless_a_test_asks(monkeypatch):
-    for value, expected in [("", 10), ("0", 10), ("1", 2)]:
-        monkeypatch.setenv("D2L_BN_QUICK", value)
-        assert budget(10, quick=2) == expected
-    monkeypatch.delenv("D2L_BN_QUICK")
-    assert budget(10, quick=2) == 10
 
 
 def test_one_figure_is_shown_and_then_updated_after_each_epoch(screen):
