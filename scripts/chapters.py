@@ -189,7 +189,7 @@ def shorten(notebook: nbformat.NotebookNode, changes: dict[str, tuple[str, str]]
     """Let cells train or measure less: by their names, a text and what takes its place."""
     cells = {cell.id: cell for cell in notebook.cells}
     for name, (text, instead) in changes.items():
-        if text not in cells[name].source:
+        if name not in cells or text not in cells[name].source:
             raise ValueError(f"cell {name} must hold {text!r}, and no longer does: see QUICK")
         cells[name].source = cells[name].source.replace(text, instead)
 

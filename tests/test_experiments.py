@@ -225,11 +225,8 @@ SLICES = {
         {"moves": None, "": dict(rel=1e-3, abs=1e-3)},
     ),
     "rate_and_scale": (dict(lr=0.1, scale=3.0, **PLAIN), {}, CALM),
-    "noisy": (
-        dict(norm="noisy", seed=0),
-        dict(epochs=3),
-        {"loss": dict(rel=0.06), "accuracy": dict(abs=0.08)},
-    ),
+    # To its end: without the noise the loss is lower by 8 % there, but by 2 % after three epochs.
+    "noisy": (dict(norm="noisy", seed=0), {}, {"loss": dict(rel=0.06), "accuracy": dict(abs=0.03)}),
     "bands": (
         dict(net="lenet x3", norm="scratch", seed=0),
         dict(steps=30),

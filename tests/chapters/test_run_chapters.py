@@ -116,8 +116,9 @@ def test_what_a_quick_run_changes_is_there():
     for path in (path for path in chapters.paths() if path.name[0] in chapters.QUICK):
         notebook = nbformat.read(path, as_version=4)
         chapters.shorten(notebook, chapters.QUICK[path.name[0]])
-    with pytest.raises(ValueError, match="must hold 'gone', and no longer does"):
-        chapters.shorten(notebook, {notebook.cells[0].id: ("gone", "")})
+    for name in (notebook.cells[0].id, "no-such-cell"):
+        with pytest.raises(ValueError, match=f"cell {name} must hold 'gone', and no longer does"):
+            chapters.shorten(notebook, {name: ("gone", "")})
 
 
 def test_a_reply_whose_sign_is_lost_is_found(monkeypatch):

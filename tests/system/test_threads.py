@@ -80,6 +80,7 @@ def test_it_says_who_has_chosen(monkeypatch):
 
 
 @pytest.mark.slow
+@one_core
 @pytest.mark.parametrize("context", ["cpu(0)", "cpu(0),cpu(1)"])
 def test_the_program_starts_and_trains_with_them(tmp_path, context):
     environment = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
@@ -97,5 +98,4 @@ def test_the_program_starts_and_trains_with_them(tmp_path, context):
         )
         assert "engine" not in done.stderr  # MXNet's own line, at every start
         histories.append((out / "history.csv").read_text().split(",")[:11])
-    # As many threads are chosen, and the engine changes no bit.
-    assert threads.cores() == 1 or histories[0] == histories[1]
+    assert histories[0] == histories[1]  # neither the chosen engine nor the threads change a bit
