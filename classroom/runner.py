@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
 import selectors
 import signal
 import subprocess
@@ -59,6 +58,8 @@ class Worker:
             start_new_session=True,
             cwd="/tmp",
         )
+        assert self.process.stdin is not None
+        os.set_blocking(self.process.stdin.fileno(), False)  # it may never be emptied
 
     def __enter__(self) -> Worker:
         return self
@@ -110,13 +111,13 @@ class Worker:
 
     def _send(self, data: bytes, limit: float) -> None:
         assert self.process.stdin is not None
-        pipe = self.process.stdin.fileno()
+        pipe, left = self.process.stdin.fileno(), memoryview(data)  # megabytes, not to be copied
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_WRITE)
-            while data:  # as much as a ready pipe takes: it may never be emptied
+            while left:
                 if not selector.select(max(0, limit - time.monotonic())):
                     raise WorkerError(f"took longer than {self.seconds:g} seconds")
-                data = data[os.write(pipe, data[: select.PIPE_BUF]) :]
+                left = left[os.write(pipe, left) :]
 
     def _line(self, limit: float) -> bytes:
         assert self.process.stdout is not None
