@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import importlib.metadata
 import json
 import os
 import platform
@@ -90,18 +91,15 @@ def main() -> int:
 
 def about(settings: list[Setting]) -> dict:
     """The machine, and the versions of everything that is measured on it."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__}
-    for setting in settings:
-        if setting.side not in versions:
-            with Worker(setting) as worker:
-                versions[setting.side] = worker.ask("version")
+    packages = dict.fromkeys(["numpy", *(setting.side for setting in settings)])
+    versions = {name: importlib.metadata.version(name) for name in packages}
     pins = hasattr(os, "sched_getaffinity")
     return {
         "platform": platform.platform(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if pins else os.cpu_count(),
         "load_before": os.getloadavg()[0],
-        "versions": versions,
+        "versions": {"python": platform.python_version(), **versions},
         "settings": {setting.name: dict(setting.variables) for setting in settings},
     }
 

@@ -34,11 +34,6 @@ COPY = "copy of the same bytes"
 softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
-def version() -> str:
-    """MXNet's version."""
-    return mx.__version__
-
-
 def names() -> list[str]:
     """The layers that can be measured here, and the copy that none of them can beat."""
     X, dY = arrays(*np.ones((2, 4, 3), np.float32))

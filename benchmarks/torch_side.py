@@ -56,11 +56,6 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 NORMS = {"PyTorch, from scratch": ScratchBatchNorm, "PyTorch, built in": built_in}
 
 
-def version() -> str:
-    """PyTorch's version."""
-    return torch.__version__
-
-
 def names() -> list[str]:
     """The layers that can be measured."""
     return list(NORMS)

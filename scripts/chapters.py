@@ -1,9 +1,9 @@
 """Run the chapters, each in a new kernel of the Python that runs this.
 
 chapters.py [--update | --quick] [CHAPTER ...] writes executed copies to runs/chapters, or with
---update renews the notebooks in chapters/. With --quick, as the tests run them, three chapters
-train or measure less. A CHAPTER is a number, such as 3; by default all are run for which this
-Python has what they need.
+--update renews the notebooks in chapters/. With --quick, as the tests run them, some chapters
+train or measure less: see QUICK. A CHAPTER is a number, such as 3; by default all are run for which
+this Python has what they need.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     kind = parser.add_mutually_exclusive_group()  # the chapters are kept as they run in full
     kind.add_argument("--update", action="store_true", help="renew the notebooks in chapters/")
-    kind.add_argument("--quick", action="store_true", help="train less in chapters 3, 5 and 9")
+    kind.add_argument("--quick", action="store_true", help="train and measure less, as in tests")
     parser.add_argument("numbers", nargs="*", metavar="CHAPTER", help="a number, such as 3")
     options = parser.parse_args(arguments)
     there = {path.name.split("-")[0]: path for path in paths()}

@@ -121,7 +121,7 @@ HANDS = {  # name: how far each edge is moved, margin, longest side
 }
 
 
-def handed(hand: str, drawing: np.ndarray, rng: np.random.Generator, ink=40, shade=220):
-    """The drawing in one of these hands, on a page cut out around it."""
-    by, margin, longest = HANDS[hand]
-    return noisy(cropped(stroked(drawing, by), margin, longest, ink, shade), rng)
+def handed(hand: str, strokes: np.ndarray, rng: np.random.Generator, ink=40, shade=220):
+    """What `stroked` gives for one of these hands, on a page cut out around it."""
+    _, margin, longest = HANDS[hand]
+    return noisy(cropped(strokes, margin, longest, ink, shade), rng)

@@ -100,7 +100,7 @@ def test_a_worker_that_ends_is_reported():
     with Worker(Setting("broken", "no_such", 1)) as worker:
         worker.process.wait(600)
         with pytest.raises(WorkerError, match="broken"):
-            worker.ask("version")
+            worker.ask("names")
 
 
 def test_shapes_grow_one_size_at_a_time():
@@ -150,7 +150,7 @@ def test_a_worker_can_be_pinned_to_one_core():
     if PINNED not in available():
         pytest.skip("this system doesn't pin programs to cores")
     with Worker(PINNED) as worker:
-        worker.ask("version")
+        worker.ask("names")
         assert len(os.sched_getaffinity(worker.process.pid)) == 1
 
 

@@ -156,10 +156,15 @@ def test_pages_in_a_browser(html, browser):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what the book is made of, with one chapter."""
-    for name in ("book", "scripts", "classroom", "chapters/exercises"):
+    """A copy of what the book is made of, with one chapter and no other page but the first."""
+    for name in ("book", "scripts", "classroom"):
         shutil.copytree(CHECKOUT / name, tmp_path / name)
+    for page in (tmp_path / "book").glob("*.md"):
+        page.unlink()
+    pages = f"chapters/{CHAPTERS[-1]}\nteacher"
+    (tmp_path / "book" / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{pages}\n```\n")
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+    (tmp_path / "chapters").mkdir()
     return Path(shutil.copy(CHECKOUT / "chapters" / f"{CHAPTERS[-1]}.ipynb", tmp_path / "chapters"))
 
 
