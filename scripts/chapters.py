@@ -36,11 +36,19 @@ NEEDS = {"7": "tensorflow"}  # by chapter: a package that not every environment 
 EXERCISES_OF = {"1": "1", "2": "2", "4": "4", "5": "36", "6": "5"}  # by the numbers
 # What --quick changes: by chapter and cell, a text and what takes its place.
 QUICK = {
-    "3": {"settings": ("epochs=10,", "epochs=3,")},
+    "3": {
+        "settings": ("epochs=10,", "epochs=3,"),
+        "loop-plain": ("epochs=3", "epochs=1"),
+        "relu": ("epochs=2", "epochs=1"),
+    },
     "4": {"saved-broken": ("epochs=2", "epochs=1")},
     "5": {"gain": ("rounds=10", "rounds=4"), "all": ("rounds=20", "rounds=6")},
     "6": {"cure-core": ("epochs=4", "epochs=1"), "sweeps-core": ("epochs=3", "epochs=1")},
-    "7": {"lenet": ("epochs=3", "epochs=2")},
+    "7": {
+        "lenet": ("epochs=3", "epochs=2"),
+        # Every second layer, among them those that the chapter names; test_conventions.py has all.
+        "conventions-averages": ("table()", "table(conventions.LAYERS[1::2])"),
+    },
     "9": {"noise-live-run": ("STEPS = 100", "STEPS = 10")},
 }
 TIMEOUT = 3600  # seconds for a cell
