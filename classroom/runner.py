@@ -59,7 +59,7 @@ class Worker:
             cwd="/tmp",
         )
         assert self.process.stdin is not None
-        os.set_blocking(self.process.stdin.fileno(), False)  # it may never be emptied
+        os.set_blocking(self.process.stdin.fileno(), False)  # a write never waits
 
     def __enter__(self) -> Worker:
         return self
@@ -114,10 +114,12 @@ class Worker:
         pipe, left = self.process.stdin.fileno(), memoryview(data)  # megabytes, not to be copied
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_WRITE)
-            while left:
-                if not selector.select(max(0, limit - time.monotonic())):
+            while left:  # it may never be emptied
+                wait = limit - time.monotonic()
+                if wait <= 0 or not selector.select(wait):
                     raise WorkerError(f"took longer than {self.seconds:g} seconds")
-                left = left[os.write(pipe, left) :]
+                with contextlib.suppress(BlockingIOError):  # the reader may make the pipe smaller
+                    left = left[os.write(pipe, left) :]
 
     def _line(self, limit: float) -> bytes:
         assert self.process.stdout is not None

@@ -39,7 +39,6 @@ QUICK = {
     "3": {
         "settings": ("epochs=10,", "epochs=3,"),
         "loop-plain": ("epochs=3", "epochs=1"),
-        "relu": ("epochs=2", "epochs=1"),
     },
     "4": {"saved-broken": ("epochs=2", "epochs=1")},
     "5": {"gain": ("rounds=10", "rounds=4"), "all": ("rounds=20", "rounds=6")},

@@ -15,7 +15,9 @@ from d2l_bn.system.errors import RunError
 
 LONGEST = 600  # seconds in one exchange, while all processes still answer
 BUSY = 200e-6  # seconds of asking without a pause; afterwards the core is left to the others
-SHORT, LONG = 20e-6, 0.01  # then it asks again after a fiftieth of what it has waited, in these
+# Then it asks again after a fiftieth of the time it has waited, within these bounds: MPI goes on
+# only when it is asked, so each round of an exchange pays a pause.
+PAUSES = 20e-6, 1e-3
 CYCLE = 1024  # the numbers of exchanges start again: with 4,096 processes float32 holds their sum
 
 
@@ -158,5 +160,5 @@ class Processes(Alone):
             if waited < BUSY:
                 os.sched_yield()
             else:
-                time.sleep(min(max(SHORT, waited / 50), LONG))
+                time.sleep(min(max(PAUSES[0], waited / 50), PAUSES[1]))
         self.spent.seconds += time.perf_counter() - start

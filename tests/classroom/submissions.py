@@ -121,7 +121,7 @@ HOSTILE = {
         first(
             "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
             "        hold = bytearray(os.urandom(2**20) * 600)\n        time.sleep(60)\n"
-            "time.sleep(5)"
+            "time.sleep(4)"  # less than the limit: the memory has to be noticed
         ),
         0,
     ),
