@@ -237,10 +237,11 @@ def test_a_network_knows_drawn_digits_in_any_light(tmp_path):
     framing, labels = measure(dataset.train_images), dataset.test_labels
     clean = (probabilities(net, dataset.test_images).argmax(axis=1) == labels).mean()
     assert clean >= 0.98
-    strokes = {by: [stroked(drawing, by) for drawing in drawings] for by in (0, 4)}
     cases = {name: (page_of, drawings) for name, page_of in LIGHTS.items()}
-    for hand in (name for name in HANDS if "thin" not in name):
-        cases[hand] = functools.partial(handed, hand), strokes[HANDS[hand][0]]
+    hands = {name: by for name, (by, *_) in HANDS.items() if "thin" not in name}
+    strokes = {by: [stroked(drawing, by) for drawing in drawings] for by in set(hands.values())}
+    for name, by in hands.items():
+        cases[name] = functools.partial(handed, name), strokes[by]
     for name, (page_of, drawn) in cases.items():
         rng = np.random.default_rng(0)
         seen = []
