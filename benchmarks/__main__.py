@@ -16,11 +16,11 @@ import numpy as np
 
 from benchmarks import costs, layer_speed, presentation, roofline, training_speed
 from benchmarks.processes import DEFAULT, PINNED, TORCH, TORCH_PINNED, Setting, Worker, available
+from d2l_bn.program.about import processor
 from d2l_bn.system.files import replacing
 
 PARTS = ("lenet", "costs", "layers", "growth", "roofline")
 GROWING = ("Gluon", "ours", "source", *training_speed.NAMES["torch"])
-CPUINFO = Path("/proc/cpuinfo")  # only Linux has it
 
 
 def main() -> int:
@@ -102,15 +102,6 @@ def about(settings: list[Setting]) -> dict:
         "versions": {"python": platform.python_version(), **versions},
         "settings": {setting.name: dict(setting.variables) for setting in settings},
     }
-
-
-def processor() -> str:
-    """The processor's name, where Linux or Python knows it."""
-    if CPUINFO.exists():
-        for line in CPUINFO.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def measure_costs(*, quick: bool) -> dict[str, dict]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.measuring import IMAGE, batches_in_memory, milliseconds
 from benchmarks.roofline import FUSED
-from d2l_bn import BatchNorm, gluon_norm, lenet
+from d2l_bn import BatchNorm, GluonBatchNorm, lenet
 from d2l_bn.reference.source import SourceBatchNorm
 
 import mxnet as mx
@@ -19,17 +19,21 @@ from mxnet.gluon import nn
 
 NORMS: dict[str, Any] = {
     "none": None,
-    "Gluon": gluon_norm,
-    "Gluon, hybridized": gluon_norm,
+    "Gluon": GluonBatchNorm,
+    "Gluon, hybridized": GluonBatchNorm,
     "ours": BatchNorm,
     "source": SourceBatchNorm,
 }
 # The slower ways to compute that our layer can be told to take.
 WAYS = {
-    f"ours, {name}": partial(BatchNorm, implementation=name)
-    for name in ("whole_array", "definition")
+    f"ours, {name}": partial(BatchNorm, implementation=name) for name in ("graph", "definition")
 }
-LAYERS: dict[str, Any] = {"Gluon": gluon_norm, "ours": BatchNorm, **WAYS, "source": SourceBatchNorm}
+LAYERS: dict[str, Any] = {
+    "Gluon": GluonBatchNorm,
+    "ours": BatchNorm,
+    **WAYS,
+    "source": SourceBatchNorm,
+}
 COPY = "copy of the same bytes"
 softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
 

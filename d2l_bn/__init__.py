@@ -1,31 +1,52 @@
 """Batch normalization from scratch in Apache MXNet Gluon, to learn from and to train with.
 
-Import this package before `mxnet`: MXNet 1.9.1 does not import on newer Pythons otherwise.
+Importing it loads nothing: each name is looked up when it is first used. From then on `import
+mxnet` works; MXNet 1.9.1 does not import on newer Pythons otherwise, so this comes before it.
 """
 
-from d2l_bn import _compat, _start
+from __future__ import annotations
 
-_start.settle()
-_compat.import_mxnet()
+import importlib
+from typing import TYPE_CHECKING
 
-from d2l_bn.nn.across import SyncBatchNorm  # noqa: E402
-from d2l_bn.nn.after_training import fold, recalibrate  # noqa: E402
-from d2l_bn.nn.layer import BatchNorm  # noqa: E402
-from d2l_bn.nn.networks import copy_parameters, gluon_norm, lenet  # noqa: E402
-from d2l_bn.nn.normalization import batch_norm  # noqa: E402
-from d2l_bn.nn.regularization import Dropout, dropout  # noqa: E402
+from d2l_bn import _compat
 
-__version__ = "0.2.0"  # nowhere else
+if TYPE_CHECKING:
+    from d2l_bn.nn.after_training import fold, recalibrate
+    from d2l_bn.nn.dropout import Dropout, dropout
+    from d2l_bn.nn.layer import BatchNorm
+    from d2l_bn.nn.networks import GluonBatchNorm, copy_parameters, lenet
+    from d2l_bn.nn.normalization import batch_norm
+    from d2l_bn.nn.sync import SyncBatchNorm
 
-__all__ = [
-    "BatchNorm",
-    "Dropout",
-    "SyncBatchNorm",
-    "batch_norm",
-    "copy_parameters",
-    "dropout",
-    "fold",
-    "gluon_norm",
-    "lenet",
-    "recalibrate",
-]
+__version__ = "0.3.0"  # nowhere else
+
+PUBLIC = {  # each name, and the module of d2l_bn.nn that it stands in
+    "BatchNorm": "layer",
+    "Dropout": "dropout",
+    "GluonBatchNorm": "networks",
+    "SyncBatchNorm": "sync",
+    "batch_norm": "normalization",
+    "copy_parameters": "networks",
+    "dropout": "dropout",
+    "fold": "after_training",
+    "lenet": "networks",
+    "recalibrate": "after_training",
+}
+ROOMS = ("checks", "cluster", "data", "figures", "nn", "program", "reference", "system", "training")
+__all__ = list(PUBLIC)
+
+_compat.install()
+
+
+def __getattr__(name: str) -> object:
+    if name in ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(importlib.import_module(f"{__name__}.nn.{PUBLIC[name]}"), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PUBLIC, *ROOMS])

@@ -1,10 +1,11 @@
 """Make MXNet 1.9.1 import and work on Python 3.9 to 3.13, with NumPy 1.23 to 2.5.
 
 MXNet's last release is older than these: it reads names that NumPy has removed and a module that
-Python 3.12 has removed. `import_mxnet` lends both while MXNet is imported, then takes them back.
-NumPy looks as before to everyone else; MXNet's own modules keep a private view with the names.
+Python 3.12 has removed. After `install`, Python's own ``import mxnet`` lends both while it runs,
+then takes them back. NumPy looks as before to everyone else; MXNet's own modules keep a private
+view with the names.
 
-It has to run before any other ``import mxnet``, so programs import ``d2l_bn`` first. Otherwise::
+Programs import ``d2l_bn``, which calls `install`, before ``mxnet``. Otherwise::
 
     >>> import mxnet
     AttributeError: module 'numpy' has no attribute 'bool'
@@ -17,7 +18,8 @@ import platform
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from typing import Any, NoReturn, Optional
 
 VERSION = "1.9.1"
 INSTALL = f"pip install --no-deps mxnet=={VERSION}"  # its metadata refuses NumPy 2, wrongly
@@ -25,50 +27,76 @@ PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64")}  # those with a wheel th
 LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0"}  # Debian's packages
 
 
+def install() -> None:
+    """Let ``import mxnet`` work from here on. This loads nothing, and does nothing twice."""
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)
+
+
 def import_mxnet() -> None:
-    """Import MXNet, so that ``import mxnet`` works from here on. Does nothing the second time.
+    """Import MXNet, or say what is missing.
 
     Raises
     ------
     ImportError
         If MXNet is missing, is another version or can't run here; the message says what to do.
     """
-    if "mxnet" in sys.modules:
-        return _check_version()
-    # An earlier `import mxnet` that failed leaves some of its modules behind: start afresh.
-    for name in [name for name in sys.modules if name.startswith("mxnet.")]:
-        del sys.modules[name]
-    try:
-        import numpy
-        import numpy.testing  # as MXNet does: on Python 3.9 it forks, which would start the engine
+    install()
+    import mxnet
 
-        lent = _import_with_old_names(numpy)
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        raise ImportError(_explain(error)) from error
-    _check_version()
-    _keep_view(numpy, lent)
-    if not numpy.__version__.startswith("1."):
-        _accept_numpy_integers(numpy)
+    _check_version(mxnet)  # of one that was imported before us
 
 
-def _check_version() -> None:
-    found = sys.modules["mxnet"].__version__
-    if found != VERSION:
+class _Finder:
+    """Finds MXNet where Python would, and has it loaded with the old names."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if name != "mxnet":
+            return None
+        spec = PathFinder.find_spec(name, path) or ModuleSpec(name, None)
+        spec.loader = _Loader(name, spec.origin or "")
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def exec_module(self, module: types.ModuleType) -> None:
+        # An earlier `import mxnet` that failed leaves some of its modules behind: start afresh.
+        for name in [name for name in sys.modules if name.startswith("mxnet.")]:
+            del sys.modules[name]
+        try:
+            if not self.path:
+                raise ModuleNotFoundError(f"No module named {self.name!r}", name=self.name)
+            import numpy
+            import numpy.testing  # as MXNet does: on Python 3.9 it forks, which starts the engine
+
+            with _old_names_lent(numpy) as lent, _distutils():
+                super().exec_module(module)
+        except (ImportError, OSError, RuntimeError, AttributeError) as error:
+            raise ImportError(_explain(error)) from error
+        _check_version(module)
+        _keep_view(numpy, lent)
+        if not numpy.__version__.startswith("1."):
+            _accept_numpy_integers(numpy)
+
+
+def _check_version(mxnet: Any) -> None:
+    if mxnet.__version__ != VERSION:
+        found = mxnet.__version__
         raise ImportError(f"d2l_bn needs MXNet {VERSION}, and found {found}. Run: {INSTALL}")
 
 
-def _import_with_old_names(numpy: Any) -> dict[str, Any]:
-    """Import MXNet with NumPy's removed names lent to it for that time; return them."""
+@contextlib.contextmanager
+def _old_names_lent(numpy: Any) -> Iterator[dict[str, Any]]:
+    """Lend NumPy's removed names to MXNet while it is imported."""
     # `vars`, not `hasattr`: for some of these names NumPy 1.23 answers with a warning.
     lent = {name: v for name, v in _old_names(numpy).items() if name not in vars(numpy)}
     vars(numpy).update(lent)
     try:
-        with _distutils():
-            import mxnet  # noqa: F401
+        yield lent
     finally:
         for name in lent:
             del vars(numpy)[name]
-    return lent
 
 
 def _old_names(numpy: Any) -> dict[str, Any]:

@@ -22,8 +22,8 @@ CALLS = {1: 100, 256: 4}  # predictions per repeat, by batch size
 def run(norm: str, batch_size: int, seed: int, steps: int = STEPS, repeats: int = REPEATS):
     """Train, fold, time both networks, and yield a row for each repeat."""
     dataset = shared.images("sample")
-    net, plain = trained(norm, seed, steps), shared.lenet("none", dataset, seed)
-    d2l_bn.fold(net, plain)
+    net = trained(norm, seed, steps)
+    plain = d2l_bn.fold(net)
     test = list(shared.batches(dataset.test_images, dataset.test_labels, 256))
     difference = max(largest_difference(net, plain, X) for X, _ in test)
     accuracy = evaluate(plain, test)

@@ -12,7 +12,7 @@ import platform
 
 from d2l_bn.nn import operator
 from d2l_bn.program.about import processor
-from d2l_bn.program.outcome import versions
+from d2l_bn.program.summary import versions
 
 TOTALS = ("cases", "seconds")  # what is added up; the other columns tell lines apart
 
@@ -28,7 +28,7 @@ def circumstances(table: str) -> dict[str, str]:
         **found,
         "engine": os.environ.get("MXNET_ENGINE_TYPE", "default"),
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
-        "layer": "operator" if operator.available() else "whole_array",
+        "layer": "operator" if operator.available() else "graph",
     }
 
 

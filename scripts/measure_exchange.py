@@ -65,40 +65,40 @@ COLUMNS = ("processes", "what", "size", "seconds", "exchange_seconds", "exchange
 def measure() -> int:
     """Measure, as one of the processes, and let process 0 write."""
     keep_memory()
-    with joined() as across:
-        lines = [*sums(across), *steps(across)] if across.size > 1 else [*steps(across)]
-        if across.rank == 0:
+    with joined() as group:
+        lines = [*sums(group), *steps(group)] if group.size > 1 else [*steps(group)]
+        if group.rank == 0:
             cells = [[f"{v:.6g}" if isinstance(v, float) else str(v) for v in ln] for ln in lines]
             Path(os.environ[ROWS]).write_text("".join(";".join(row) + "\n" for row in cells))
     return 0
 
 
-def sums(across: Any) -> Iterator[tuple]:
+def sums(group: Any) -> Iterator[tuple]:
     """The time of a sum, by its size: median of `REPEATS`."""
     for size in SIZES:
         values, times = np.ones(size, np.float32), []
         for _ in range(REPEATS):
             start = time.perf_counter()
-            across.total(values)
+            group.total(values)
             times.append(time.perf_counter() - start)
         median = statistics.median(times)
-        yield across.size, "sum", size, median, median, 1, values.nbytes
+        yield group.size, "sum", size, median, median, 1, values.nbytes
 
 
-def steps(across: Any) -> Iterator[tuple]:
+def steps(group: Any) -> Iterator[tuple]:
     """The time of a step, by the size of the batch, and what of it is exchange."""
-    dataset, size = load("sample"), across.size
+    dataset, size = load("sample"), group.size
     for batch, kind in itertools.product(BATCHES, ("all", "share")):
         settings = Settings(batch_size=batch, epochs=EPOCHS, processes=size, statistics=kind)
-        net = build(settings, dataset, across)
-        trainer, count = make_trainer(net, settings, across), -(-6000 // batch)
+        net = build(settings, dataset, group)
+        trainer, count = make_trainer(net, settings, group), -(-6000 // batch)
         totals: list[tuple] = []
 
         def note(history: list, totals: list = totals) -> None:
-            spent = getattr(across, "spent", None)
+            spent = getattr(group, "spent", None)
             totals.append((spent.seconds, spent.exchanges, spent.bytes) if spent else (0, 0, 0))
 
-        history = fit(net, dataset, settings, trainer=trainer, on_epoch=note, across=across)
+        history = fit(net, dataset, settings, trainer=trainer, on_epoch=note, group=group)
         spent = np.subtract(totals[-1], totals[0]) / (count * (EPOCHS - 1))
         seconds = statistics.median(row["seconds"] for row in history[1:]) / count
         yield size, f"step, {kind}", batch, seconds, *spent

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.watch import OPERATORS
 
-LIBRARY = ("batch_norm", "BatchNorm", "gluon_norm")
+LIBRARY = ("batch_norm", "BatchNorm", "GluonBatchNorm")
 ANSWERS = ("d2l_bn.nn", "d2l_bn.reference")
 
 

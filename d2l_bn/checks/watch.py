@@ -31,7 +31,7 @@ ANSWERS = {
     str(LIBRARY / place): name
     for place, name in {
         "nn/normalization.py": "d2l_bn.batch_norm",
-        "nn/whole_array.py": "d2l_bn.batch_norm",
+        "nn/graph.py": "d2l_bn.batch_norm",
         "nn/operator.py": "d2l_bn.batch_norm",
         "nn/layer.py": "d2l_bn.BatchNorm",
         "reference/mathematics.py": "d2l_bn.reference.mathematics",
@@ -80,9 +80,10 @@ def _layer_name(block) -> str:
 
     A hybridized block runs without a Python call of its operator.
     """
-    cls = type(block)
-    ready = cls.__module__.startswith("mxnet.gluon") and cls.__name__.endswith("Norm")
-    return f"nn.{cls.__name__}" if ready else ""
+    for cls in type(block).__mro__:
+        if cls.__module__.startswith("mxnet.gluon") and cls.__name__.endswith("Norm"):
+            return f"nn.{cls.__name__}"
+    return ""
 
 
 @functools.lru_cache(maxsize=1)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from d2l_bn.cluster.heartbeat import Heartbeat
 from d2l_bn.cluster.launched import Launched, launched, machine, tell_supervisor
 from d2l_bn.cluster.processes import Processes
-from d2l_bn.cluster.watch import Watch
-from d2l_bn.nn.across import Alone
+from d2l_bn.nn.group import Group, OneProcess
 from d2l_bn.system.errors import InputError, RunError
 
 MEETING = "D2L_BN_MEETING"  # the variable with the seconds in which all have to be there
@@ -21,7 +21,7 @@ LARGE = 45_000  # numbers in the larger test sum, as many as LeNet has parameter
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Alone]:
+def joined() -> Iterator[Group]:
     """Meet the processes that were launched together, and part from them at the end.
 
     An exception ends without parting: the process then has to leave with an exit code that is not
@@ -29,7 +29,7 @@ def joined() -> Iterator[Alone]:
 
     Yields
     ------
-    Alone or Processes
+    OneProcess or Processes
         What they do together; for a process that was started by itself, nothing.
 
     Raises
@@ -42,7 +42,7 @@ def joined() -> Iterator[Alone]:
     """
     place = launched()
     if place is None:
-        yield Alone()
+        yield OneProcess()
         return
     within = _seconds(os.environ.get(MEETING, "25"))
     waiting = f"waited {within:g} s for the other processes: one didn't start, or was stopped"
@@ -53,17 +53,17 @@ def joined() -> Iterator[Alone]:
     check_sums(processes)
     processes.machines = processes.gather(machine())
     own = f"rank {processes.rank} (process {os.getpid()} on {machine()})"
-    watch = Watch(processes, processes.gather(own))
-    watch.start()
+    heartbeat = Heartbeat(processes, processes.gather(own))
+    heartbeat.start()
     tell_supervisor(within=None)
     try:
         yield processes
     except BaseException:
         with contextlib.suppress(Exception):  # what has failed may be MPI
-            watch.leave()
+            heartbeat.leave()
         raise
     processes.wait_for_all()
-    watch.stop()
+    heartbeat.stop()
     MPI.Finalize()
 
 
@@ -101,7 +101,7 @@ def _same(world: Any, place: Launched) -> Any:
     return world
 
 
-def check_sums(processes: Alone) -> None:
+def check_sums(processes: Group) -> None:
     """Refuse processes of which the sum of known numbers is wrong.
 
     Raises

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
 
 from d2l_bn.cluster.launched import machine, tell_supervisor
-from d2l_bn.nn.across import Alone
 from d2l_bn.system.errors import RunError
 
 LONGEST = 600  # seconds in one exchange, while all processes still answer
@@ -41,7 +41,7 @@ class Spent:
     error: Optional[Exception] = None
 
 
-class Processes(Alone):
+class Processes:
     """The processes that share a communicator of MPI.
 
     Each sum carries the number of the exchange, so that two that don't belong together are noticed.
@@ -60,6 +60,7 @@ class Processes(Alone):
         self.comm = comm
         self.rank = comm.rank
         self.size = comm.size
+        self.machines: Sequence[str] = ()
         self.advice = ""  # what to do when the job ends early
         self.spent = spent or Spent()
         self._number = 0

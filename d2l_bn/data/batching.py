@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from d2l_bn.system.errors import InputError
 
-import mxnet as mx
-from mxnet import nd
+if TYPE_CHECKING:
+    import mxnet as mx
+    from mxnet import nd
 
 
 class Share(NamedTuple):
@@ -90,6 +91,8 @@ def batches(
     InputError
         If `batch_size`, or the number of images, is smaller than `at_least`.
     """
+    from mxnet import nd  # here, since all else about images does without MXNet
+
     bounds = _bounds(len(images), batch_size, at_least)
     order = np.arange(len(images)) if rng is None else rng.permutation(len(images))
     for start, stop in zip(bounds, bounds[1:]):

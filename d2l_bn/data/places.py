@@ -22,6 +22,9 @@ def cache() -> Path:
     return Path(os.environ.get("D2L_BN_DATA") or pooch.os_cache("d2l_bn"))
 
 
+DATA_SETS = ("auto", "fashion-mnist", "sample")  # what is no folder, also beside one of that name
+
+
 def load(
     data: str = "auto", *, download: bool = True, log: Callable[[str], None] = print
 ) -> Dataset:
@@ -50,7 +53,7 @@ def load(
     """
     if data == "sample":
         return read_folder(SAMPLE, "Fashion-MNIST sample", "this package", FASHION_SAMPLE)
-    if data not in ("auto", "fashion-mnist"):
+    if data not in DATA_SETS:
         return _read_user_folder(Path(data))
     dataset = _installed(log)
     if dataset is not None:

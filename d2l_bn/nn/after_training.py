@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
+from typing import Optional
 
 import numpy as np
 
 from d2l_bn.nn.normalization import mean_and_variance
 from d2l_bn.nn.validation import at_least_float32
 
-from mxnet import autograd, gluon, nd
+from mxnet import autograd, gluon, init, nd
 from mxnet.gluon import nn
+
+AFFINE = nn.Dense, nn.Conv1D, nn.Conv2D, nn.Conv3D
 
 
 def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:
@@ -35,8 +39,8 @@ def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:
     TypeError
         If `batches` can be gone through only once.
     ValueError
-        If there is no batch, or no normalization layer that it goes through, or if the network is
-        hybridized: then nothing can be seen of its layers.
+        If there is no batch, or no normalization layer that it goes through, if the channels of one
+        are not the second axis, or if the network is hybridized: its layers can't be seen then.
     """
     if iter(batches) is batches:
         raise TypeError("batches are gone through several times: got an iterator, pass a list")
@@ -45,6 +49,8 @@ def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:
     if not layers:
         raise ValueError("recalibrate needs at least one batch that meets batch normalization")
     for layer in layers:
+        _require_channels_second(layer)
+    for layer in layers:
         mean, var = _pooled_statistics(_inputs(net, layer, batches))
         for statistic, value in [(layer.running_mean, mean), (layer.running_var, var)]:
             old = statistic.data()
@@ -52,8 +58,8 @@ def recalibrate(net: gluon.Block, batches: Iterable[nd.NDArray]) -> None:
             statistic.set_data(new)
 
 
-def fold(net: nn.Sequential, plain: nn.Sequential) -> None:
-    """Copy `net` into `plain`, the same network without batch normalization, predicting the same.
+def fold(net: nn.Sequential) -> nn.Sequential:
+    """The same network without batch normalization, predicting the same.
 
     With fixed statistics, normalization is an affine map of each channel, and an affine map of an
     affine map is one: with s = gamma / sqrt(var + eps), the layer before gets the weights s W and
@@ -63,59 +69,76 @@ def fold(net: nn.Sequential, plain: nn.Sequential) -> None:
     ----------
     net : Sequential
         Each batch normalization stands right after a convolution or a dense layer without an
-        activation of its own.
-    plain : Sequential
-        Its layers without the normalization, initialized, with known shapes.
+        activation of its own. The network stays as it is.
+
+    Returns
+    -------
+    nn.Sequential, or nn.HybridSequential where all its layers are hybrid
+        Copies of the affine layers; layers without parameters are those of `net`.
 
     Raises
     ------
     ValueError
-        If the layers don't correspond.
+        If a layer can't be folded; the message names it.
     """
-    targets = iter([layer for layer in plain if hasattr(layer, "weight")])
-    target = None  # the copy of the affine map right before, which normalization is folded into
+    layers: list[gluon.Block] = []
+    before = None  # what stands right before a layer
     for layer in net:
         if _is_batch_norm(layer):
-            _fold_into(target, layer)
-        elif hasattr(layer, "weight"):
-            target = next(targets, None)
-            if target is None or type(target) is not type(layer):
-                raise ValueError(f"plain must have a layer like {layer}, got {target}")
-            if target.bias is None:
-                raise ValueError(f"{target} in plain must have a bias, which takes the shift")
-            bias = target.bias.data().zeros_like() if layer.bias is None else layer.bias.data()
-            target.weight.set_data(layer.weight.data())
-            target.bias.set_data(bias)
-            if layer.act is not None:
-                target = None
+            _require_foldable(before, layer)
+            _scale_and_shift(layers[-1], layer)
+        elif isinstance(layer, AFFINE):
+            layers.append(copy.deepcopy(layer))
         elif layer.collect_params().keys():
             raise ValueError(f"net must be one flat Sequential, got {layer} in it")
         else:
-            target = None
-    if next(targets, None) is not None:
-        raise ValueError("plain has more layers than the network without its normalization")
+            layers.append(layer)
+        before = layer
+    hybrid = all(isinstance(layer, gluon.HybridBlock) for layer in layers)
+    folded = nn.HybridSequential() if hybrid else nn.Sequential()
+    folded.add(*layers)
+    return folded
 
 
-def _fold_into(target: gluon.Block | None, layer: gluon.Block) -> None:
-    if target is None:
+def _require_foldable(before: Optional[gluon.Block], layer: gluon.Block) -> None:
+    _require_channels_second(layer)
+    layout = getattr(before, "_kwargs", {}).get("layout", "NC")
+    per_position = getattr(before, "_flatten", True) is False  # the units then stand last
+    plain = isinstance(before, AFFINE) and before.act is None
+    if not plain or not layout.startswith("NC") or per_position:
         raise ValueError(
             "batch normalization must stand right after a convolution or a dense layer without an "
-            "activation of its own"
+            f"activation of its own, whose channels are the second axis, got {layer} after {before}"
         )
+
+
+def _scale_and_shift(affine: gluon.Block, layer: gluon.Block) -> None:
+    """Put batch normalization with its moving averages into an affine layer."""
     eps = layer.eps if hasattr(layer, "eps") else layer._kwargs["eps"]
     values = layer.gamma, layer.beta, layer.running_mean, layer.running_var
     gamma, beta, mean, var = (p.data().reshape(-1).astype("float64") for p in values)
-    weight, bias = (p.data().astype("float64") for p in (target.weight, target.bias))
+    if affine.bias is None:
+        ctx = affine.weight.list_ctx()
+        affine.bias = affine.params.get("bias", shape=beta.shape, dtype=affine.weight.dtype)
+        affine.bias.initialize(init.Zero(), ctx=ctx)
+        getattr(affine, "_kwargs", {})["no_bias"] = False
+    weight, bias = (p.data().astype("float64") for p in (affine.weight, affine.bias))
     scale = gamma / (var + eps).sqrt()
     weight = weight * scale.reshape((-1,) + (1,) * (weight.ndim - 1))
     bias = scale * (bias - mean) + beta
-    target.weight.set_data(weight.astype(target.weight.dtype))
-    target.bias.set_data(bias.astype(target.bias.dtype))
+    affine.weight.set_data(weight.astype(affine.weight.dtype))
+    affine.bias.set_data(bias.astype(affine.bias.dtype))
 
 
 def _refuse_hybridized(block: gluon.Block) -> None:
     if getattr(block, "_active", False):
         raise ValueError("recalibrate looks at each layer: call net.hybridize(False) first")
+
+
+def _require_channels_second(layer: gluon.Block) -> None:
+    axis = getattr(layer, "_kwargs", {}).get("axis", 1)  # ours has no other
+    if axis != 1:
+        raise ValueError(f"channels must be the second axis, axis=1, got axis={axis} in {layer}")
 
 
 def _is_batch_norm(block: gluon.Block) -> bool:

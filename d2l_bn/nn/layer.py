@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 
-from d2l_bn.nn import normalization, operator, whole_array
+from d2l_bn.nn import graph, normalization, operator
 from d2l_bn.nn.statistic import ChannelParameter, Statistic
 from d2l_bn.nn.validation import check_array, check_implementation, check_options
 
@@ -17,13 +17,13 @@ from mxnet.gluon import nn
 def fastest(X, *values):
     """Compute with the compiled operator on a CPU that has one, else with MXNet's operations."""
     compiled = X.context.device_type == "cpu" and operator.available()
-    return (operator if compiled else whole_array).batch_norm(X, *values)
+    return (operator if compiled else graph).batch_norm(X, *values)
 
 
 IMPLEMENTATIONS = {
     "auto": fastest,
     "operator": operator.batch_norm,
-    "whole_array": whole_array.batch_norm,
+    "graph": graph.batch_norm,
     "definition": normalization.batch_norm,
 }
 
@@ -47,7 +47,7 @@ class BatchNorm(nn.Block):
     use_global_stats : bool, default False
         Normalize with the moving averages in training mode too and leave them as they are, as
         one does when fine-tuning.
-    implementation : {"auto", "operator", "whole_array", "definition"}
+    implementation : {"auto", "operator", "graph", "definition"}
         How to compute it: the fastest way that fits, or one of them by name.
     **kwargs
         ``prefix`` and ``params`` of `mxnet.gluon.nn.Block`.
@@ -60,7 +60,7 @@ class BatchNorm(nn.Block):
         What is saved and loaded with the network. Kept, never trained.
     moving_mean, moving_var : NDArray, same shape
         The arrays in `running_mean` and `running_var`: zeros in main memory at first, afterwards
-        in the context of the last input. They can be assigned.
+        in the context of the last input. A copy is kept of what is assigned to them.
 
     Raises
     ------
@@ -102,17 +102,18 @@ class BatchNorm(nn.Block):
         check_array(X)
         for statistic in (self.running_mean, self.running_var):
             if statistic.data().context != X.context:
-                statistic.set_data(statistic.data().copyto(X.context))
+                statistic.keep(statistic.data().copyto(X.context))
         gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
         if "add" in (self.gamma.grad_req, self.beta.grad_req):
             # Or the operator would overwrite their gradients: operator.batch_norm says why.
             gamma, beta = gamma.reshape(gamma.shape), beta.reshape(beta.shape)
-        averages = self.moving_mean, self.moving_var
+        averages = self.running_mean.data(), self.running_var.data()
 
         batch_norm = IMPLEMENTATIONS[self.implementation]
         with autograd.predict_mode() if self.use_global_stats else contextlib.nullcontext():
-            Y, *averages = batch_norm(X, gamma, beta, *averages, self.eps, self.momentum)
-        self.moving_mean, self.moving_var = averages
+            Y, mean, var = batch_norm(X, gamma, beta, *averages, self.eps, self.momentum)
+        self.running_mean.keep(mean)
+        self.running_var.keep(var)
         return Y
 
     @property

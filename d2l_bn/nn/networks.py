@@ -21,7 +21,7 @@ def lenet(norm: Optional[Norm] = BatchNorm, *, classes: int = 10, pooling: str =
     ----------
     norm : callable (num_features, num_dims) -> Block, or None
         Makes the normalization between an affine map and its activation: `BatchNorm`,
-        `gluon_norm`, one of your own, or None for the plain network.
+        `GluonBatchNorm`, one of your own, or None for the plain network.
     classes : int, default 10
         The number of outputs.
     pooling : {"max", "average"}
@@ -59,9 +59,19 @@ def _norm(norm: Optional[Norm], num_features: int, num_dims: int) -> list[gluon.
     return [] if norm is None else [norm(num_features, num_dims)]
 
 
-def gluon_norm(num_features: int, num_dims: int) -> nn.BatchNorm:
-    """Gluon's own batch normalization, with the arguments of ours."""
-    return nn.BatchNorm(in_channels=num_features)
+class GluonBatchNorm(nn.BatchNorm):
+    """Gluon's own batch normalization, with the arguments of ours.
+
+    Parameters
+    ----------
+    num_features, num_dims : int
+        As those of `BatchNorm`; Gluon's layer takes inputs of any rank.
+    **options
+        Those of `mxnet.gluon.nn.BatchNorm`.
+    """
+
+    def __init__(self, num_features: int, num_dims: int, **options) -> None:
+        super().__init__(in_channels=num_features, **options)
 
 
 def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
@@ -89,7 +99,7 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
     hybrid network can't, so Gluon refuses it there. With its values in Gluon's own layer, the
     network can be exported, and `mxnet.gluon.SymbolBlock.imports` loads it without this package:
 
-    >>> target = lenet(gluon_norm)  # doctest: +SKIP
+    >>> target = lenet(GluonBatchNorm)  # doctest: +SKIP
     >>> target.initialize(), target(X)  # doctest: +SKIP
     >>> copy_parameters(net, target)  # doctest: +SKIP
     >>> target.hybridize(), target(X), target.export("lenet")  # doctest: +SKIP

@@ -2,7 +2,7 @@
 
 Equations and symbols are those of Ioffe and Szegedy, "Batch Normalization: Accelerating Deep
 Network Training by Reducing Internal Covariate Shift" (2015), https://arxiv.org/abs/1502.03167,
-Algorithm 1. Nothing here is there for speed: `whole_array.py` and `operator.py` compute the same
+Algorithm 1. Nothing here is there for speed: `graph.py` and `operator.py` compute the same
 faster, and the tests hold them to this.
 """
 

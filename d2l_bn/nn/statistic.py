@@ -65,7 +65,7 @@ class Statistic(ChannelParameter):
         return self._data[0]
 
     def set_data(self, data: nd.NDArray) -> None:
-        """Take `data` as the new value, where `data` is and without the graph that made it.
+        """Take a copy of `data` as the new value, in its context and without its graph.
 
         Raises
         ------
@@ -82,6 +82,10 @@ class Statistic(ChannelParameter):
                 f"{self.called} must have shape {kept.shape} and type {kept.dtype.__name__}, got "
                 f"{data.shape} and {data.dtype.__name__}. Use .reshape() or .astype()."
             )
+        self.keep(data.copy())
+
+    def keep(self, data: nd.NDArray) -> None:
+        """Take `data` itself, unchecked: for a layer, whose new averages nobody else holds."""
         self._data = [data.detach()]
 
     def initialize(self, init=None, ctx=None, default_init=None, force_reinit=False) -> None:

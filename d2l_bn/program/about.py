@@ -9,7 +9,7 @@ from pathlib import Path
 
 from d2l_bn.data.places import survey
 from d2l_bn.nn import operator
-from d2l_bn.program import outcome
+from d2l_bn.program.summary import versions
 from d2l_bn.system import threads
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print versions, machine, threads, data, and how batch normalization is computed."""
-    names = outcome.versions()
+    names = versions()
     lines = {
         "versions": ", ".join(f"{name} {version}" for name, version in names.items()),
         "system": f"{platform.platform()}, {processor()}, {os.cpu_count()} processors",

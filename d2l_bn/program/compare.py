@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from d2l_bn.program import outcome, plot, run_folder
+from d2l_bn.program import run_folder
+from d2l_bn.program.drawing import figures
+from d2l_bn.program.history import read_history
+from d2l_bn.program.summary import interval, read_summary
 from d2l_bn.system.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    plot.add_arguments(parser)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/curves.png"), help="the PNG to write"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -22,7 +28,13 @@ def run(options: argparse.Namespace) -> None:
         print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths)).rstrip())
     if len({row[2] for row in rows}) > 1:
         print("The runs were tested on different images: their accuracies can't be compared.")
-    plot.run(options)
+    histories = {str(folder): read_history(folder / run_folder.HISTORY) for folder in options.runs}
+    labels = {name: Path(name).name if len(histories) > 1 else "" for name in histories}
+    if len(set(labels.values())) < len(labels):
+        labels = {name: name for name in histories}
+    draw = figures()
+    draw.save(draw.curves({labels[name]: h for name, h in histories.items()}), options.out)
+    print(f"curves in {options.out}")
 
 
 HEADS = [
@@ -41,11 +53,11 @@ HEADS = [
 
 
 def _row(folder: Path) -> list[str]:
-    summary = outcome.read_summary(folder / run_folder.SUMMARY)
+    summary = read_summary(folder / run_folder.SUMMARY)
     try:
         settings, data, final = summary["settings"], summary["data"], summary["final"]
         accuracy, count = float(final["test_accuracy"]), int(data["test_images"])
-        low, high = outcome.interval(round(accuracy * count), count)
+        low, high = interval(round(accuracy * count), count)
         return [
             str(folder),
             str(settings["norm"]),

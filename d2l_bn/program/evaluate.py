@@ -12,9 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from d2l_bn.data.dataset import missing
-from d2l_bn.data.places import load
-from d2l_bn.program import outcome, run_folder
+from d2l_bn.data.places import DATA_SETS, load
+from d2l_bn.program import drawing, run_folder
 from d2l_bn.program.pictures import read_picture, sorted_by_class
+from d2l_bn.program.summary import interval
 from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
 
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     """Print accuracy and recall of each class, and draw confusions and the worst mistakes."""
     trained = load_trained(options.folder)
     name, images, labels = _images(options.data or trained.address, trained)
-    figures = outcome.drawing()
+    figures = drawing.figures()
     chances = probabilities(trained.net, images)
     guesses = chances.argmax(axis=1)
     counts = np.zeros((len(trained.classes), len(trained.classes)), int)
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 def _images(data: str, trained: Trained) -> tuple[str, np.ndarray, np.ndarray]:
     """The name of the data, and the test images and labels to evaluate on."""
     folder = Path(data)
-    if not os.path.isdir(data) or len(missing(folder)) < 4:
+    if data in DATA_SETS or not os.path.isdir(data) or len(missing(folder)) < 4:
         dataset = load(data)
         if dataset.image_shape != trained.image_shape or dataset.class_names != trained.classes:
             raise InputError(
@@ -91,7 +92,7 @@ def _numbers(name: str, counts: np.ndarray, trained: Trained) -> dict:
     for index, (row, label) in enumerate(zip(counts, trained.classes)):
         if row.sum():
             hits, images = int(row[index]), int(row.sum())
-            low, high = outcome.interval(hits, images)
+            low, high = interval(hits, images)
             share = {"images": images, "right": hits, "recall": hits / images}
             classes[label] = {**share, "interval": [low, high]}
     hits, images = int(counts.trace()), int(counts.sum())
@@ -101,7 +102,7 @@ def _numbers(name: str, counts: np.ndarray, trained: Trained) -> dict:
         "images": images,
         "right": hits,
         "accuracy": hits / images,
-        "interval": list(outcome.interval(hits, images)),
+        "interval": list(interval(hits, images)),
         "classes": classes,
         "confusions": counts.tolist(),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from d2l_bn.data.places import load
-from d2l_bn.program import outcome, run_folder
+from d2l_bn.program import drawing, run_folder
 from d2l_bn.program.pictures import read_picture
 from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
@@ -85,7 +85,7 @@ def _label_pictures(options: argparse.Namespace, trained: Trained, out: Path) ->
             if note:
                 print(f"        {note}" if len(options.pictures) == 1 else f"    {note}")
     if options.show and images:
-        figures = outcome.drawing()
+        figures = drawing.figures()
         title = f"What {trained.folder} saw of {len(images)} picture{'s' * (len(images) > 1)}"
         grid = figures.prediction_grid(stack[:DRAWN], chances[:DRAWN], trained.classes, title=title)
         figures.save(grid, out)
@@ -117,7 +117,7 @@ def _label_test_images(options: argparse.Namespace, trained: Trained, out: Path)
             f"{options.folder} was trained on {trained.data}, with other classes or another image "
             f"size than {dataset.name}; name its data with --data"
         )
-    figures = outcome.drawing()
+    figures = drawing.figures()
     count = min(options.count, len(dataset.test_images))
     chosen = np.sort(np.random.default_rng(0).permutation(len(dataset.test_images))[:count])
     images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]

@@ -18,9 +18,11 @@ from d2l_bn.cluster.meeting import joined
 from d2l_bn.data.batching import batch_count
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.places import load
-from d2l_bn.nn.across import Alone
+from d2l_bn.nn.group import Group
 from d2l_bn.nn.networks import POOLING
-from d2l_bn.program import outcome, run_folder
+from d2l_bn.program import drawing, run_folder
+from d2l_bn.program.history import epoch_line, write_history
+from d2l_bn.program.summary import final_table, versions, write_summary
 from d2l_bn.system.errors import InputError, RunError
 from d2l_bn.system.files import replacing
 from d2l_bn.system.interrupts import deferred
@@ -66,47 +68,47 @@ def run(options: argparse.Namespace) -> None:
     Where a launcher has started several processes, they train together, and the first one writes.
     """
     keep_memory()
-    with joined() as across:
-        options.processes, options.machines = across.size, across.machines
-        if across.rank == 0:
-            _lead(options, across)
+    with joined() as group:
+        options.processes, options.machines = group.size, group.machines
+        if group.rank == 0:
+            _lead(options, group)
         else:
-            _follow(options, across)
+            _follow(options, group)
 
 
-def _lead(options: argparse.Namespace, across: Alone) -> None:
+def _lead(options: argparse.Namespace, group: Group) -> None:
     """Train, alone or as the first of several processes, and write what is to be kept."""
     if not options.resume:
         _settings(options, {})  # a mistake in them is told before a folder is made
-    outcome.drawing()  # and so is one that only the last step would meet
+    drawing.figures()  # and so is one that only the last step would meet
     how = {"resume": options.resume, "overwrite": options.overwrite}
     with run_folder.open_run(options.out, **how) as folder:
         if options.resume and run_folder.is_finished(folder):
             print(f"{options.out} is finished already: nothing to do")
-            across.broadcast(None)
+            group.broadcast(None)
             return
         path = folder / run_folder.CHECKPOINT
         there = options.resume and path.exists()
         saved = checkpoint.read(path)[0] if there else {}
         settings = _settings(options, saved)
         _offer_to_go_on(options)
-        across.broadcast(path.read_bytes() if there else b"")
+        group.broadcast(path.read_bytes() if there else b"")
         dataset = load(options.data or saved.get("address", "auto"))
         try:
-            net, history = _train(folder, settings, dataset, options, across)
+            net, history = _train(folder, settings, dataset, options, group)
             _finish(folder, net, settings, dataset, history)
         except checkpoint.Damaged:
             raise
         except (KeyboardInterrupt, OSError, RunError):
             print(_what_is_left(folder, options, settings.epochs), file=sys.stderr)
             raise
-    print(outcome.final_table(settings, dataset, history))
+    print(final_table(settings, dataset, history))
     print(f"curves in {options.out / run_folder.CURVES}")
 
 
-def _follow(options: argparse.Namespace, across: Alone) -> None:
+def _follow(options: argparse.Namespace, group: Group) -> None:
     """Train as one of several processes: with the checkpoint that the first has read, if any."""
-    content = across.broadcast(None)
+    content = group.broadcast(None)
     if content is None:
         return  # there is nothing to do
     with tempfile.TemporaryDirectory() as name:
@@ -115,7 +117,7 @@ def _follow(options: argparse.Namespace, across: Alone) -> None:
             path.write_bytes(content)
         saved = checkpoint.read(path)[0] if content else {}
         dataset = load(options.data or saved.get("address", "auto"), log=lambda _: None)
-        _train(path.parent, _settings(options, saved), dataset, options, across)
+        _train(path.parent, _settings(options, saved), dataset, options, group)
 
 
 def _settings(options: argparse.Namespace, saved: dict) -> Settings:
@@ -145,14 +147,14 @@ def _train(
     settings: Settings,
     dataset: Dataset,
     options: argparse.Namespace,
-    across: Alone,
+    group: Group,
 ) -> tuple[gluon.Block, list[dict]]:
     """Train from the checkpoint in `folder`, if there is one, and write one after each epoch."""
-    path, leads = folder / run_folder.CHECKPOINT, across.rank == 0
+    path, leads = folder / run_folder.CHECKPOINT, group.rank == 0
     identity = checkpoint.identity(settings, dataset)
-    _compare(across, identity)
-    net = build(settings, dataset, across)
-    trainer = make_trainer(net, settings, across)
+    _compare(group, identity)
+    net = build(settings, dataset, group)
+    trainer = make_trainer(net, settings, group)
     history: list[dict] = []
     note = ""
     if options.resume and path.exists():
@@ -162,15 +164,15 @@ def _train(
         note = "no checkpoint yet: starting afresh"
     if leads:
         _introduce(settings, note)
-    _advise(across, options, len(history))
+    _advise(group, options, len(history))
 
     def on_epoch(history: list[dict]) -> None:
         if leads:
             checkpoint.save(path, net, trainer, identity, history)
-            outcome.write_history(folder / run_folder.HISTORY, history)
+            write_history(folder / run_folder.HISTORY, history)
             bar.reset()
-            tqdm.write(outcome.epoch_line(history[-1], settings.epochs))
-        _advise(across, options, len(history))
+            tqdm.write(epoch_line(history[-1], settings.epochs))
+        _advise(group, options, len(history))
 
     def on_batch(epoch: int, batch: int, loss: float, accuracy: float) -> None:
         bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
@@ -193,17 +195,17 @@ def _train(
             history=history,
             on_batch=on_batch,
             on_epoch=on_epoch,
-            across=across,
+            group=group,
         )
     return net, history
 
 
-def _compare(across: Alone, identity: dict) -> None:
+def _compare(group: Group, identity: dict) -> None:
     """Refuse processes that would not train alike."""
-    facts = {**outcome.versions(), **identity}
+    facts = {**versions(), **identity}
     for name, value in facts.items():
         if name != checkpoint.NOT_COMPARED:
-            across.compare(name, str(value))
+            group.compare(name, str(value))
 
 
 def _introduce(settings: Settings, note: str) -> None:
@@ -214,27 +216,25 @@ def _introduce(settings: Settings, note: str) -> None:
         print(note)
 
 
-def _advise(across: Alone, options: argparse.Namespace, epochs: int) -> None:
+def _advise(group: Group, options: argparse.Namespace, epochs: int) -> None:
     """Say what to do, should a process end early."""
     again = "No epoch was finished: run the same command again"
     on = f"To go on after the last epoch that was kept, run: {_going_on(options)}"
-    across.advise(on if epochs else again)
+    group.advise(on if epochs else again)
 
 
 def _finish(
     folder: Path, net: gluon.Block, settings: Settings, dataset: Dataset, history: list[dict]
 ) -> None:
-    figures = outcome.drawing()
-    outcome.write_history(folder / run_folder.HISTORY, history)
+    figures = drawing.figures()
+    write_history(folder / run_folder.HISTORY, history)
     _save_network(net, folder / run_folder.PARAMETERS)
     title = f"LeNet on {dataset.name}, batch normalization: {settings.norm}"
     figures.save(figures.curves({"": history}, title), folder / run_folder.CURVES)
     trained = (p for p in net.collect_params().values() if p.grad_req != "null")
     parameters = sum(int(np.prod(p.shape)) for p in trained)
     network = folder / run_folder.PARAMETERS
-    outcome.write_summary(
-        folder / run_folder.SUMMARY, settings, dataset, history, network, parameters
-    )
+    write_summary(folder / run_folder.SUMMARY, settings, dataset, history, network, parameters)
 
 
 def _save_network(net: gluon.Block, path: Path) -> None:

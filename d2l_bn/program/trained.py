@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from d2l_bn.data.framing import Framing
 from d2l_bn.nn.networks import lenet
-from d2l_bn.program import outcome
 from d2l_bn.program.run_folder import PARAMETERS, SUMMARY
+from d2l_bn.program.summary import checksum, read_summary
 from d2l_bn.system.errors import InputError
 from d2l_bn.training.settings import NORMS
 
@@ -68,7 +68,7 @@ def load_trained(run: Path) -> Trained:
     InputError
         If there is no finished run in the folder, or a damaged one.
     """
-    summary, path = outcome.read_summary(run / SUMMARY), run / PARAMETERS
+    summary, path = read_summary(run / SUMMARY), run / PARAMETERS
     try:
         settings, data = summary["settings"], summary["data"]
         norm, framing = NORMS[settings["norm"]], data.get("framing")
@@ -88,7 +88,7 @@ def load_trained(run: Path) -> Trained:
     if not path.is_file():
         raise InputError(f"{path} is missing; train again")
     try:
-        if expected not in (None, outcome.checksum(path)):
+        if expected not in (None, checksum(path)):
             raise ValueError
         net.load_parameters(str(path), ctx=mx.cpu())
     except (AssertionError, ValueError, mx.MXNetError) as error:

@@ -11,12 +11,13 @@ import numpy as np
 
 from d2l_bn.data.batching import Share, batch_sizes, batches
 from d2l_bn.data.dataset import Dataset
-from d2l_bn.nn.across import Alone, SyncBatchNorm
+from d2l_bn.nn.group import Group, OneProcess
 from d2l_bn.nn.networks import lenet
+from d2l_bn.nn.sync import SyncBatchNorm
 from d2l_bn.system.errors import RunError
+from d2l_bn.training.distributed import DistributedTrainer, average_statistics, checksum, pooled
 from d2l_bn.training.seeds import set_seed
 from d2l_bn.training.settings import NORMS, Settings
-from d2l_bn.training.shares import SharedTrainer, average_statistics, checksum, pooled
 from d2l_bn.training.step import evaluate, train_epoch
 
 from mxnet import gluon, init, nd
@@ -24,7 +25,7 @@ from mxnet import gluon, init, nd
 EVALUATION_BATCH = 1000
 
 
-def build(settings: Settings, dataset: Dataset, across: Optional[Alone] = None) -> gluon.Block:
+def build(settings: Settings, dataset: Dataset, group: Optional[Group] = None) -> gluon.Block:
     """The LeNet that `settings` ask for, with initial parameters that depend on the seed alone.
 
     Where several contexts or processes share each batch, its batch normalization exchanges their
@@ -34,7 +35,7 @@ def build(settings: Settings, dataset: Dataset, across: Optional[Alone] = None) 
     set_seed(settings.seed)
     norm = NORMS[settings.norm]
     if settings.exchanges:
-        norm = functools.partial(SyncBatchNorm, across=across)
+        norm = functools.partial(SyncBatchNorm, group=group)
     net = lenet(norm, classes=dataset.classes, pooling=settings.pooling)
     net.initialize(init.Xavier(), ctx=contexts)
     net(nd.zeros((1, 1, *dataset.image_shape), ctx=contexts[0]))  # now all shapes are known
@@ -42,12 +43,12 @@ def build(settings: Settings, dataset: Dataset, across: Optional[Alone] = None) 
 
 
 def make_trainer(
-    net: gluon.Block, settings: Settings, across: Optional[Alone] = None
+    net: gluon.Block, settings: Settings, group: Optional[Group] = None
 ) -> gluon.Trainer:
     """Stochastic gradient descent with momentum on all parameters of `net`."""
     options = {"learning_rate": settings.lr, "momentum": settings.momentum}
-    if across is not None and across.size > 1:
-        return SharedTrainer(across, net.collect_params(), "sgd", options)
+    if group is not None and group.size > 1:
+        return DistributedTrainer(group, net.collect_params(), "sgd", options)
     # With the update outside of the key-value store, its state can be saved (see checkpoint.py).
     return gluon.Trainer(net.collect_params(), "sgd", options, update_on_kvstore=False)
 
@@ -61,7 +62,7 @@ def fit(
     history: Iterable[dict] = (),
     on_batch: Optional[Callable[[int, int, float, float], None]] = None,
     on_epoch: Optional[Callable[[list], None]] = None,
-    across: Optional[Alone] = None,
+    group: Optional[Group] = None,
 ) -> list[dict]:
     """Train `net` for the epochs that are missing, and evaluate it on the test images after each.
 
@@ -81,7 +82,7 @@ def fit(
         Called after each batch with the averages of the epoch so far.
     on_epoch : callable (history), optional
         Called after each epoch with the history so far.
-    across : Alone, optional
+    group : Group, optional
         The processes that share each batch, if there are several. They all call this function, with
         the same arguments, and get the same history.
 
@@ -96,16 +97,16 @@ def fit(
     RunError
         If the loss becomes NaN or infinite, or if processes come to different parameters.
     """
-    across = across or Alone()
-    trainer = trainer or make_trainer(net, settings, across)
+    group = group or OneProcess()
+    trainer = trainer or make_trainer(net, settings, group)
     history = list(history)
     images, labels = dataset.train_images, dataset.train_labels
     size, at_least = settings.batch_size, settings.smallest_batch
     sizes = batch_sizes(len(images), size, at_least=at_least)
-    steps, several = len(sizes), across.size > 1
-    share = Share(across.rank, across.size, settings.smallest_share) if several else None
+    steps, several = len(sizes), group.size > 1
+    share = Share(group.rank, group.size, settings.smallest_share) if several else None
     test_images, test_labels = (
-        array[across.rank :: across.size] for array in (dataset.test_images, dataset.test_labels)
+        array[group.rank :: group.size] for array in (dataset.test_images, dataset.test_labels)
     )
     for epoch in range(len(history) + 1, settings.epochs + 1):
         order = np.random.default_rng([settings.seed, epoch])
@@ -115,7 +116,7 @@ def fit(
         report = functools.partial(on_batch, epoch) if on_batch is not None else None
         start = time.perf_counter()
         try:
-            together = pooled(across, sizes) if several else None
+            together = pooled(group, sizes) if several else None
             loss, accuracy = train_epoch(net, data, trainer, rates, report, together)
         except RunError as error:
             raise RunError(f"epoch {epoch}, {error}") from error
@@ -123,15 +124,15 @@ def fit(
         seconds = time.perf_counter() - start
         if several:
             if not settings.exchanges:
-                average_statistics(net, across)
-            across.compare(f"the parameters after epoch {epoch}", checksum(net))
+                average_statistics(net, group)
+            group.compare(f"the parameters after epoch {epoch}", checksum(net))
         test = batches(test_images, test_labels, EVALUATION_BATCH, at_least=1)
         history.append(
             {
                 "epoch": epoch,
                 "train_loss": loss,
                 "train_accuracy": accuracy,
-                "test_accuracy": evaluate(net, test, across),
+                "test_accuracy": evaluate(net, test, group),
                 "learning_rate": rates[0],
                 "seconds": seconds,
                 "examples_per_second": len(images) / seconds,

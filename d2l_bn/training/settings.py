@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Optional
 
 from d2l_bn.nn.layer import BatchNorm
-from d2l_bn.nn.networks import POOLING, Norm, gluon_norm
+from d2l_bn.nn.networks import POOLING, GluonBatchNorm, Norm
 from d2l_bn.system.errors import InputError
 
 import mxnet as mx
 
-NORMS: dict[str, Optional[Norm]] = {"scratch": BatchNorm, "gluon": gluon_norm, "none": None}
+NORMS: dict[str, Optional[Norm]] = {"scratch": BatchNorm, "gluon": GluonBatchNorm, "none": None}
 SCHEDULES = {
     "constant": lambda progress: 1.0,
     "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
@@ -84,11 +84,13 @@ class Settings:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
-        for name in ("epochs", "batch_size", "seed"):
+        for name in ("epochs", "batch_size", "seed", "processes"):
             if type(getattr(self, name)) is not int:
                 _refuse(name.replace("_", "-"), "a whole number", getattr(self, name))
         if not 1 <= self.epochs <= MOST:
             _refuse("epochs", f"a whole number from 1 to {MOST}", self.epochs)
+        if self.processes < 1:
+            _refuse("processes", "1 or more", self.processes)
         if not 0 < self.lr < math.inf:
             _refuse("lr", "a positive number", self.lr)
         if not 0 <= self.momentum < 1:

@@ -8,7 +8,8 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from d2l_bn.nn.across import Alone, over_shares
+from d2l_bn.nn.group import Group
+from d2l_bn.nn.sync import over_shares
 from d2l_bn.system.errors import RunError
 
 from mxnet import autograd, gluon, nd
@@ -113,7 +114,7 @@ def train_epoch(
     return loss_sum / seen, hits / seen
 
 
-def evaluate(net: gluon.Block, data: Iterable[Batch], across: Optional[Alone] = None) -> float:
+def evaluate(net: gluon.Block, data: Iterable[Batch], group: Optional[Group] = None) -> float:
     """The share of right answers over all images of `data`, in prediction mode.
 
     Where there are several processes, `data` is the share of this one, and the answer is that for
@@ -126,7 +127,7 @@ def evaluate(net: gluon.Block, data: Iterable[Batch], across: Optional[Alone] = 
         hits = hits + (net(X).argmax(axis=1) == y).sum()
         seen += len(y)
     total = np.array([hits.asscalar(), seen], np.float64)
-    all_hits, all_seen = total if across is None else across.total(total)
+    all_hits, all_seen = total if group is None else group.total(total)
     return float(all_hits / all_seen)
 
 

@@ -25,7 +25,7 @@ IMPORTS = "import mxnet as mx\nfrom mxnet import nd, autograd\nfrom mxnet.gluon 
         ("from mxnet.npx import batch_norm", "mxnet.npx.batch_norm"),
         ("from d2l_bn import batch_norm", "d2l_bn.batch_norm"),
         ("from d2l_bn import BatchNorm as B", "d2l_bn.BatchNorm"),
-        ("from d2l_bn import gluon_norm", "d2l_bn.gluon_norm"),
+        ("from d2l_bn import GluonBatchNorm", "d2l_bn.GluonBatchNorm"),
         ("import d2l_bn\nd2l_bn.batch_norm(X)", "d2l_bn.batch_norm"),
         ("import d2l_bn.nn.layer", "d2l_bn.nn.layer"),
         ("import d2l_bn\nd2l_bn.nn.layer.BatchNorm(3, 2)", "d2l_bn.nn.layer.BatchNorm"),

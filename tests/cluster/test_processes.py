@@ -23,7 +23,7 @@ from datasets import bars, written
 from d2l_bn.data.dataset import FILES
 from d2l_bn.data.idx import write_idx
 from d2l_bn.program import run_folder
-from d2l_bn.program.outcome import read_history
+from d2l_bn.program.history import read_history
 from d2l_bn.training import checkpoint
 
 ROOT = Path(__file__).parents[2]

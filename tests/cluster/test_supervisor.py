@@ -15,7 +15,7 @@ import pytest
 from d2l_bn.cluster import meeting, supervisor
 from d2l_bn.cluster.launched import OF_MPIEXEC, Launched, launched, launcher
 from d2l_bn.cluster.processes import Processes
-from d2l_bn.nn.across import SyncBatchNorm
+from d2l_bn.nn.sync import SyncBatchNorm
 from d2l_bn.system.errors import InputError, RunError
 
 from mxnet import autograd, nd
@@ -195,12 +195,12 @@ def test_a_sum_of_two_different_exchanges_is_refused():
         alone.total(np.array([1.0, 2.0]))
 
 
-@pytest.mark.parametrize("implementation", ["auto", "whole_array"])
+@pytest.mark.parametrize("implementation", ["auto", "graph"])
 def test_what_fails_in_backward_is_raised_by_the_next_sum(implementation, capfd):
     """MXNet calls backward: it would print a traceback, and raise an error of its own."""
     calls = iter([0, 1])  # the second exchange, which is the first of backward, is another one
-    across = Processes(Pretended(lambda sent: sent + next(calls) * (np.arange(len(sent)) == 1)))
-    layer = SyncBatchNorm(2, 2, across=across, implementation=implementation)
+    group = Processes(Pretended(lambda sent: sent + next(calls) * (np.arange(len(sent)) == 1)))
+    layer = SyncBatchNorm(2, 2, group=group, implementation=implementation)
     layer.initialize()
     X = nd.array([[1, 2], [3, 5]])
     X.attach_grad()
@@ -209,7 +209,7 @@ def test_what_fails_in_backward_is_raised_by_the_next_sum(implementation, capfd)
     Y.backward()
     nd.waitall()
     with pytest.raises(RunError, match="at the same exchange"):
-        across.total(np.ones(3))
+        group.total(np.ones(3))
     assert capfd.readouterr() == ("", "")
 
 

@@ -12,7 +12,7 @@ import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
-NORMS = [d2l_bn.BatchNorm, d2l_bn.gluon_norm]
+NORMS = [d2l_bn.BatchNorm, d2l_bn.GluonBatchNorm]
 
 
 def trained(norm):
@@ -95,78 +95,79 @@ def test_nothing_to_measure_is_refused(batches):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_folded_predictions_are_equal(norm):
+def test_folded_predictions_are_equal_and_the_network_stays(norm):
     net, X = trained(norm)
-    plain = d2l_bn.lenet(None)
-    plain.initialize()
-    plain(X)
-    d2l_bn.fold(net, plain)
-    np.testing.assert_allclose(plain(X).asnumpy(), net(X).asnumpy(), rtol=1e-5, atol=1e-5)
+    before, expected = values(net), net(X).asnumpy()
+    plain = d2l_bn.fold(net)
+    np.testing.assert_allclose(plain(X).asnumpy(), expected, rtol=1e-5, atol=1e-5)
     assert not any("gamma" in name for name in values(plain))
-
-
-def test_folding_into_another_network_is_refused():
-    net, X = trained(d2l_bn.BatchNorm)
-    other = nn.Sequential()
-    other.add(nn.Dense(3))
-    other.initialize()
-    other(X)
-    with pytest.raises(ValueError, match="plain must have a layer like Conv2D"):
-        d2l_bn.fold(net, other)
-    first = nn.Sequential()
-    first.add(d2l_bn.BatchNorm(1, 4))
-    first.initialize()
-    with pytest.raises(ValueError, match="must stand right after"):
-        d2l_bn.fold(first, other)
+    assert isinstance(plain, nn.HybridSequential)
+    for name, value in values(net).items():
+        assert np.array_equal(value, before[name]), name
 
 
 def dense(units, **options):
     return nn.Dense(units, in_units=4, **options)
 
 
+def images_last():
+    return nn.BatchNorm(axis=3, in_channels=4)
+
+
 @pytest.mark.parametrize(
     "layers, parts",
     [
+        ([BatchNorm(1, 4)], "after None"),
         ([dense(4), nn.Activation("relu"), BatchNorm(4, 2)], "right after"),
         ([dense(4, activation="relu"), BatchNorm(4, 2)], "right after"),
-        ([BatchNorm(4, 2), dense(4)], "right after"),
+        ([dense(4, flatten=False), nn.BatchNorm(in_channels=4)], "second axis"),
+        ([nn.Conv2DTranspose(4, 3, in_channels=4), BatchNorm(4, 4)], "Conv2DTranspose"),
+        ([nn.Conv2D(4, 3, layout="NHWC", in_channels=4), BatchNorm(4, 4)], "second axis"),
+        ([nn.Conv2D(4, 3, in_channels=4), images_last()], "axis=3"),
     ],
 )
 def test_what_cannot_be_folded_is_refused(layers, parts):
-    net, plain = nn.Sequential(), nn.Sequential()
+    net = nn.Sequential()
     net.add(*layers)
-    plain.add(dense(4))
-    for each in (net, plain):
-        each.initialize()
+    net.initialize()
     with pytest.raises(ValueError, match=parts):
-        d2l_bn.fold(net, plain)
+        d2l_bn.fold(net)
+
+
+def test_channels_on_another_axis_are_not_recalibrated():
+    net = images_last()
+    net.initialize()
+    with pytest.raises(ValueError, match="second axis"):
+        d2l_bn.recalibrate(net, [nd.ones((2, 3, 3, 4))])
 
 
 def test_a_nested_network_is_not_folded_in_silence():
-    net, inner, plain = nn.Sequential(), nn.Sequential(), nn.Sequential()
+    net, inner = nn.Sequential(), nn.Sequential()
     inner.add(dense(4), BatchNorm(4, 2))
     net.add(inner)
-    for each in (net, plain):
-        each.initialize()
+    net.initialize()
     with pytest.raises(ValueError, match="one flat Sequential"):
-        d2l_bn.fold(net, plain)
+        d2l_bn.fold(net)
 
 
-def test_a_layer_without_a_bias_is_folded_into_one_that_has_it():
-    net, plain = nn.Sequential(), nn.Sequential()
-    net.add(dense(4, use_bias=False), BatchNorm(4, 2))
-    plain.add(dense(4))
-    X = nd.random.normal(shape=(16, 4))
-    for each in (net, plain):
-        each.initialize()
+@pytest.mark.parametrize(
+    "affine, num_dims",
+    [(dense(4, use_bias=False), 2), (nn.Conv2D(4, 2, in_channels=1, use_bias=False), 4)],
+)
+def test_a_layer_without_a_bias_is_folded_into_one_that_has_it(affine, num_dims):
+    net = nn.Sequential()
+    net.add(affine, BatchNorm(4, num_dims))
+    X = nd.random.normal(shape=(16, 4) if num_dims == 2 else (16, 1, 5, 5))
+    net.initialize()
     with autograd.record():
         net(X)
-    d2l_bn.fold(net, plain)
-    np.testing.assert_allclose(plain(X).asnumpy(), net(X).asnumpy(), atol=1e-5)
+    expected = net(X).asnumpy()
+    np.testing.assert_allclose(d2l_bn.fold(net)(X).asnumpy(), expected, atol=1e-5)
+    np.testing.assert_array_equal(net(X).asnumpy(), expected)
 
 
 def test_a_hybridized_network_is_not_recalibrated_in_silence():
-    net = d2l_bn.lenet(d2l_bn.gluon_norm)
+    net = d2l_bn.lenet(d2l_bn.GluonBatchNorm)
     net.initialize()
     net.hybridize()
     with pytest.raises(ValueError, match=r"net.hybridize\(False\)"):

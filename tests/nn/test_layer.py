@@ -19,7 +19,7 @@ from cases import (
     within,
 )
 
-from d2l_bn import BatchNorm, gluon_norm
+from d2l_bn import BatchNorm, GluonBatchNorm
 from d2l_bn.reference.mathematics import prediction, training
 from d2l_bn.reference.source import SourceBatchNorm
 
@@ -242,7 +242,7 @@ def test_global_statistics_train_gamma_and_beta_from_a_single_value():
 @both_ranks
 def test_float16_keeps_parameters_and_statistics_in_float32(shape):
     case = make_case(shape)
-    layers = [BatchNorm(3, len(shape)), gluon_norm(3, len(shape))]
+    layers = [BatchNorm(3, len(shape)), GluonBatchNorm(3, len(shape))]
     outputs = []
     for layer in layers:
         prepare(layer, case)
@@ -373,6 +373,6 @@ def test_repr_tells_the_arguments():
 
 @pytest.mark.parametrize("name", ["fastest", "", None])
 def test_an_unknown_implementation_is_refused(name):
-    names = "auto, operator, whole_array, definition"
+    names = "auto, operator, graph, definition"
     with pytest.raises(ValueError, match=f"implementation must be one of {names}, got {name!r}"):
         BatchNorm(3, 2, implementation=name)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cases import statistics_of
 
-from d2l_bn import BatchNorm, batch_norm, copy_parameters, gluon_norm, lenet
+from d2l_bn import BatchNorm, GluonBatchNorm, batch_norm, copy_parameters, lenet
 from d2l_bn.reference.source import SourceBatchNorm
 
 import mxnet as mx
@@ -19,6 +19,7 @@ from mxnet import autograd, gluon, init, nd
 from mxnet.gluon import nn
 
 CPU0, CPU1 = BOTH = [mx.cpu(0), mx.cpu(1)]
+BOTH_WAYS = (BatchNorm, GluonBatchNorm), (GluonBatchNorm, BatchNorm)
 
 
 class StudentsNorm(nn.Block):
@@ -95,7 +96,7 @@ def test_none_means_no_normalization():
     ]
 
 
-@pytest.mark.parametrize("norm", [BatchNorm, gluon_norm, None, SourceBatchNorm, StudentsNorm])
+@pytest.mark.parametrize("norm", [BatchNorm, GluonBatchNorm, None, SourceBatchNorm, StudentsNorm])
 def test_every_norm_trains(norm):
     net = initialized(norm)
     before = [p.data().asnumpy() for p in net.collect_params().values() if p.grad_req != "null"]
@@ -163,7 +164,9 @@ def test_arguments_are_checked(options, parts):
 # --- From ours to Gluon's and back ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first, second", [(BatchNorm, gluon_norm), (gluon_norm, BatchNorm)])
+@pytest.mark.parametrize(
+    "first, second", [(BatchNorm, GluonBatchNorm), (GluonBatchNorm, BatchNorm)]
+)
 @pytest.mark.filterwarnings("ignore:Cannot decide type:UserWarning")  # MXNet's own imports
 def test_a_trained_network_can_be_handed_over_and_back(first, second):
     net, other, back = train(initialized(first)), initialized(second), initialized(first)
@@ -176,7 +179,7 @@ def test_a_trained_network_can_be_handed_over_and_back(first, second):
 
 @pytest.mark.parametrize("ready", [True, False])
 def test_a_file_of_gluons_network_is_loaded(tmp_path, ready):
-    file, net = str(tmp_path / "gluon.params"), train(initialized(gluon_norm))
+    file, net = str(tmp_path / "gluon.params"), train(initialized(GluonBatchNorm))
     net.save_parameters(file)
     ours = initialized(BatchNorm) if ready else lenet(BatchNorm)
     ours.load_parameters(file)
@@ -188,14 +191,16 @@ def test_a_file_of_gluons_network_is_loaded(tmp_path, ready):
 def test_a_file_of_gluons_layer_with_other_channels_is_refused(tmp_path):
     file = str(tmp_path / "gluon.params")
     for channels, other in [(3, 4), (3, 1), (1, 3)]:
-        net = gluon_norm(channels, 2)
+        net = GluonBatchNorm(channels, 2)
         net.initialize()
         net.save_parameters(file)
         with pytest.raises(AssertionError, match="incompatible"):
             BatchNorm(other, 2).load_parameters(file)
 
 
-@pytest.mark.parametrize("first, second", [(BatchNorm, gluon_norm), (gluon_norm, BatchNorm)])
+@pytest.mark.parametrize(
+    "first, second", [(BatchNorm, GluonBatchNorm), (GluonBatchNorm, BatchNorm)]
+)
 def test_training_goes_on_alike_after_handing_over(first, second):
     net, other = train(initialized(first)), initialized(second)
     copy_parameters(net, other)
@@ -203,8 +208,8 @@ def test_training_goes_on_alike_after_handing_over(first, second):
     np.testing.assert_allclose(*outputs, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("first", [BatchNorm, gluon_norm])
-@pytest.mark.parametrize("second", [BatchNorm, gluon_norm])
+@pytest.mark.parametrize("first", [BatchNorm, GluonBatchNorm])
+@pytest.mark.parametrize("second", [BatchNorm, GluonBatchNorm])
 def test_a_copy_shares_no_memory(first, second):
     """Gluon's layer updates its statistics in place, and once ours saw that after a copy."""
     net, other = train(initialized(first)), initialized(second)
@@ -220,7 +225,7 @@ def test_a_copy_shares_no_memory(first, second):
 @pytest.mark.parametrize("to", [CPU1, BOTH])
 def test_a_copy_to_other_contexts(to):
     net = train(initialized(BatchNorm, CPU1), ctx=CPU1)
-    for norm in (BatchNorm, gluon_norm):
+    for norm in (BatchNorm, GluonBatchNorm):
         other = initialized(norm, to)
         copy_parameters(net, other)
         for ctx in to if isinstance(to, list) else [to]:
@@ -251,7 +256,7 @@ def test_networks_that_differ_are_refused_untouched():
 
 
 def test_gluons_norm_has_the_options_of_ours():
-    ours, gluons = BatchNorm(6, 4), gluon_norm(6, 4)
+    ours, gluons = BatchNorm(6, 4), GluonBatchNorm(6, 4)
     assert gluons._kwargs["eps"] == ours.eps and gluons._kwargs["momentum"] == ours.momentum
     assert not gluons._kwargs["fix_gamma"] and not gluons._kwargs["use_global_stats"]
     gluons.initialize()  # at once: its shapes are known
@@ -301,7 +306,7 @@ def test_many_layers_do_not_hang_the_threaded_engine():
 @pytest.mark.filterwarnings("ignore:Cannot decide type:UserWarning")  # MXNet's own imports
 def test_a_trained_network_can_be_exported_through_gluons_layer(tmp_path):
     """As the docstring of `copy_parameters` tells: the exported graph needs no d2l_bn."""
-    net, target = train(initialized(BatchNorm)), initialized(gluon_norm)
+    net, target = train(initialized(BatchNorm)), initialized(GluonBatchNorm)
     copy_parameters(net, target)
     target.hybridize()
     target(images())
@@ -311,6 +316,6 @@ def test_a_trained_network_can_be_exported_through_gluons_layer(tmp_path):
     np.testing.assert_allclose(loaded(images()).asnumpy(), net(images()).asnumpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("norm, hybrid", [(BatchNorm, False), (gluon_norm, True), (None, True)])
+@pytest.mark.parametrize("norm, hybrid", [(BatchNorm, False), (GluonBatchNorm, True), (None, True)])
 def test_a_network_is_hybrid_where_all_its_layers_are(norm, hybrid):
     assert isinstance(lenet(norm), nn.HybridSequential) == hybrid

@@ -8,7 +8,7 @@ from cases import arrays, assert_steps_close, make_case, prepare, step
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d2l_bn import BatchNorm, gluon_norm
+from d2l_bn import BatchNorm, GluonBatchNorm
 from d2l_bn.reference.mathematics import prediction, training
 from d2l_bn.reference.source import SourceBatchNorm
 
@@ -73,7 +73,7 @@ def test_the_source(dtype, cases):
 def test_gluon(dtype, cases):
     # Gluon holds eps and momentum in float32, and a gradient that is a sum may cancel: 1.5e-6 seen.
     tolerance = max(TOLERANCE[dtype], 1e-5)
-    ours, gluons = pair(gluon_norm, cases[0], dtype)
+    ours, gluons = pair(GluonBatchNorm, cases[0], dtype)
     for case in cases:
         assert_steps_close(step(ours, case, dtype), step(gluons, case, dtype), tolerance)
     received, expected = (step(layer, cases[0], dtype, False) for layer in (ours, gluons))

@@ -17,10 +17,10 @@ from datasets import bars, written
 from PIL import Image
 
 import d2l_bn
-from d2l_bn.__main__ import main
 from d2l_bn.data import load
 from d2l_bn.program import run_folder
-from d2l_bn.program.outcome import read_history
+from d2l_bn.program.command_line import main
+from d2l_bn.program.history import read_history
 from d2l_bn.training import checkpoint
 
 TIMES = ("seconds", "examples_per_second")
@@ -117,8 +117,7 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "train --data nowhere",
         "train --resume --overwrite",
         "train --speed 9",
-        "plot",
-        "plot nowhere",
+        "compare",
         "predict --from nowhere",
         "predict --count 0",
         "predict nowhere.png --from nowhere",
@@ -300,15 +299,6 @@ def test_an_unusable_matplotlib_is_told_before_training(train, out, capsys, monk
     assert train() == 1
     assert "matplotlib doesn't import" in capsys.readouterr().err
     assert not out.exists()
-
-
-def test_plot_draws_several_runs(train, out, tmp_path, capsys):
-    train()
-    train("--norm", "none", "--out", str(out.with_name("plain")))
-    picture = tmp_path / "both.png"
-    assert main(["plot", str(out), str(out.with_name("plain")), "--out", str(picture)]) == 0
-    with Image.open(picture) as image:
-        assert image.format == "PNG"
 
 
 def test_predict_draws_test_images(train, out, folder, capsys):

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from d2l_bn.__main__ import main
 from d2l_bn.data import load
 from d2l_bn.data.dataset import FILES
 from d2l_bn.program import run_folder
+from d2l_bn.program.command_line import main
 from d2l_bn.system.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,6 @@ OPTIONS = {
     "predict": "from data count out show json",
     "evaluate": "data out json",
     "compare": "out",
-    "plot": "out",
     "data": "data",
     "about": "",
 }
@@ -149,7 +148,7 @@ def test_any_damage_to_a_run(home, tmp_path, data, name):
         check(["train", "--resume", "--out", str(run), "--data", str(home / "bars")])
         return
     if name == run_folder.HISTORY:
-        check(["plot", str(run), "--out", str(tmp_path / "curves.png")])
+        check(["compare", str(run), "--out", str(tmp_path / "curves.png")])
     else:
         check(["predict", str(home / "picture.png"), "--from", str(run)])
 

@@ -7,15 +7,16 @@ import pytest
 from datasets import bars
 
 from d2l_bn.data import Share, batch_sizes, batches
-from d2l_bn.nn.across import Alone, SyncBatchNorm
+from d2l_bn.nn.group import OneProcess
+from d2l_bn.nn.sync import SyncBatchNorm
 from d2l_bn.system.errors import InputError
 from d2l_bn.training import Settings, build, make_trainer
-from d2l_bn.training.shares import average_statistics, checksum, pooled
+from d2l_bn.training.distributed import average_statistics, checksum, pooled
 
 from mxnet import autograd
 
 
-class Twins(Alone):
+class Twins(OneProcess):
     """Two processes that do the same: the sum is twice our own."""
 
     size = 2
@@ -57,9 +58,9 @@ def test_gradients_and_images_are_added_before_the_step():
     settings, dataset = Settings(batch_size=8, lr=0.1, norm="none", momentum=0.0), bars()
     X, y = next(batches(dataset.train_images, dataset.train_labels, 8))
     found = []
-    for across in (None, Twins()):
+    for group in (None, Twins()):
         net = build(settings, dataset)
-        trainer = make_trainer(net, settings, across)
+        trainer = make_trainer(net, settings, group)
         with autograd.record():
             loss = ((net(X) - 1) ** 2).sum()
         loss.backward()
@@ -76,7 +77,7 @@ def test_a_batch_that_all_have_computed_counts_once():
 
 
 def test_without_exchange_the_mean_of_all_averages_is_kept():
-    class Other(Alone):
+    class Other(OneProcess):
         size = 2
 
         def total(self, values):

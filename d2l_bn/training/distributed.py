@@ -8,27 +8,27 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.nn.across import Alone
+from d2l_bn.nn.group import Group
 
 from mxnet import gluon, nd
 
 Numbers = tuple  # (loss, hits, size) of a batch
 
 
-class SharedTrainer(gluon.Trainer):
+class DistributedTrainer(gluon.Trainer):
     """A trainer that adds the gradients of all processes before it takes the step.
 
     Parameters
     ----------
-    across : Alone
+    group : Group
         The processes.
     *args, **options
         Those of `gluon.Trainer`.
     """
 
-    def __init__(self, across: Alone, *args, **options) -> None:
+    def __init__(self, group: Group, *args, **options) -> None:
         super().__init__(*args, update_on_kvstore=False, **options)
-        self.across = across.channel()
+        self.group = group.channel()
 
     def step(self, batch_size: int, ignore_stale_grad: bool = False) -> None:
         """Take a step with the gradient of the whole batch.
@@ -44,7 +44,7 @@ class SharedTrainer(gluon.Trainer):
         trained = [p for p in self._params if p.grad_req != "null"]
         # One exchange for all of them, since a message costs more than the numbers in it.
         gradients = [p.list_grad()[0].asnumpy().ravel() for p in trained]
-        total = self.across.total(np.concatenate([[np.float32(batch_size)], *gradients]))
+        total = self.group.total(np.concatenate([[np.float32(batch_size)], *gradients]))
         images, start = int(total[0]), 1
         for parameter in trained:
             first, *_ = gradients = parameter.list_grad()
@@ -55,18 +55,18 @@ class SharedTrainer(gluon.Trainer):
         self.update(images, ignore_stale_grad)
 
 
-def pooled(across: Alone, sizes: Iterable[int]) -> Callable[[Numbers], Numbers]:
+def pooled(group: Group, sizes: Iterable[int]) -> Callable[[Numbers], Numbers]:
     """Make a function from what one process has seen of a batch to what all have.
 
     Parameters
     ----------
-    across : Alone
+    group : Group
         The processes.
     sizes : iterable of int
         The number of images of each batch. A batch that was too small to be cut has been computed
         by each process whole, and counts once.
     """
-    channel, left = across.channel(), iter(sizes)
+    channel, left = group.channel(), iter(sizes)
 
     def function(numbers: Numbers) -> Numbers:
         loss, hits, seen = channel.total(np.array(numbers, np.float64))
@@ -76,7 +76,7 @@ def pooled(across: Alone, sizes: Iterable[int]) -> Callable[[Numbers], Numbers]:
     return function
 
 
-def average_statistics(net: gluon.Block, across: Alone) -> None:
+def average_statistics(net: gluon.Block, group: Group) -> None:
     """Let every process keep the mean of all processes' moving averages.
 
     Where each share is normalized by itself, each process has averages of its own. The mean of all
@@ -85,7 +85,7 @@ def average_statistics(net: gluon.Block, across: Alone) -> None:
     for parameter in net.collect_params().values():
         if parameter.grad_req == "null":
             value = parameter.list_data()[0]
-            mean = across.total(value.asnumpy()) / across.size
+            mean = group.total(value.asnumpy()) / group.size
             parameter.set_data(nd.array(mean, ctx=value.context, dtype=value.dtype))
 
 

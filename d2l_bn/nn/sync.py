@@ -4,7 +4,7 @@ The shares lie on several devices of one process, or in several processes, or bo
 its own values, the sums are added over all shares, and everybody normalizes with the same mean and
 variance. Autograd goes back through the sums: they are operations like any others, and the gradient
 of a sum over processes is a sum over processes. Where a process has a single share, the compiled
-operator is faster, and what backward exchanges is written out (`_Exchange`).
+operator is faster, and what backward exchanges is written out (`group.Exchange`).
 """
 
 from __future__ import annotations
@@ -16,80 +16,16 @@ from typing import Optional
 import numpy as np
 
 from d2l_bn.nn import operator
+from d2l_bn.nn.graph import Channels, normalize
+from d2l_bn.nn.group import Exchange, Group, OneProcess, Total
 from d2l_bn.nn.layer import BatchNorm
 from d2l_bn.nn.validation import at_least_float32, check_input
-from d2l_bn.nn.whole_array import Channels, normalize
 
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 
 # At its end MXNet drops the backward functions that still wait, and then waits for them for ever.
 atexit.register(nd.waitall)
-
-
-class Alone:
-    """What processes do together, for one process: nothing.
-
-    `d2l_bn.cluster` has the same for several; any object with these members will do.
-
-    Attributes
-    ----------
-    rank : int
-        The number of this process, from 0 on.
-    size : int
-        How many processes there are.
-    machines : list of str
-        The name of each one's machine, by rank; for one process it isn't asked for.
-    """
-
-    rank = 0
-    size = 1
-    machines: Sequence[str] = ()
-
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """The sum of `values` over all processes, the same to the last bit in each of them."""
-        return values
-
-    def total_in_backward(self, values: np.ndarray) -> np.ndarray:
-        """The same where MXNet calls. It would print an error, and raise one of its own instead.
-
-        So an error is kept, and raised by the next sum of any channel.
-        """
-        return self.total(values)
-
-    def channel(self) -> Alone:
-        """The same processes, with sums that can't be mixed up with those of others."""
-        return self
-
-    def compare(self, what: str, value: str) -> None:
-        """Refuse to go on where a process has another value than process 0."""
-
-    def broadcast(self, content: Optional[bytes]) -> Optional[bytes]:
-        """The bytes that process 0 has, in all of them."""
-        return content
-
-    def advise(self, advice: str) -> None:
-        """Keep what is to be said if a process ends early."""
-
-
-class _Total(autograd.Function):
-    """The sum of an array over all processes.
-
-    With t = sum_r v_r in every process, and L = sum_s L_s(t) as the loss of all of them together,
-    dL/dv_r = sum_s dL_s/dt: backward is the same as forward.
-    """
-
-    def __init__(self, across: Alone) -> None:
-        super().__init__()
-        self.across = across
-
-    def forward(self, values):
-        total = self.across.total(values.asnumpy())
-        return nd.array(total, ctx=values.context, dtype=values.dtype)
-
-    def backward(self, gradient):
-        total = self.across.total_in_backward(gradient.asnumpy())
-        return nd.array(total, ctx=gradient.context, dtype=gradient.dtype)
 
 
 class SyncBatchNorm(BatchNorm):
@@ -99,7 +35,7 @@ class SyncBatchNorm(BatchNorm):
     ----------
     num_features, num_dims, **options
         As those of `BatchNorm`.
-    across : Alone, optional
+    group : Group, optional
         The processes that hold the other shares; by default there is this one only. Each of them
         has to run the same layers on its share, forward and backward.
 
@@ -121,10 +57,10 @@ class SyncBatchNorm(BatchNorm):
     """
 
     def __init__(
-        self, num_features: int, num_dims: int, *, across: Optional[Alone] = None, **options
+        self, num_features: int, num_dims: int, *, group: Optional[Group] = None, **options
     ) -> None:
         super().__init__(num_features, num_dims, **options)
-        self.across = (across or Alone()).channel()
+        self.group = (group or OneProcess()).channel()
 
     def forward(self, X: nd.NDArray) -> nd.NDArray:
         """Normalize the one share of this process."""
@@ -154,8 +90,8 @@ class SyncBatchNorm(BatchNorm):
 
         # n, sum x and sum x^2 of each channel, over all shares of all processes
         sums = nd.add_n(*(part.sums().as_in_context(first) for part in parts))
-        if self.across.size > 1:
-            sums = _Total(self.across)(sums)
+        if self.group.size > 1:
+            sums = Total(self.group)(sums)
         n = float(sums[0].detach().asscalar())
         self._check_count(n)
         mean, mean_of_squares = (sums[1:] / n).reshape((2, -1))
@@ -184,7 +120,7 @@ class SyncBatchNorm(BatchNorm):
         if autograd.is_recording() and X.grad is not None:
             X = X.reshape(X.shape)  # operator.batch_norm says why
         Z, statistics = operator.standardize(X, self.eps)
-        exchange = _Exchange(self.across, Z.detach(), statistics, self.eps)
+        exchange = Exchange(self.group, Z.detach(), statistics, self.eps)
         a, b = exchange(_with_gradient(self.gamma, X), _with_gradient(self.beta, X), X)
         self._check_count(exchange.n)
         self._update(exchange.mean, exchange.var, X.context)
@@ -247,65 +183,6 @@ class _Share:
         mean, var = (mean - self.exact_pivot).astype(dtype), var.astype(dtype)
         with self.D.context:
             return normalize(nd, self.along, self.D, mean, var, gamma, beta, eps)
-
-
-class _Exchange(autograd.Function):
-    """From a share to the scale a and the shift b that take x^_r to the output: y = a x^_r + b.
-
-    The compiled operator has normalized the share by itself, x^_r = (x - mu_r) / s_r. With mu and s
-    of all shares, gamma (x - mu) / s + beta is
-
-        a x^_r + b,  a = gamma s_r / s,  b = gamma (mu_r - mu) / s + beta.
-
-    Backward gets sum_r dy x^_r as da and sum_r dy as db, and makes of them what is to be added over
-    all n values, S1 = sum dy and S2 = sum dy x^. Wanted is
-
-        dx = gamma / s (dy - S1 / n - x^ S2 / n);
-
-    through x^_r comes gamma / s (dy - db / m - x^_r da / m). The difference is for each channel a
-    scale and a shift of x^_r. With a few numbers for each channel, NumPy is faster than MXNet.
-
-    Parameters
-    ----------
-    across : Alone
-        The processes.
-    normalized : NDArray
-        x^_r.
-    statistics : ndarray, shape (2, channels), float64
-        mu_r and s_r.
-    eps : float
-        That of the layer.
-    """
-
-    def __init__(self, across: Alone, normalized, statistics: np.ndarray, eps: float) -> None:
-        super().__init__()
-        self.across, self.Z, self.statistics, self.eps = across, normalized, statistics, eps
-        self.m = normalized.size // normalized.shape[1]
-
-    def forward(self, gamma, beta, X):
-        mean, s = self.statistics
-        squares = np.maximum(np.square(s) - self.eps, 0) + np.square(mean)
-        total = self.across.total(np.concatenate([[self.m], self.m * mean, self.m * squares]))
-        self.n, (self.mean, squares) = total[0], total[1:].reshape(2, -1) / total[0]
-        self.var = np.maximum(squares - np.square(self.mean), 0)
-        self.s = np.sqrt(self.var + self.eps)
-        self.ratio, self.offset = s / self.s, (mean - self.mean) / self.s
-        self.gamma = gamma.asnumpy().ravel()
-        a, b = self.gamma * self.ratio, self.gamma * self.offset + beta.asnumpy().ravel()
-        return self._array(a), self._array(b)
-
-    def backward(self, da, db):
-        da, db = da.asnumpy(), db.asnumpy()
-        dgamma = self.ratio * da + self.offset * db  # sum_r dy x^
-        sums = self.across.total_in_backward(np.concatenate([db, dgamma]))
-        S1, S2 = sums.reshape(2, -1) / self.n
-        scale = self.gamma / self.s * (da / self.m - self.ratio * S2)
-        shift = self.gamma / self.s * (db / self.m - S1 - self.offset * S2)
-        dX = operator.scale_and_shift(self.Z, self._array(scale), self._array(shift))
-        return self._array(dgamma), self._array(db), dX
-
-    def _array(self, values: np.ndarray) -> nd.NDArray:
-        return nd.array(values, ctx=self.Z.context, dtype=self.Z.dtype)
 
 
 def over_shares(net: gluon.Block, shares: Sequence[nd.NDArray]) -> list[nd.NDArray]:

@@ -9,7 +9,8 @@ import pytest
 from cases import Case, arrays, assert_steps_close, both_ranks, make_case, statistics_of
 
 from d2l_bn import BatchNorm, SyncBatchNorm, copy_parameters, lenet
-from d2l_bn.nn.across import Alone, over_shares
+from d2l_bn.nn.group import OneProcess
+from d2l_bn.nn.sync import over_shares
 from d2l_bn.reference.mathematics import Step, training
 
 import mxnet as mx
@@ -81,7 +82,7 @@ class Room:
         return results
 
 
-class Member(Alone):
+class Member(OneProcess):
     """One of them."""
 
     def __init__(self, room: Room, rank: int) -> None:
@@ -105,7 +106,7 @@ def step_over_processes(case: Case, sizes, *, cuts_inside=1, how="auto") -> list
              for X, dY in zip(cut(case.X, sizes), cut(case.dY, sizes))]  # fmt: skip
 
     def work(rank):
-        options = dict(across=Member(room, rank), implementation=how)
+        options = dict(group=Member(room, rank), implementation=how)
         layer = SyncBatchNorm(case.X.shape[1], case.X.ndim, **options)
         inside = [len(a) for a in np.array_split(parts[rank].X, cuts_inside)]
         return step_over_contexts(layer, parts[rank], inside)
@@ -127,7 +128,7 @@ def test_shares_in_contexts_equal_the_whole_batch(shape, sizes):
 
 @both_ranks
 @every_cut
-@pytest.mark.parametrize("how", ["auto", "whole_array"])
+@pytest.mark.parametrize("how", ["auto", "graph"])
 def test_shares_in_processes_equal_the_whole_batch(shape, sizes, how):
     case = make_case((8, *shape[1:]))
     assert_together(step_over_processes(case, sizes, how=how), expected(case))
@@ -208,7 +209,7 @@ def test_one_value_in_all_is_refused():
 def test_prediction_and_frozen_averages_exchange_nothing():
     case = make_case((8, 3))
 
-    class Nobody(Alone):
+    class Nobody(OneProcess):
         size = 2
 
         def total(self, values):
@@ -218,7 +219,7 @@ def test_prediction_and_frozen_averages_exchange_nothing():
             return self
 
     for options, record in (({}, False), ({"use_global_stats": True}, True)):
-        layer = set_up(SyncBatchNorm(3, 2, across=Nobody(), **options), case, [mx.cpu()])
+        layer = set_up(SyncBatchNorm(3, 2, group=Nobody(), **options), case, [mx.cpu()])
         plain = set_up(BatchNorm(3, 2, **options), case, [mx.cpu()])
         with autograd.record() if record else autograd.predict_mode():
             Y, wanted = layer(nd.array(case.X)), plain(nd.array(case.X))

@@ -16,7 +16,7 @@ LIMIT = 18.0  # seconds without one, after which a process counts as lost
 ALIVE, LEAVING = 0, 1  # the tags of messages, which are empty
 
 
-class Watch(threading.Thread):
+class Heartbeat(threading.Thread):
     """Exchanges signs of life: process 0 with all others, the others with process 0.
 
     A thread of its own does this, which also runs while MXNet computes or a file is written: a slow

@@ -1,0 +1,149 @@
+"""A group of processes that share each batch: what they exchange, and what of it autograd sees.
+
+`d2l_bn.cluster` has the group of several processes; any object with the members of `Group` will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional, Protocol
+
+import numpy as np
+
+from d2l_bn.nn import operator
+
+from mxnet import autograd, nd
+
+
+class Group(Protocol):
+    """The processes that share each batch, as each of them sees the others.
+
+    The methods here are those of a group of one process, in which there is nothing to exchange.
+
+    Attributes
+    ----------
+    rank : int
+        The number of this process, from 0 on.
+    size : int
+        How many processes there are.
+    machines : list of str
+        The name of each one's machine, by rank; for one process it isn't asked for.
+    """
+
+    rank: int = 0
+    size: int = 1
+    machines: Sequence[str] = ()
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """The sum of `values` over all processes, the same to the last bit in each of them."""
+        return values
+
+    def total_in_backward(self, values: np.ndarray) -> np.ndarray:
+        """Like `total`, for backward callbacks; errors are kept for the next `total`.
+
+        MXNet would print an error that is raised there, and raise one of its own instead.
+        """
+        return self.total(values)
+
+    def channel(self) -> Group:
+        """The same processes, with sums that can't be mixed up with those of others."""
+        return self
+
+    def compare(self, what: str, value: str) -> None:
+        """Raise unless all processes have the value of process 0."""
+        return None
+
+    def broadcast(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The bytes that process 0 has, in all of them."""
+        return content
+
+    def advise(self, advice: str) -> None:
+        """Keep what is to be said if a process ends early."""
+        return None
+
+
+class OneProcess(Group):
+    """The group of a process that was started by itself."""
+
+
+class Total(autograd.Function):
+    """The sum of an array over all processes.
+
+    With t = sum_r v_r in every process, and L = sum_s L_s(t) as the loss of all of them together,
+    dL/dv_r = sum_s dL_s/dt: backward is the same as forward.
+    """
+
+    def __init__(self, group: Group) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, values):
+        """The total of the values."""
+        total = self.group.total(values.asnumpy())
+        return nd.array(total, ctx=values.context, dtype=values.dtype)
+
+    def backward(self, gradient):
+        """The total of the gradients."""
+        total = self.group.total_in_backward(gradient.asnumpy())
+        return nd.array(total, ctx=gradient.context, dtype=gradient.dtype)
+
+
+class Exchange(autograd.Function):
+    """From a share to the scale a and the shift b that take x^_r to the output: y = a x^_r + b.
+
+    The compiled operator has normalized the share by itself, x^_r = (x - mu_r) / s_r. With mu and s
+    of all shares, gamma (x - mu) / s + beta is
+
+        a x^_r + b,  a = gamma s_r / s,  b = gamma (mu_r - mu) / s + beta.
+
+    Backward gets sum_r dy x^_r as da and sum_r dy as db, and makes of them what is to be added over
+    all n values, S1 = sum dy and S2 = sum dy x^. Wanted is
+
+        dx = gamma / s (dy - S1 / n - x^ S2 / n);
+
+    through x^_r comes gamma / s (dy - db / m - x^_r da / m). The difference is for each channel a
+    scale and a shift of x^_r. With a few numbers for each channel, NumPy is faster than MXNet.
+
+    Parameters
+    ----------
+    group : Group
+        The processes.
+    normalized : NDArray
+        x^_r.
+    statistics : ndarray, shape (2, channels), float64
+        mu_r and s_r.
+    eps : float
+        That of the layer.
+    """
+
+    def __init__(self, group: Group, normalized, statistics: np.ndarray, eps: float) -> None:
+        super().__init__()
+        self.group, self.Z, self.statistics, self.eps = group, normalized, statistics, eps
+        self.m = normalized.size // normalized.shape[1]
+
+    def forward(self, gamma, beta, X):
+        """The scale and the shift of each channel."""
+        mean, s = self.statistics
+        squares = np.maximum(np.square(s) - self.eps, 0) + np.square(mean)
+        total = self.group.total(np.concatenate([[self.m], self.m * mean, self.m * squares]))
+        self.n, (self.mean, squares) = total[0], total[1:].reshape(2, -1) / total[0]
+        self.var = np.maximum(squares - np.square(self.mean), 0)
+        self.s = np.sqrt(self.var + self.eps)
+        self.ratio, self.offset = s / self.s, (mean - self.mean) / self.s
+        self.gamma = gamma.asnumpy().ravel()
+        a, b = self.gamma * self.ratio, self.gamma * self.offset + beta.asnumpy().ravel()
+        return self._array(a), self._array(b)
+
+    def backward(self, da, db):
+        """The gradients of gamma, beta and the share; that by way of x^_r is added by MXNet."""
+        da, db = da.asnumpy(), db.asnumpy()
+        dgamma = self.ratio * da + self.offset * db  # sum_r dy x^
+        sums = self.group.total_in_backward(np.concatenate([db, dgamma]))
+        S1, S2 = sums.reshape(2, -1) / self.n
+        scale = self.gamma / self.s * (da / self.m - self.ratio * S2)
+        shift = self.gamma / self.s * (db / self.m - S1 - self.offset * S2)
+        dX = operator.scale_and_shift(self.Z, self._array(scale), self._array(shift))
+        return self._array(dgamma), self._array(db), dX
+
+    def _array(self, values: np.ndarray) -> nd.NDArray:
+        return nd.array(values, ctx=self.Z.context, dtype=self.Z.dtype)

@@ -1,0 +1,62 @@
+"""The epochs of a run as a table, history.csv, and as lines on the terminal."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import replacing
+
+COLUMNS = {
+    "epoch": int,
+    "train_loss": float,
+    "train_accuracy": float,
+    "test_accuracy": float,
+    "learning_rate": float,
+    "seconds": float,
+    "examples_per_second": float,
+}
+
+
+def write_history(path: Path, history: list[dict]) -> None:
+    """Write the epochs of a run as a table with one line an epoch."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def read_history(path: Path) -> list[dict]:
+    """Read what `write_history` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is not there or is not such a table.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = [
+                {name: COLUMNS[name](row[name]) for name in COLUMNS} for row in csv.DictReader(file)
+            ]
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be read ({error.strerror}): is this the folder of a run?"
+        ) from error
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is not the history of a run ({reason})") from error
+    if not rows:
+        raise InputError(f"{path} has no epoch in it yet")
+    return rows
+
+
+def epoch_line(row: dict, epochs: int) -> str:
+    """One line on one epoch."""
+    return (
+        f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}   "
+        f"loss {row['train_loss']:.4f}   train {row['train_accuracy']:.4f}   "
+        f"test {row['test_accuracy']:.4f}   rate {row['learning_rate']:.4f}   "
+        f"{row['seconds']:.1f} s   {row['examples_per_second']:,.0f} examples/s"
+    )
