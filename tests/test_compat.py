@@ -5,6 +5,7 @@ An import happens once in a process, so most of these run in a child process.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -48,6 +49,13 @@ def refusal(tmp_path, source):
     return done.stderr.strip().splitlines()[-1]
 
 
+def installed():
+    try:
+        return bool(importlib.metadata.version("d2l-bn"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 SNAPSHOT = """
 import sys, types
 import numpy as np
@@ -89,7 +97,8 @@ def test_numpy_is_as_before_when_the_import_fails():
 
 
 def test_distutils_is_not_left_behind():
-    succeed("import sys, d2l_bn, mxnet; assert not [m for m in sys.modules if m.startswith('distutils')]")
+    left = "[m for m in sys.modules if m.startswith('distutils')]"
+    succeed(f"import sys, d2l_bn, mxnet; assert not {left}")
 
 
 def test_works_after_an_import_of_mxnet_that_failed():
@@ -237,6 +246,20 @@ import mxnet
 """
     last = run(code).stderr.strip().splitlines()[-1]
     assert last.endswith("Run: pip install --no-deps mxnet==1.9.1")
+
+
+@pytest.mark.skipif(not installed(), reason="d2l_bn is not installed")
+def test_in_the_folder_above_the_clone_the_package_is_found(tmp_path):
+    (tmp_path / "d2l_bn").symlink_to(CHECKOUT)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import d2l_bn; print(d2l_bn.__version__)"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_source_of_mxnet_can_be_read():

@@ -1,4 +1,4 @@
-"""How the images of a data set are framed: what a picture of one's own must be made to look like.
+"""How the images of a data set are framed, so that photographs can be framed alike.
 
 MNIST's digits are scaled to 20 of 28 pixels and put with their centre of mass in the middle;
 Fashion-MNIST's clothes touch the edges, and their box is in the middle. That can be measured.
@@ -11,7 +11,7 @@ from typing import Optional
 
 import numpy as np
 
-INK = 0.1  # share of the brightest pixel from which on a pixel belongs to the object
+INK = 0.1  # fraction of the brightest pixel from which on a pixel belongs to the object
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Framing:
     Parameters
     ----------
     longest : float
-        The longer side of the object's box, as a share of the image's.
+        The longer side of the object's box, as a fraction of the image's.
     centre : {"mass", "box"}
         What lies in the middle of the image: the object's centre of mass, or that of its box.
     strokes : bool

@@ -55,9 +55,9 @@ def _histograms(axes, arrays: Sequence[np.ndarray], names: Sequence[str]) -> Non
     low, high = np.transpose([np.percentile(array, [0.05, 99.95]) for array in arrays])
     bins = np.linspace(low.min(), high.max(), 61)
     for number, (name, array) in enumerate(zip(names, arrays)):
-        shares = np.histogram(array, bins)[0] / array.size
+        fractions = np.histogram(array, bins)[0] / array.size
         fill = {"fill": number == 0, "alpha": 0.5 if number == 0 else 1}
-        axes.stairs(shares, bins, color=COLOURS[number], label=name, lw=1.5, **fill)
+        axes.stairs(fractions, bins, color=COLOURS[number], label=name, lw=1.5, **fill)
 
 
 def scales_and_shifts(

@@ -71,13 +71,13 @@ def confusions(counts: np.ndarray, class_names: Sequence[str], title: str = "") 
     Returns
     -------
     Figure
-        The counts; the darker, the larger the share of the class.
+        The counts; the darker, the larger the fraction of the class.
     """
     figure, axes = new_figure(size=(7, 6))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        colour = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, count or "", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
     axes.set_yticks(range(len(class_names)), class_names)

@@ -191,8 +191,8 @@ def _pooled_statistics(inputs: Iterable[nd.NDArray]) -> tuple[np.ndarray, np.nda
         statistics = mean_and_variance(at_least_float32(X))
         new_mean, new_var = (s.asnumpy().reshape(-1).astype(np.float64) for s in statistics)
         total, delta = count + size, new_mean - mean
-        share = size / total
-        var = (1 - share) * var + share * new_var + share * (1 - share) * delta**2
-        mean = mean + share * delta
+        weight = size / total
+        var = (1 - weight) * var + weight * new_var + weight * (1 - weight) * delta**2
+        mean = mean + weight * delta
         count = total
     return np.asarray(mean), np.asarray(var)

@@ -70,10 +70,10 @@ def available() -> bool:
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     """Compute what the definition does: see `d2l_bn.batch_norm`.
 
-    No gradient goes through the moving averages. MXNet doesn't tell an operator from a loaded
-    library that its gradient is to be added to an earlier one (``grad_req="add"``). So an array to
-    which such a gradient may be attached goes through a reshaping first, which MXNet does tell: `X`
-    here, gamma and beta in `BatchNorm.forward`.
+    No gradient goes through the moving averages. MXNet does not pass ``grad_req="add"`` to
+    operators loaded from a library. So an array to which such a gradient may be attached goes
+    through a reshaping first, to which MXNet does pass it: `X` here, gamma and beta in
+    `BatchNorm.forward`.
     """
     if autograd.is_recording() and X.grad is not None:
         X = X.reshape(X.shape)

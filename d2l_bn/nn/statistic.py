@@ -45,7 +45,7 @@ class Statistic(ChannelParameter):
     shape : tuple of int
         The shape of the array.
     called : str, optional
-        What a reader who assigns a value calls it, where that isn't its name.
+        Its name in error messages, where that isn't `name`.
 
     Notes
     -----

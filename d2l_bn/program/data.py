@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("folder", type=Path, help="with a folder of pictures for each class")
     add("--out", type=Path, help="folder for the IDX files (default: FOLDER-idx)")
     add("--size", type=int, default=28, help="height and width of the images (default: 28)")
-    add("--test", type=float, default=0.2, help="share of each class for testing (default: 0.2)")
+    add("--test", type=float, default=0.2, help="fraction of each class for testing (default: 0.2)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -52,7 +52,7 @@ def _convert(options: argparse.Namespace) -> None:
     if not SMALLEST_IMAGE <= size <= 512:
         raise InputError(f"size must be from {SMALLEST_IMAGE} to 512, got {size}")
     if not 0 < options.test < 1:
-        raise InputError(f"test must be a share between 0 and 1, got {options.test}")
+        raise InputError(f"test must be a fraction between 0 and 1, got {options.test}")
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder, with a folder of pictures for each class")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -93,8 +93,8 @@ def _numbers(name: str, counts: np.ndarray, trained: Trained) -> dict:
         if row.sum():
             hits, images = int(row[index]), int(row.sum())
             low, high = interval(hits, images)
-            share = {"images": images, "right": hits, "recall": hits / images}
-            classes[label] = {**share, "interval": [low, high]}
+            counted = {"images": images, "right": hits, "recall": hits / images}
+            classes[label] = {**counted, "interval": [low, high]}
     hits, images = int(counts.trace()), int(counts.sum())
     return {
         "run": str(trained.folder),
@@ -118,15 +118,15 @@ def _table(name: str, counts: np.ndarray, trained: Trained) -> str:
         "",
         f"{'class':{width}}  images  recall  95 % interval   most often taken for",
     ]
-    for label, share in numbers["classes"].items():
+    for label, counted in numbers["classes"].items():
         index = trained.classes.index(label)
         others = counts[index].copy()
         others[index] = 0
         other = int(others.argmax())
         mistaken = f"{trained.classes[other]} ({others[other]})" if others.any() else "-"
-        low, high = share["interval"]
+        low, high = counted["interval"]
         lines.append(
-            f"{label:{width}}  {share['images']:6}  {share['recall']:6.3f}  "
+            f"{label:{width}}  {counted['images']:6}  {counted['recall']:6.3f}  "
             f"{low:.3f} to {high:.3f}  {mistaken}"
         )
     return "\n".join(lines)

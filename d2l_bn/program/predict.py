@@ -79,9 +79,9 @@ def _label_pictures(options: argparse.Namespace, trained: Trained, out: Path) ->
         for path, note, chance in zip(images, notes, chances):
             best = [(chance[k], trained.classes[k]) for k in np.argsort(-chance)[:3]]
             if len(options.pictures) > 1:
-                print(f"{path}: " + ", ".join(f"{name} {share:.1%}" for share, name in best))
+                print(f"{path}: " + ", ".join(f"{name} {chance:.1%}" for chance, name in best))
             else:
-                print("\n".join(f"{share:6.1%}  {name}" for share, name in best))
+                print("\n".join(f"{chance:6.1%}  {name}" for chance, name in best))
             if note:
                 print(f"        {note}" if len(options.pictures) == 1 else f"    {note}")
     if options.show and images:
@@ -100,7 +100,7 @@ def _named(trained: Trained, chance: np.ndarray) -> dict[str, float]:
 
 
 def _note(trained: Trained, image: np.ndarray, chance: np.ndarray) -> str:
-    """What has to be said of an answer that is hardly worth anything, or an empty string."""
+    """A caution for an unreliable answer, or an empty string."""
     if trained.framing is not None:
         darkest, brightest = trained.framing.brightness
         if not darkest <= image.mean() <= brightest:

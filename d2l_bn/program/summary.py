@@ -102,7 +102,7 @@ def read_summary(path: Path) -> dict:
 
 
 def interval(hits: int, count: int) -> tuple[float, float]:
-    """Wilson's interval: where a share lies with 95 % confidence, after `hits` of `count`."""
+    """Wilson's interval: where a fraction lies with 95 % confidence, after `hits` of `count`."""
     z = 1.959964
     centre = (hits + z**2 / 2) / (count + z**2)
     half = z / (count + z**2) * math.sqrt(hits * (count - hits) / count + z**2 / 4)

@@ -43,7 +43,7 @@ class Trained:
     framing : Framing or None
         How the objects lie in the training images.
     doubt : str
-        What has to be said before it is asked about pictures that people have, or nothing.
+        Warning printed before predicting pictures of the reader's, or "".
     data : str
         The name of the data.
     address : str

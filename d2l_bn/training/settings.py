@@ -149,7 +149,7 @@ class Settings:
         return self.norm == "scratch" and self.statistics == "all" and self.shares > 1
 
     def learning_rate(self, progress: float) -> float:
-        """The learning rate when the share `progress` of the run, from 0 to 1, is done."""
+        """The learning rate when the fraction `progress` of the run, from 0 to 1, is done."""
         return self.lr * SCHEDULES[self.schedule](progress)
 
 

@@ -115,7 +115,7 @@ def train_epoch(
 
 
 def evaluate(net: gluon.Block, data: Iterable[Batch], group: Optional[Group] = None) -> float:
-    """The share of right answers over all images of `data`, in prediction mode.
+    """The fraction of right answers over all images of `data`, in prediction mode.
 
     Where there are several processes, `data` is the share of this one, and the answer is that for
     all images together.

@@ -15,6 +15,8 @@ from d2l_bn.system import threads
 
 CHECKOUT = Path(__file__).parents[2]
 SCRIPT = Path(sys.executable).with_name("d2l-bn")
+MPIEXEC = Path(sys.executable).with_name("mpiexec")
+mpi = pytest.mark.skipif(not MPIEXEC.exists(), reason="mpiexec is not installed")
 MODULE = [sys.executable, "-m", "d2l_bn"]
 AT_ITS_END = """
 import atexit, json, os
@@ -54,11 +56,18 @@ def test_the_program_chooses_under_its_own_name(chosen):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments", [["-c", "import d2l_bn", "train"], [*MODULE[1:], "about", "--help"]]
-)
-def test_nothing_else_is_chosen(chosen, arguments):
-    assert chosen(sys.executable, *arguments) == {}
+@pytest.mark.parametrize("start", [[], pytest.param([str(MPIEXEC), "-n", "2"], marks=mpi)])
+def test_a_program_of_somebody_else_with_a_command_train_is_left_alone(chosen, tmp_path, start):
+    course = tmp_path / "course"
+    course.mkdir()
+    (course / "__init__.py").touch()
+    (course / "__main__.py").write_text("import d2l_bn\nassert d2l_bn.BatchNorm(2, 2)\n")
+    assert chosen(*start, sys.executable, "-m", "course", "train") == {}
+
+
+@pytest.mark.slow
+def test_about_chooses_nothing(chosen):
+    assert chosen(*MODULE, "about", "--help") == {}
 
 
 @pytest.mark.slow
