@@ -23,8 +23,8 @@ from typing import Any, NoReturn, Optional
 
 VERSION = "1.9.1"
 INSTALL = f"pip install --no-deps mxnet=={VERSION}"  # its metadata refuses NumPy 2, wrongly
-PLATFORMS = {("Linux", "x86_64"), ("Darwin", "x86_64")}  # those with a wheel that works
-LIBRARIES = {"libgomp.so.1": "libgomp1", "libquadmath.so.0": "libquadmath0"}  # Debian's packages
+# Those with a wheel. One from elsewhere, such as conda's for Apple silicon, is tried all the same.
+PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")}
 
 
 def install() -> None:
@@ -187,13 +187,13 @@ def _accept_numpy_integers(numpy: Any) -> None:
 def _explain(error: Exception) -> str:
     """Return why MXNet can't be imported here and what to do about it."""
     here = (platform.system(), platform.machine())
-    if any(library in str(error) for library in LIBRARIES):
-        packages = " ".join(LIBRARIES.values())
-        return f"MXNet needs a system library: {error}. Install it: apt-get install {packages}"
+    if "cannot open shared object" in str(error):
+        return f"MXNet lacks a library of the system: {error}. Run: python -m d2l_bn.libraries"
     if here not in PLATFORMS:
         return (
-            f"MXNet {VERSION} runs on Linux and macOS with an x86-64 processor, and this is "
-            f"{' '.join(here)}. Use Docker (linux/amd64), WSL or a hosted notebook: see README.md."
+            f"MXNet {VERSION} has wheels for Linux (x86-64, 64-bit Arm) and macOS (x86-64), and "
+            f"this is {' '.join(here)}: {error}. Use Docker, WSL, conda or a hosted notebook: see "
+            "book/install.md"
         )
     if isinstance(error, ModuleNotFoundError):
         install = INSTALL if str(error.name).startswith("mxnet") else f"pip install {error.name}"

@@ -5,7 +5,6 @@ anything is installed, with nothing but the standard library of the Python that 
 """
 
 import argparse
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -39,13 +38,8 @@ def check_machine():
         )
     compat = runpy.run_path("d2l_bn/_compat.py")
     if (platform.system(), platform.machine()) not in compat["PLATFORMS"]:
-        sys.exit(compat["_explain"](ImportError()))
-    lacking = []
-    for library, package in compat["LIBRARIES"].items() if platform.system() == "Linux" else ():
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            lacking.append(package)
+        sys.exit(compat["_explain"](ImportError("setting up")))
+    lacking = runpy.run_path("d2l_bn/libraries.py")["missing"]()
     try:
         import ensurepip  # noqa: F401
     except ImportError:  # Debian packs it by itself, for other Pythons as python3.12-venv
@@ -104,6 +98,7 @@ def install(python, extras):
     project = f".[{','.join(extras)}]" if extras else "."
     run(*pip, "-c", "constraints.txt", "--no-build-isolation", "-e", project)
     run(*pip, "--no-deps", "mxnet==1.9.1")
+    run(str(python), "-m", "d2l_bn.libraries")
     # Ahead of its first use. Where there is no compiler, it says so, and training goes on without.
     run(str(python), "-c", "from d2l_bn.nn import operator; operator.available()")
 

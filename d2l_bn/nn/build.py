@@ -114,7 +114,8 @@ def _key(compiler: list[str]) -> str:
 def _processor() -> list[str]:
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         lines = iter(file.readline, "\n")  # up to the first empty line: one core
-        return [line for line in lines if line.startswith(("model", "flags"))]
+        names = ("model", "flags", "CPU", "Features")  # the last two are Arm's
+        return [line for line in lines if line.startswith(names)]
     return list(platform.uname())
 
 
