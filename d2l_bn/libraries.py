@@ -92,7 +92,9 @@ def main() -> None:
         try:
             link(Path(str(mxnet.origin)).parent)
         except OSError as error:
-            sys.exit(f"MXNet's folder must be yours to write in: {error}. Use a virtual environment")
+            sys.exit(
+                f"MXNet's folder must be yours to write in: {error}. Use a virtual environment"
+            )
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def install(python, extras):
     project = f".[{','.join(extras)}]" if extras else "."
     run(*pip, "-c", "constraints.txt", "--no-build-isolation", "-e", project)
     run(*pip, "--no-deps", "mxnet==1.9.1")
-    run(str(python), "-m", "d2l_bn.libraries")
+    run(str(python), "d2l_bn/libraries.py")
     # Ahead of its first use. Where there is no compiler, it says so, and training goes on without.
     run(str(python), "-c", "from d2l_bn.nn import operator; operator.available()")
 

@@ -15,7 +15,7 @@ if [ "$1" = arm64 ] && [ "$(uname -m)" != aarch64 ]; then
     [ -e $formats/register ] || mount -t binfmt_misc binfmt_misc $formats
     [ -e $formats/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf >$formats/register
 fi
-if [ ! -e "$root/home/reader" ]; then
+if [ ! -e "$root/home/reader" ]; then # a bare one
     debootstrap --arch="$1" --variant=minbase --include=ca-certificates,git,make,python3,python3-venv \
         "${SUITE:-bookworm}" "$root"
     chroot "$root" useradd --create-home reader
