@@ -87,7 +87,7 @@ def main() -> None:
         sys.exit(f"MXNet needs libraries of the system. As root: apt-get install {packages}")
     elif (platform.system(), platform.machine()) == ("Linux", "aarch64"):
         mxnet = importlib.util.find_spec("mxnet")
-        if mxnet is None:
+        if mxnet is None or mxnet.origin is None:
             sys.exit("MXNet is missing. Run: pip install --no-deps mxnet==1.9.1")
         try:
             link(Path(str(mxnet.origin)).parent)

@@ -38,7 +38,7 @@ def check_machine():
         )
     compat = runpy.run_path("d2l_bn/_compat.py")
     if (platform.system(), platform.machine()) not in compat["PLATFORMS"]:
-        sys.exit(compat["_explain"](ImportError("setting up")))
+        sys.exit(compat["_explain"](ImportError("nothing to install")))
     lacking = runpy.run_path("d2l_bn/libraries.py")["missing"]()
     try:
         import ensurepip  # noqa: F401
@@ -98,7 +98,7 @@ def install(python, extras):
     project = f".[{','.join(extras)}]" if extras else "."
     run(*pip, "-c", "constraints.txt", "--no-build-isolation", "-e", project)
     run(*pip, "--no-deps", "mxnet==1.9.1")
-    run(str(python), "d2l_bn/libraries.py")
+    run(str(python), "-m", "d2l_bn.libraries")
     # Ahead of its first use. Where there is no compiler, it says so, and training goes on without.
     run(str(python), "-c", "from d2l_bn.nn import operator; operator.available()")
 

@@ -43,7 +43,8 @@ if ! reader make setup 2>&1 | tee "$root/message"; then # it names what is missi
     chroot "$root" sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages g++"
 fi
 reader make lenet 'ARGS="--data sample --epochs 2"'
+reader cat runs/lenet/history.csv
 reader .venv/bin/python -m d2l_bn about
-reader make test 'ARGS="${TESTS:-tests/nn}"'
-reader .venv/bin/python -m pip install -q -c constraints.txt "'.[onnx]'"
+reader make test "ARGS='${TESTS:-tests/nn}'"
+reader python3 scripts/setup_venv.py .venv onnx
 reader .venv/bin/python -m d2l_bn export runs/lenet runs/lenet.onnx

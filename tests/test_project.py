@@ -240,6 +240,7 @@ def test_system_libraries_are_installed_wherever_the_machine_is_ours():
 
 def test_supported_pythons_are_the_same_everywhere():
     assert str(tuple(PYTHONS)).replace("'", '"') in read("scripts/test_all.py")
+    assert str(PYTHONS).replace("'", '"') in read(".github/workflows/ci.yml")
     assert f'requires-python = ">={PYTHONS[0]}"' in read("pyproject.toml")
 
 
