@@ -191,8 +191,8 @@ def _explain(error: Exception) -> str:
         return f"MXNet lacks a library of the system: {error}. Run: python -m d2l_bn.libraries"
     if here not in PLATFORMS:
         return (
-            f"MXNet {VERSION} has wheels for Linux (x86-64, 64-bit Arm) and macOS (x86-64). This is "
-            f"{' '.join(here)}: {error}. Use Docker, WSL, conda or a hosted notebook: see "
+            f"MXNet {VERSION} has wheels for Linux (x86-64, 64-bit Arm) and macOS (x86-64), and "
+            f"this is {' '.join(here)}: {error}. Use Docker, WSL, conda or a hosted notebook: see "
             "book/install.md"
         )
     if isinstance(error, ModuleNotFoundError):
