@@ -79,31 +79,35 @@ class Drawing:
 
     def svg(self) -> str:
         """The drawing as a text that browsers understand."""
-        looks = "".join(
-            f".drawing .f-{name}{{fill:var(--{name})}}.drawing .l-{name}{{stroke:var(--{name})}}"
-            for name in LIGHT
-        )
-        style = (
-            f".drawing{{{_colours(LIGHT)};font:{SIZE}px sans-serif}}"
-            f"@media(prefers-color-scheme:dark){{.drawing{{{_colours(DARK)}}}}}"
-            f"html[data-theme=light] .drawing{{{_colours(LIGHT)}}}"
-            f"html[data-theme=dark] .drawing{{{_colours(DARK)}}}"
-            ".drawing .f-none{fill:none}.drawing .l-none{stroke:none}.drawing text{stroke:none}"
-            ".drawing{stroke-width:1.3;stroke-linejoin:round}" + looks
-        )
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" role="img" '
             f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
             f'height="{self.height}" aria-label="{escape(self.alt)}">'
         )
         sheet = f'<rect class="f-paper l-none" width="{self.width}" height="{self.height}" rx="8"/>'
-        return "\n".join([head, f"<style>{style}</style>", sheet, *self.parts, "</svg>"])
+        return "\n".join([head, f"<style>{style()}</style>", sheet, *self.parts, "</svg>"])
 
     def _repr_svg_(self) -> str:
         return self.svg()
 
     def __repr__(self) -> str:
         return self.alt
+
+
+def style() -> str:
+    """The style of what is in an element of the class `drawing`, in light and dark."""
+    looks = "".join(
+        f".drawing .f-{name}{{fill:var(--{name})}}.drawing .l-{name}{{stroke:var(--{name})}}"
+        for name in LIGHT
+    )
+    return (
+        f".drawing{{{_colours(LIGHT)};font:{SIZE}px sans-serif}}"
+        f"@media(prefers-color-scheme:dark){{.drawing{{{_colours(DARK)}}}}}"
+        f"html[data-theme=light] .drawing{{{_colours(LIGHT)}}}"
+        f"html[data-theme=dark] .drawing{{{_colours(DARK)}}}"
+        ".drawing .f-none{fill:none}.drawing .l-none{stroke:none}.drawing text{stroke:none}"
+        ".drawing{stroke-width:1.3;stroke-linejoin:round}" + looks
+    )
 
 
 def _colours(colours: Mapping[str, str]) -> str:
