@@ -106,7 +106,8 @@ def style() -> str:
         f"html[data-theme=light] .drawing{{{_colours(LIGHT)}}}"
         f"html[data-theme=dark] .drawing{{{_colours(DARK)}}}"
         ".drawing .f-none{fill:none}.drawing .l-none{stroke:none}.drawing text{stroke:none}"
-        ".drawing{stroke-width:1.3;stroke-linejoin:round}" + looks
+        ".drawing{stroke-width:1.3;stroke-linejoin:round}"
+        ".drawing .strong{font-weight:bold}.drawing .large{font-size:20px}" + looks
     )
 
 
@@ -132,15 +133,17 @@ def normalizations() -> Drawing:
     }
     for number, (name, (images, channels)) in enumerate(kinds.items()):
         left = 28 + 188 * number
-        _cube(drawing, left, 112, images, channels)
+        cube(drawing, left, 112, images, channels)
         drawing.text(left + 72, 28, f"{name} normalization")
     drawing.text(28, 226, "→ channels   ↗ images   ↓ pixels of a channel", "soft", "start")
     drawing.text(28, 252, "shaded: the values that share one mean and one variance", "two", "start")
     return drawing
 
 
-def _cube(drawing: Drawing, left: float, top: float, images: set, channels: set) -> None:
-    """A cube of cells, seen from the front, the top and the right."""
+def cube(
+    drawing: Drawing, left: float, top: float, images: set, channels: set, look: str = "two"
+) -> None:
+    """A cube of 4 x 4 x 4 cells from the front, the top and the right; some in the colour `look`."""
     side, dx, dy = 24.0, 12.0, -12.0
 
     def corner(channel, pixel, image):
@@ -148,7 +151,7 @@ def _cube(drawing: Drawing, left: float, top: float, images: set, channels: set)
 
     def cell(points, image, channel):
         shaded = image in images and channel in channels
-        drawing.polygon([corner(*p) for p in points], "two" if shaded else "fill", "ink")
+        drawing.polygon([corner(*p) for p in points], look if shaded else "fill", "ink")
 
     for a in range(4):
         for b in range(4):

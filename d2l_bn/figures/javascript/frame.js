@@ -96,7 +96,7 @@ function slider(name, { min, max, step, log, digits = 1 }) {
   Object.assign(input, { type: "range", id: name, min: there(min), max: there(max), step });
   words.textContent = WORDS[name];
   box.append(words, input, output);
-  input.addEventListener("input", () => change({ [name]: Number(back(input.value).toPrecision(3)) }));
+  input.addEventListener("input", () => change({ [name]: Number(back(input.value).toPrecision(2)) }));
   input.addEventListener("change", tell);
   controls[name] = () => {
     input.value = there(state[name]);

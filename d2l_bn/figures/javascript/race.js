@@ -3,7 +3,7 @@
 "use strict";
 
 const NAME = "race";
-const SIDE = 7, IMAGES = 240, CLASSES = 10, UNITS = 20, BUDGET = 9; // milliseconds in a frame
+const SIDE = 7, IMAGES = 240, CLASSES = 10, UNITS = 20, BUDGET = 9; // milliseconds
 const FLAT = 3.64; // beyond it, a sigmoid's slope is less than a tenth of what it is in the middle
 const FIELDS = {
   rate: { start: 0.7, min: 0.01, max: 3, step: 0.05, log: true },
@@ -12,7 +12,7 @@ const FIELDS = {
   batch: { start: 32, min: 2, max: 120, step: 1, whole: true, digits: 0 },
 };
 const NETWORKS = { one: true, two: false }; // by colour: with batch normalization or without
-const CHART = { top: 46, bottom: 190, high: 2.8 }, STEPS = 300, BINS = 32, EDGE = 8, PANEL = 104;
+const CHART = { top: 46, bottom: 190, high: 2.8 }, STEPS = 400, BINS = 32, EDGE = 8, PANEL = 118;
 const PIXELS = Array.from({ length: SIDE ** 2 }, (_, pixel) =>
   Float64Array.from({ length: IMAGES }, (_, i) => parseInt(DATA[i * SIDE ** 2 + pixel], 16) / 15));
 const LABELS = Array.from({ length: IMAGES }, (_, i) => Math.floor((i * CLASSES) / IMAGES));
@@ -87,12 +87,16 @@ function draw() {
 function situation() {
   const [fast, slow] = race.networks.map(({ losses }) => recent(losses));
   if (race.networks[0].losses.length < 30) return "note_start";
-  if (slow > 2.1 && fast < 1.5) return flat_share(race.networks[1].inputs.at(-1)) > 0.5 ? "note_flat" : "note_stuck";
+  if (slow > 2.1 && fast < 1.5) return measures.flat(race.networks[1].inputs.at(-1)) > 0.5 ? "note_flat" : "note_stuck";
   return slow > 2.1 ? "note_both" : "note_runs";
 }
 
 const recent = (losses) => average(losses.slice(-10));
-const flat_share = (Z) => average(Z.map((z) => average(z.map((value) => Number(Math.abs(value) > FLAT)))));
+const measures = {
+  // How far a unit differs from image to image: the standard deviation, averaged over the units.
+  spread: (Z) => average(Z.map((z) => Math.sqrt(mean_and_variance(z)[1]))),
+  flat: (Z) => average(Z.map((z) => average(z.map((value) => Number(Math.abs(value) > FLAT))))),
+};
 
 // The loss of each step, averaged over ten of them; the dashed line is that of guessing.
 function curves(width) {
@@ -120,8 +124,7 @@ function curves(width) {
 
 // What goes into the sigmoids of a layer, from -8 to 8, and the share where they are flat (grey).
 function panel(layer, left, top, width) {
-  const x = scale(-EDGE, EDGE, left, left + width), base = top + PANEL - 40;
-  const shares = race.networks.map(({ inputs }) => flat_share(inputs[layer]));
+  const x = scale(-EDGE, EDGE, left, left + width), base = top + PANEL - 54;
   const flats = [[-EDGE, -FLAT], [FLAT, EDGE]].map(([from, to]) =>
     ["rect", { x: x(from), y: top + 8, width: x(to) - x(from), height: base - top - 8, class: "f-fill" }]);
   const heaps = race.networks.map(({ look, inputs }) => {
@@ -138,9 +141,14 @@ function panel(layer, left, top, width) {
     ...heaps,
     line([[left, base], [left + width, base]], "l-soft"),
     label(left, top + 2, `${WORDS.layer} ${layer + 1}`, "f-ink small"),
-    label(left, base + 14, WORDS.flat, "f-ink small"),
-    ...race.networks.map(({ look }, i) => label(left + width - 44 * (1 - i), base + 14,
-      `${number(100 * shares[i], 0)} %`, `f-${look} small`, "end", { "data-name": `flat${layer}_${look}`, "data-value": shares[i] })),
+    ...["spread", "flat"].flatMap((name, row) => [
+      label(left, base + 14 * (row + 1), WORDS[name], "f-ink small"),
+      ...race.networks.map(({ look, inputs }, i) => {
+        const value = measures[name](inputs[layer]), text = row ? `${number(100 * value, 0)} %` : number(value, value < 0.1 ? 3 : 1);
+        const at = { "data-name": `${name}${layer}_${look}`, "data-value": value };
+        return label(left + width - 44 * (1 - i), base + 14 * (row + 1), text, `f-${look} small`, "end", at);
+      }),
+    ]),
   ];
 }
 
@@ -154,11 +162,10 @@ function histogram(Z) {
   return counts;
 }
 
-// As many steps as fit into a part of a frame, and at least one, so that nothing else has to wait.
+// Up to three steps in a frame, as far as its time goes; without motion, 50 steps in one picture.
 const toggle = animation((time) => {
-  const end = performance.now() + (time === Infinity ? 500 : BUDGET);
-  do one_step();
-  while (performance.now() < end && race.networks[0].losses.length < STEPS);
+  const [most, end] = time === Infinity ? [50, Infinity] : [3, performance.now() + BUDGET];
+  for (let i = 0; i < most && (i === 0 || performance.now() < end); i++) one_step();
   redraw();
 });
 
