@@ -6,9 +6,9 @@ In `javascript/`, what computes stands apart from what draws, and `words.json` h
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from d2l_bn.figures.drawings import style
 
@@ -21,7 +21,7 @@ SCRIPTS = {  # each needs those before it
 # The frame covers the picture as soon as its scripts run. Where none run, the picture stays.
 FRAME = """\
 <div class="explorable" style="display: grid">
-<img alt="{alt}" src="data:image/svg+xml;base64,{picture}" style="grid-area: 1 / 1; width: 100%">
+<img alt="{alt}" src="data:image/svg+xml,{picture}" style="grid-area: 1 / 1; width: 100%">
 <iframe class="explorable" title="{title}" srcdoc="{page}" scrolling="no" \
 style="grid-area: 1 / 1; width: 100%; height: 100%; border: 0"></iframe>
 </div>"""
@@ -59,11 +59,13 @@ class Explorable:
         """The page by itself, with all that it needs in it."""
         parts = {key: escape(self.words[key]) for key in ("title", "first", "alt")}
         scripts = [f"const WORDS = {json.dumps(self.words, ensure_ascii=False)};"]
-        scripts += [_read(f"{script}.js") for script in SCRIPTS[self.name]]
+        for script in SCRIPTS[self.name]:
+            lines = [line.strip() for line in _read(f"{script}.js").splitlines()]
+            scripts += [line for line in lines if not line.startswith("//")]
         return PAGE.format(style=style() + _read("style.css"), script="\n".join(scripts), **parts)
 
     def _repr_html_(self) -> str:
-        picture = b64encode(_read(f"{self.name}.svg").encode()).decode()
+        picture = quote(_read(f"{self.name}.svg"), safe=" =:/;,.-()'{}@!")
         page = self.page().replace("&", "&amp;").replace('"', "&quot;")
         words = {key: escape(self.words[key]) for key in ("title", "alt")}
         return FRAME.format(picture=picture, page=page, **words)

@@ -98,7 +98,9 @@ def _both(drawing: Drawing) -> None:
 
 
 def _gradient(drawing: Drawing) -> None:
-    drawing.text(WIDTH / 2, 638, "The gradient in training flows through μ and σ², too", "one strong")
+    drawing.text(
+        WIDTH / 2, 638, "The gradient in training flows through μ and σ², too", "one strong"
+    )
     drawing.text(
         WIDTH / 2,
         664,
