@@ -20,7 +20,7 @@ import numpy as np
 from d2l_bn.data import load
 from d2l_bn.figures.drawings import Drawing, style, with_and_without
 from d2l_bn.figures.explorables import FOLDER, SCRIPTS, explore
-from d2l_bn.figures.poster import poster
+from d2l_bn.figures.sheet import poster
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BOOK, TABLE = CHECKOUT / "book", CHECKOUT / "experiments" / "results" / "full_data.csv"

@@ -143,7 +143,7 @@ def normalizations() -> Drawing:
 def cube(
     drawing: Drawing, left: float, top: float, images: set, channels: set, look: str = "two"
 ) -> None:
-    """A cube of 4 x 4 x 4 cells from the front, the top and the right; some in the colour `look`."""
+    """A cube of 4 x 4 x 4 cells from the front, the top and the right, shaded in `look`."""
     side, dx, dy = 24.0, 12.0, -12.0
 
     def corner(channel, pixel, image):

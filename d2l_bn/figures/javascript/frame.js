@@ -160,7 +160,8 @@ function begin(actions, again = restart) {
 function fit() {
   try {
     frameElement.style.height = `${document.body.offsetHeight}px`;
-  } catch {} // in a page of its own, or in one that doesn't let its frames
+    document.documentElement.style.overflow = "hidden";
+  } catch {} // in a page of its own, or in one that doesn't let its frames: it scrolls
 }
 
 // Light or dark as the book's page or JupyterLab is set, else as the machine is.
