@@ -19,7 +19,7 @@ SHARED = (
     ("What shares a mean", "ink strong"),
     ("One channel, over all images and all pixels:", "ink"),
     ("these m values x₁ … xₘ share a mean μ and", "one"),
-    ("a variance σ². In a dense layer: one feature,", "ink"),
+    ("a variance σ². Dense layers: one feature,", "ink"),
     ("over all examples.", "ink"),
 )
 TRAINING = (

@@ -191,6 +191,22 @@ def test_the_networks_gradients_are_autograds(page, normalize, scale):
             np.testing.assert_allclose(array.grad.asnumpy(), theirs[name], atol=1e-9, rtol=1e-6)
 
 
+# Without waiting for frames: the loss and the share of flat inputs in the last layer, at the end.
+RACE = """
+read(arguments[0]);
+for (let i = 0; i < STEPS; i++) one_step();
+return race.networks.map(({losses, inputs}) => [recent(losses), measures.flat(inputs.at(-1))]);
+"""
+
+
+def test_the_race_ends_as_chapter_3_says(page):
+    browser = page("race")
+    (ours, _), (plain, flat) = browser.execute_script(RACE, "")
+    assert ours < 0.8 and plain > 2.2 and flat > 0.9
+    (ours, _), (plain, _) = browser.execute_script(RACE, "depth=2")
+    assert ours < plain < 1.2
+
+
 def test_values_are_moved_by_mouse_touch_and_keyboard(page):
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.actions.pointer_input import PointerInput

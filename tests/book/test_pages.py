@@ -1,4 +1,4 @@
-"""What the book is collected from: pages, chapters, exercises, solutions, and one picture."""
+"""What the book is collected from: pages, chapters, exercises, solutions, and pictures."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def cells(path):
 def test_the_picture_of_the_first_page_is_that_of_its_table():
     committed = (CHECKOUT / "book" / "with-and-without.svg").read_text()
     assert pictures.front().svg() + "\n" == committed
+
+
+def test_the_poster_is_that_of_the_code_and_so_is_its_pdf():
+    svg = pictures.poster().svg()
+    assert (CHECKOUT / "book" / "poster.svg").read_text() == svg + "\n"
+    pdf = (CHECKOUT / "book" / "poster.pdf").read_bytes()
+    assert pictures.title(svg).encode() in pdf and len(re.findall(rb"/Type /Page\b", pdf)) == 1
+
+
+def test_the_images_of_the_race_are_those_of_the_sample():
+    assert (pictures.FOLDER / "images.js").read_text() == pictures.small_images()
 
 
 def test_exercises_stand_behind_their_chapters_and_solutions_apart(source):
