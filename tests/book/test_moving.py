@@ -61,7 +61,7 @@ def shown(browser, state):
     browser.execute_script("read(arguments[0])", state)
     rows = browser.execute_script(SHOWN)
     for name, value, text in rows:
-        told = re.search(r"−?[\d.]+$", text)[0].replace("−", "-")
+        told = re.search(r"\u2212?[\d.]+$", text)[0].replace("\u2212", "-")
         assert abs(float(told) - value) <= 0.0051, name
     return {name: value for name, value, _ in rows}
 
@@ -79,7 +79,7 @@ def normalized(X, gamma, beta, moving, eps=EPS, momentum=0.9, training=True, dY=
         Y, mean, var = d2l_bn.batch_norm(X, *values, eps, momentum)
     if dY is not None:
         Y.backward(column(dY))
-    return Y.asnumpy().ravel(), mean.asnumpy().item(), var.asnumpy().item(), X.grad.asnumpy().ravel()
+    return Y.asnumpy().ravel(), *(a.asnumpy().item() for a in (mean, var)), X.grad.asnumpy().ravel()
 
 
 def setting(rng, training):
