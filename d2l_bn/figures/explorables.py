@@ -23,7 +23,7 @@ FRAME = """\
 <div class="explorable" style="display: grid">
 <img alt="{alt}" src="data:image/svg+xml,{picture}" style="grid-area: 1 / 1; width: 100%">
 <iframe class="explorable" title="{title}" srcdoc="{page}" \
-style="grid-area: 1 / 1; width: 100%; height: 100%; border: 0"></iframe>
+style="grid-area: 1 / 1; position: relative; width: 100%; height: 100%; border: 0"></iframe>
 </div>"""
 PAGE = """\
 <!doctype html>
