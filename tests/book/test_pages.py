@@ -18,6 +18,7 @@ import pictures  # noqa: E402
 
 import book  # noqa: E402
 import chapters  # noqa: E402
+from d2l_bn.figures.explorables import SCRIPTS, explore  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,17 @@ def test_every_picture_has_words_in_its_place(source):
                 if "image/png" in output.get("data", {}):
                     alt = cell.metadata.mystnb.image.alt
                     assert len(alt.split()) >= 2 and ".png" not in alt, cell.id
+
+
+def test_chapters_hold_the_explorables_of_today():
+    held = {}
+    for path in chapters.paths():
+        for cell in cells(path):
+            for name in re.findall(r'^explore\("(\w+)"\)$', cell.source, re.MULTILINE):
+                held[name] = cell.outputs[0].data["text/html"]
+    assert held.keys() == SCRIPTS.keys()
+    for name, html in held.items():
+        assert html == explore(name)._repr_html_(), "make chapters-update"
 
 
 def test_captions_become_words():
