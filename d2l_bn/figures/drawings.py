@@ -106,8 +106,7 @@ def style() -> str:
         f"html[data-theme=light] .drawing{{{_colours(LIGHT)}}}"
         f"html[data-theme=dark] .drawing{{{_colours(DARK)}}}"
         ".drawing .f-none{fill:none}.drawing .l-none{stroke:none}.drawing text{stroke:none}"
-        ".drawing{stroke-width:1.3;stroke-linejoin:round}"
-        ".drawing .strong{font-weight:bold}.drawing .large{font-size:20px}" + looks
+        ".drawing{stroke-width:1.3;stroke-linejoin:round}" + looks
     )
 
 

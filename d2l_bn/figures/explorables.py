@@ -65,7 +65,7 @@ class Explorable:
         return PAGE.format(style=style() + _read("style.css"), script="\n".join(scripts), **parts)
 
     def _repr_html_(self) -> str:
-        picture = quote(_read(f"{self.name}.svg"), safe=" =:/;,.-()'{}@!")
+        picture = quote(_read(f"{self.name}.svg"), safe=" =:;,.-()'{}@!")
         page = self.page().replace("&", "&amp;").replace('"', "&quot;")
         words = {key: escape(self.words[key]) for key in ("title", "alt")}
         return FRAME.format(picture=picture, page=page, **words)

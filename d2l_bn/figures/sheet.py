@@ -6,6 +6,7 @@ from d2l_bn.figures.drawings import Drawing, cube
 
 WIDTH, HEIGHT = 540, 716
 MIDDLE = WIDTH / 2
+LETTERS = ".drawing .strong{font-weight:bold}.drawing .large{font-size:20px}"
 ALT = (
     "Batch normalization on one sheet. A cube of images, channels and pixels: the values of one "
     "channel, over all images and pixels, share one mean and one variance. Training: the mean and "
@@ -53,6 +54,7 @@ GRADIENT = (
 def poster() -> Drawing:
     """The whole of batch normalization as one drawing, for a wall or a first page."""
     drawing = Drawing(WIDTH, HEIGHT, ALT)
+    drawing.parts.append(f"<style>{LETTERS}</style>")
     drawing.text(MIDDLE, 26, "Batch normalization on one sheet", "ink strong large")
     cube(drawing, 24, 106, {0, 1, 2, 3}, {3}, "one")
     drawing.text(14, 222, "→ channels   ↗ images   ↓ pixels", "soft", "start")
