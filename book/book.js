@@ -31,7 +31,7 @@ document.addEventListener("DOMContentLoaded", () => {
   // The state of an explorable stands in the address, as #batch?gamma=2, so that one can send it.
   const frames = document.querySelectorAll("iframe.explorable");
   const restore = (frame, name) => {
-    const [chosen, state] = decodeURIComponent(location.hash.slice(1)).split("?");
+    const [chosen, state] = location.hash.slice(1).split("?");
     if (chosen !== name || state === undefined) return;
     frame.contentWindow.postMessage({ state }, "*");
     frame.scrollIntoView();

@@ -267,6 +267,22 @@ def test_the_state_stands_in_the_address_and_comes_from_it(page):
     assert again == "prediction"
 
 
+def test_it_runs_in_a_frame_where_it_is_seen_and_in_one_go_without_motion(page):
+    browser = page("averages", "<p>A page</p>")
+    browser.switch_to.frame(0)
+    counted = "const done = arguments[0]; setTimeout(() => done(run.count), 1000)"
+    start = browser.execute_async_script(counted)
+    browser.find_element("id", "play").click()
+    assert browser.execute_async_script(counted) > start
+    motion = {"name": "prefers-reduced-motion", "value": "reduce"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [motion]})
+    browser.find_element("id", "again").click()
+    browser.find_element("id", "play").click()
+    assert browser.execute_script("return run.count") == start + 10
+    assert browser.execute_async_script(counted) == start + 10
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_the_pictures_below_them_are_up_to_date():
     import pictures
 
