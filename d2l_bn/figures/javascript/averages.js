@@ -107,7 +107,7 @@ function outputs({ Y, predicted, difference }, width) {
     label(0, y - 10, WORDS[name], `f-${look} halo`),
     ...values.map((value) => dot_at(place(value), y, 4, `f-${look}`)),
   ];
-  const threads = Y.map((value, i) => line([[place(value), TRAINING], [place(predicted[i]), PREDICTION]], "l-soft faint"));
+  const threads = Y.map((value, i) => line([[place(value), TRAINING], [place(predicted[i]), PREDICTION]], "l-soft pale"));
   const ticks = [-4, -2, 0, 2, 4].map((value) => label(at(value), PREDICTION + 20, number(value, 0), "f-soft", "middle"));
   return [
     ...threads,

@@ -98,11 +98,11 @@ function rows({ X, X_hat, Y, look }, at, right) {
 
 // The numbers: a column for each value.
 function table({ X, X_hat, Y, dX, look }, column) {
-  const lines = { x: X, x_hat: X_hat, y: Y, dx: dX };
+  const lines = { x: X, x_hat: X_hat, y: Y, dx: dX }, size = column < 44 ? "small" : "";
   return Object.entries(lines).flatMap(([name, values], row) => [
     label(0, TABLE + 22 * row, WORDS[`short_${name}`], "f-ink"),
     ...values.map((value, i) =>
-      figure(24 + column * (i + 1), TABLE + 22 * row, `${name}${i}`, value, "", row ? `f-${look}` : "f-ink", "end")),
+      figure(24 + column * (i + 1), TABLE + 22 * row, `${name}${i}`, value, "", `f-${row ? look : "ink"} ${size}`, "end")),
   ]);
 }
 
@@ -132,7 +132,7 @@ function circle({ X, X_hat, mean, dY, dX, factor, training, look }, x, top) {
     line([from(point), from(lost)], "l-ink", { "stroke-dasharray": "4 4" }),
     dot_at(x, middle, 2, "f-soft"),
     dot_at(...from(centred), 4, "f-paper l-ink"),
-    ...(apart > 4 ? arrow(pull, "soft", WORDS.pull) : []),
+    ...(apart > 14 ? arrow(pull, "soft", WORDS.pull) : []),
     ...(apart > 20 ? [label(...from(lost), WORDS.lost, "f-ink", "end")] : []),
     ...arrow(left, look, WORDS.short_dx),
     dot_at(...from(point), 6, `f-${look}`),
