@@ -118,8 +118,10 @@ def main() -> None:
     (BOOK / "with-and-without.svg").write_text(front().svg() + "\n")
     svg = poster().svg()
     (BOOK / "poster.svg").write_text(svg + "\n")
-    paper = PAPER.format(title=title(svg), svg=svg)
-    chromium(paper, f"--print-to-pdf={BOOK / 'poster.pdf'}", "--no-pdf-header-footer")
+    pdf, name = BOOK / "poster.pdf", title(svg)
+    if not pdf.exists() or name.encode() not in pdf.read_bytes():  # its date would change it
+        paper = PAPER.format(title=name, svg=svg)
+        chromium(paper, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
     (FOLDER / "images.js").write_text(small_images())
     for name in SCRIPTS:
         (FOLDER / f"{name}.svg").write_text(still(name))

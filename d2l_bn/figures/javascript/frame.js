@@ -166,39 +166,38 @@ function fit() {
 
 // Light or dark as the book's page or JupyterLab is set, else as the machine is.
 function follow_theme() {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const root = (() => {
-    try {
-      return parent.document;
-    } catch {
-      return document;
-    }
-  })();
+  const dark = matchMedia("(prefers-color-scheme: dark)"), around = page_around();
   const set = () => {
-    const { theme } = root ? root.documentElement.dataset : {}, { jpThemeLight } = root ? root.body.dataset : {};
-    const known = { light: false, dark: true }[theme] ?? { true: false, false: true }[jpThemeLight];
+    const [root, body] = around.map(({ dataset }) => dataset);
+    const known = { light: false, dark: true }[root?.theme] ?? { true: false, false: true }[body?.jpThemeLight];
     document.documentElement.dataset.theme = (known ?? dark.matches) ? "dark" : "light";
   };
   set();
   dark.addEventListener("change", set);
-  if (root !== document)
-    for (const element of [root.documentElement, root.body])
-      new MutationObserver(set).observe(element, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
+  for (const element of around)
+    new MutationObserver(set).observe(element, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
 }
 
-// Calls `step(time)` before each frame, while it is running and can be seen; `toggle` starts and ends it.
+// The elements of the page around this frame, if there is one and it may be seen.
+function page_around() {
+  try {
+    return parent === window ? [] : [parent.document.documentElement, parent.document.body];
+  } catch {
+    return [];
+  }
+}
+
+// Calls `step(time)` before each frame, while it runs and can be seen; what it returns starts and ends it.
 function animation(step) {
-  let running = false;
+  let running = 0;
   const frame = (time) => {
-    if (!running) return;
+    running = requestAnimationFrame(frame);
     if (visible) step(time);
-    requestAnimationFrame(frame);
   };
   return (on = !running) => {
     if (on && still.matches) return step(Infinity); // no motion: some of it at once
-    const button = document.querySelector("#play");
-    button.textContent = WORDS[on ? "pause" : "play"];
-    if (on && !running) requestAnimationFrame(frame);
-    running = on;
+    document.querySelector("#play").textContent = WORDS[on ? "pause" : "play"];
+    cancelAnimationFrame(running);
+    running = on ? requestAnimationFrame(frame) : 0;
   };
 }
