@@ -28,27 +28,27 @@ document.addEventListener("DOMContentLoaded", () => {
     image.complete && image.naturalWidth ? halve() : image.addEventListener("load", halve);
   });
 
-  // The state of an explorable stands in the address, as #batch?gamma=2, so that one can send it.
-  const frames = document.querySelectorAll("iframe.explorable");
-  const restore = (frame, name) => {
-    const [chosen, state] = location.hash.slice(1).split("?");
-    if (chosen !== name || state === undefined) return;
-    frame.contentWindow.postMessage({ state }, "*");
-    frame.scrollIntoView();
-  };
-  window.addEventListener("message", ({ data, source }) => {
-    const frame = [...frames].find(({ contentWindow }) => contentWindow === source);
-    if (!frame || !data?.explorable) return;
-    frame.dataset.name = data.explorable;
-    if ("state" in data) history.replaceState(null, "", `#${data.explorable}?${data.state}`);
-    else restore(frame, data.explorable); // it has just begun
-  });
-  window.addEventListener("hashchange", () => frames.forEach((frame) => restore(frame, frame.dataset.name)));
-
   // What the search shows of a page: its words, without formulas in LaTeX.
   if (typeof Search !== "undefined" && Search.htmlToText) {
     const plain = Search.htmlToText;
     Search.htmlToText = (html, anchor) =>
       plain(html.replace(/<(span|div)[^>]*class="[^"]*\bmath\b[^>]*>[^<]*<\/\1>/g, " … "), anchor);
   }
+});
+
+// The state of an explorable stands in the address, as #batch?gamma=2, so that one can send it.
+const restore = (frame) => {
+  const [name, state] = location.hash.slice(1).split("?");
+  if (name !== frame.dataset.name || state === undefined) return;
+  frame.contentWindow.postMessage({ state }, "*");
+  frame.scrollIntoView();
+};
+const explorables = () => [...document.querySelectorAll("iframe.explorable")];
+window.addEventListener("hashchange", () => explorables().forEach(restore));
+window.addEventListener("message", ({ data, source }) => {
+  const frame = explorables().find(({ contentWindow }) => contentWindow === source);
+  if (!frame || !data?.explorable) return;
+  frame.dataset.name = data.explorable;
+  if ("state" in data) history.replaceState(null, "", `#${data.explorable}?${data.state}`);
+  else restore(frame); // it has just begun
 });
