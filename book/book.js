@@ -35,3 +35,20 @@ document.addEventListener("DOMContentLoaded", () => {
       plain(html.replace(/<(span|div)[^>]*class="[^"]*\bmath\b[^>]*>[^<]*<\/\1>/g, " … "), anchor);
   }
 });
+
+// The state of an explorable stands in the address, as #batch?gamma=2, so that one can send it.
+const restore = (frame) => {
+  const [name, state] = location.hash.slice(1).split("?");
+  if (name !== frame.dataset.name || state === undefined) return;
+  frame.contentWindow.postMessage({ state }, "*");
+  frame.scrollIntoView();
+};
+const explorables = () => [...document.querySelectorAll("iframe.explorable")];
+window.addEventListener("hashchange", () => explorables().forEach(restore));
+window.addEventListener("message", ({ data, source }) => {
+  const frame = explorables().find(({ contentWindow }) => contentWindow === source);
+  if (!frame || !data?.explorable) return;
+  frame.dataset.name = data.explorable;
+  if ("state" in data) history.replaceState(null, "", `#${data.explorable}?${data.state}`);
+  else restore(frame); // it has just begun
+});

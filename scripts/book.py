@@ -21,6 +21,7 @@ import address  # noqa: E402
 
 import chapters  # noqa: E402
 from classroom.release import student_version  # noqa: E402
+from d2l_bn.figures.explorables import SCRIPTS, explore  # noqa: E402
 
 BOOK = ROOT / "book"
 TEACHER = ROOT / "classroom" / "teacher.md"
@@ -63,6 +64,8 @@ def collect(source: Path) -> None:
     """Write what Sphinx reads to the folder `source`."""
     shutil.copytree(BOOK, source)
     shutil.copy(TEACHER, source)
+    for name in SCRIPTS:
+        (source / f"{name}.html").write_text(explore(name)._repr_html_(), encoding="utf-8")
     for page in source.glob("*.md"):
         origin = "classroom/teacher.md" if page.name == TEACHER.name else f"book/{page.name}"
         page.write_text(page.read_text() + f"\n{links(origin)}\n" * bool(links(origin)))

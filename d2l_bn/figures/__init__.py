@@ -3,10 +3,12 @@
 No other room imports matplotlib.
 """
 
+from d2l_bn.figures.explorables import explore
 from d2l_bn.figures.histories import curves
 from d2l_bn.figures.layers import layer_histograms, scales_and_shifts
 from d2l_bn.figures.notebook import LiveCurves
 from d2l_bn.figures.predictions import confusions, prediction_grid
+from d2l_bn.figures.sheet import poster
 from d2l_bn.figures.style import COLOURS, MARKERS, new_figure, save
 
 __all__ = [
@@ -15,8 +17,10 @@ __all__ = [
     "LiveCurves",
     "confusions",
     "curves",
+    "explore",
     "layer_histograms",
     "new_figure",
+    "poster",
     "prediction_grid",
     "save",
     "scales_and_shifts",

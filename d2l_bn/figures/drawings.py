@@ -79,31 +79,35 @@ class Drawing:
 
     def svg(self) -> str:
         """The drawing as a text that browsers understand."""
-        looks = "".join(
-            f".drawing .f-{name}{{fill:var(--{name})}}.drawing .l-{name}{{stroke:var(--{name})}}"
-            for name in LIGHT
-        )
-        style = (
-            f".drawing{{{_colours(LIGHT)};font:{SIZE}px sans-serif}}"
-            f"@media(prefers-color-scheme:dark){{.drawing{{{_colours(DARK)}}}}}"
-            f"html[data-theme=light] .drawing{{{_colours(LIGHT)}}}"
-            f"html[data-theme=dark] .drawing{{{_colours(DARK)}}}"
-            ".drawing .f-none{fill:none}.drawing .l-none{stroke:none}.drawing text{stroke:none}"
-            ".drawing{stroke-width:1.3;stroke-linejoin:round}" + looks
-        )
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" role="img" '
             f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
             f'height="{self.height}" aria-label="{escape(self.alt)}">'
         )
         sheet = f'<rect class="f-paper l-none" width="{self.width}" height="{self.height}" rx="8"/>'
-        return "\n".join([head, f"<style>{style}</style>", sheet, *self.parts, "</svg>"])
+        return "\n".join([head, f"<style>{style()}</style>", sheet, *self.parts, "</svg>"])
 
     def _repr_svg_(self) -> str:
         return self.svg()
 
     def __repr__(self) -> str:
         return self.alt
+
+
+def style() -> str:
+    """The style of what is in an element of the class `drawing`, in light and dark."""
+    looks = "".join(
+        f".drawing .f-{name}{{fill:var(--{name})}}.drawing .l-{name}{{stroke:var(--{name})}}"
+        for name in LIGHT
+    )
+    return (
+        f".drawing{{{_colours(LIGHT)};font:{SIZE}px sans-serif}}"
+        f"@media(prefers-color-scheme:dark){{.drawing{{{_colours(DARK)}}}}}"
+        f"html[data-theme=light] .drawing{{{_colours(LIGHT)}}}"
+        f"html[data-theme=dark] .drawing{{{_colours(DARK)}}}"
+        ".drawing .f-none{fill:none}.drawing .l-none{stroke:none}.drawing text{stroke:none}"
+        ".drawing{stroke-width:1.3;stroke-linejoin:round}" + looks
+    )
 
 
 def _colours(colours: Mapping[str, str]) -> str:
@@ -128,15 +132,17 @@ def normalizations() -> Drawing:
     }
     for number, (name, (images, channels)) in enumerate(kinds.items()):
         left = 28 + 188 * number
-        _cube(drawing, left, 112, images, channels)
+        cube(drawing, left, 112, images, channels)
         drawing.text(left + 72, 28, f"{name} normalization")
     drawing.text(28, 226, "→ channels   ↗ images   ↓ pixels of a channel", "soft", "start")
     drawing.text(28, 252, "shaded: the values that share one mean and one variance", "two", "start")
     return drawing
 
 
-def _cube(drawing: Drawing, left: float, top: float, images: set, channels: set) -> None:
-    """A cube of cells, seen from the front, the top and the right."""
+def cube(
+    drawing: Drawing, left: float, top: float, images: set, channels: set, look: str = "two"
+) -> None:
+    """A cube of 4 x 4 x 4 cells from the front, the top and the right, shaded in `look`."""
     side, dx, dy = 24.0, 12.0, -12.0
 
     def corner(channel, pixel, image):
@@ -144,7 +150,7 @@ def _cube(drawing: Drawing, left: float, top: float, images: set, channels: set)
 
     def cell(points, image, channel):
         shaded = image in images and channel in channels
-        drawing.polygon([corner(*p) for p in points], "two" if shaded else "fill", "ink")
+        drawing.polygon([corner(*p) for p in points], look if shaded else "fill", "ink")
 
     for a in range(4):
         for b in range(4):

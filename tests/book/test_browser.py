@@ -195,8 +195,11 @@ def test_the_curves_grow_while_lenet_trains(lab, browser):
     assert len(images) == 2  # garments and curves
 
 
-def test_the_slider_changes_the_figure(lab, browser):
+def test_the_explorable_runs_and_the_slider_changes_the_figure(lab, browser):
     run_all(browser, lab[0], chapter(1))
+    browser.switch_to.frame(browser.find_element("css selector", "iframe.explorable"))
+    assert browser.execute_script("return document.documentElement.className") == "runs"
+    browser.switch_to.default_content()
 
     def image():
         found = browser.find_elements("css selector", ".widget-output img, .jupyter-widgets img")

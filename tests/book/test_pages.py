@@ -1,4 +1,4 @@
-"""What the book is collected from: pages, chapters, exercises, solutions, and one picture."""
+"""What the book is collected from: pages, chapters, exercises, solutions, and pictures."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import pictures  # noqa: E402
 
 import book  # noqa: E402
 import chapters  # noqa: E402
+from d2l_bn.figures.explorables import SCRIPTS, explore  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,17 @@ def cells(path):
 def test_the_picture_of_the_first_page_is_that_of_its_table():
     committed = (CHECKOUT / "book" / "with-and-without.svg").read_text()
     assert pictures.front().svg() + "\n" == committed
+
+
+def test_the_poster_is_that_of_the_code_and_so_is_its_pdf():
+    svg = pictures.poster().svg()
+    assert (CHECKOUT / "book" / "poster.svg").read_text() == svg + "\n"
+    pdf = (CHECKOUT / "book" / "poster.pdf").read_bytes()
+    assert pictures.title(svg).encode() in pdf and len(re.findall(rb"/Type /Page\b", pdf)) == 1
+
+
+def test_the_images_of_the_race_are_those_of_the_sample():
+    assert (pictures.FOLDER / "images.js").read_text() == pictures.small_images()
 
 
 def test_exercises_stand_behind_their_chapters_and_solutions_apart(source):
@@ -77,6 +89,17 @@ def test_every_picture_has_words_in_its_place(source):
                 if "image/png" in output.get("data", {}):
                     alt = cell.metadata.mystnb.image.alt
                     assert len(alt.split()) >= 2 and ".png" not in alt, cell.id
+
+
+def test_chapters_hold_the_explorables_of_today():
+    held = {}
+    for path in chapters.paths():
+        for cell in cells(path):
+            for name in re.findall(r'^explore\("(\w+)"\)$', cell.source, re.MULTILINE):
+                held[name] = cell.outputs[0].data["text/html"]
+    assert held.keys() == SCRIPTS.keys()
+    for name, html in held.items():
+        assert html == explore(name)._repr_html_(), "make chapters-update"
 
 
 def test_captions_become_words():

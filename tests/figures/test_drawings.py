@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from d2l_bn.figures import drawings
+from d2l_bn.figures import drawings, poster
 from d2l_bn.reference import mathematics
 
 HISTORIES = {"with": [0.5, 0.8, 0.9], "without": [0.1, 0.2, 0.7]}
@@ -20,6 +20,7 @@ ALL = {
     "two_contexts": drawings.two_contexts(),
     "shared_statistics": drawings.shared_statistics(),
     "backward_graph": drawings.backward_graph(),
+    "poster": poster(),
     "with_and_without": drawings.with_and_without(HISTORIES, "LeNet"),
 }
 each = pytest.mark.parametrize("drawing", ALL.values(), ids=ALL)
