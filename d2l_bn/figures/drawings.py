@@ -422,27 +422,27 @@ def _list(values: Iterable[float]) -> str:
     return words[0] if len(words) == 1 else f"({', '.join(words)})"
 
 
-def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Drawing:
-    """Test accuracy over the epochs of a few runs: a picture for a first page.
+def with_and_without(runs: Mapping[str, Sequence[Sequence[float]]], title: str) -> Drawing:
+    """Test accuracy over the epochs of two networks, a line for each seed: for a first page.
 
     Parameters
     ----------
-    histories : mapping of str to sequence of float
-        The label of each run, and its test accuracy after each epoch.
+    runs : mapping of str to sequence of sequences of float
+        The label of each network, and for each seed its test accuracy after each epoch.
     title : str
         Above the axes.
     """
     words = "; ".join(
-        f"{name}: {values[0]:.2f} after the first epoch, {values[-1]:.2f} after the last"
-        for name, values in histories.items()
+        f"{name}, {len(values)} seeds: {_range(values, 0)} after the first epoch, "
+        f"{_range(values, -1)} after the last"
+        for name, values in runs.items()
     )
     drawing = Drawing(500, 330, f"Test accuracy after each epoch. {words}.")
-    epochs = max(len(values) for values in histories.values())
-    x0, x1, y0, y1 = 56, 370, 280, 54
+    epochs = max(len(values) for seeds in runs.values() for values in seeds)
+    x0, x1, y0, y1 = 56, 352, 280, 54
 
     def place(epoch, value):
-        start = x0 + 44  # room for the first numbers, left of their points
-        return start + (x1 - start) * (epoch - 1) / (epochs - 1), y0 + (y1 - y0) * value
+        return x0 + 14 + (x1 - x0 - 14) * (epoch - 1) / (epochs - 1), y0 + (y1 - y0) * value
 
     drawing.text(14, 24, title, "ink", "start")
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -452,12 +452,15 @@ def with_and_without(histories: Mapping[str, Sequence[float]], title: str) -> Dr
     for epoch in range(1, epochs + 1):
         drawing.text(place(epoch, 0)[0], y0 + 18, str(epoch), "soft")
     drawing.text((x0 + x1) / 2, y0 + 38, "epoch", "soft")
-    for (name, values), colour, side in zip(histories.items(), ("one", "two"), (-14, 16)):
-        points = [place(epoch, value) for epoch, value in enumerate(values, 1)]
-        drawing.path(points, colour)
-        for x, y in points:
-            drawing.box(x, y, 7, 7, fill=colour, line=colour)
-        (first, y), (last, end) = points[0], points[-1]
-        drawing.text(first - 10, y, f"{values[0]:.2f}", colour, "end")
-        drawing.text(last + 14, end + side, f"{name}: {values[-1]:.2f}", colour, "start")
+    for (name, seeds), colour, side in zip(runs.items(), ("one", "two"), (-12, 18)):
+        for values in seeds:
+            drawing.path([place(epoch, value) for epoch, value in enumerate(values, 1)], colour)
+        end = sum(values[-1] for values in seeds) / len(seeds)
+        x, y = place(epochs, end)
+        drawing.text(x + 12, y + side, f"{name}: {end:.2f}", colour, "start")
     return drawing
+
+
+def _range(seeds: Sequence[Sequence[float]], epoch: int) -> str:
+    values = [run[epoch] for run in seeds]
+    return f"{min(values):.2f} to {max(values):.2f}"

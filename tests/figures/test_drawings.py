@@ -11,7 +11,7 @@ import pytest
 from d2l_bn.figures import drawings, poster
 from d2l_bn.reference import mathematics
 
-HISTORIES = {"with": [0.5, 0.8, 0.9], "without": [0.1, 0.2, 0.7]}
+RUNS = {"with": [[0.5, 0.8, 0.9], [0.4, 0.7, 0.9]], "without": [[0.1, 0.2, 0.7]]}
 ALL = {
     "normalizations": drawings.normalizations(),
     "data_flow": drawings.data_flow(),
@@ -21,7 +21,7 @@ ALL = {
     "shared_statistics": drawings.shared_statistics(),
     "backward_graph": drawings.backward_graph(),
     "poster": poster(),
-    "with_and_without": drawings.with_and_without(HISTORIES, "LeNet"),
+    "with_and_without": drawings.with_and_without(RUNS, "LeNet"),
 }
 each = pytest.mark.parametrize("drawing", ALL.values(), ids=ALL)
 SVG = "{http://www.w3.org/2000/svg}"
