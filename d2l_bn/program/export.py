@@ -116,8 +116,8 @@ def _write_gluon(net: gluon.HybridBlock, trained: Trained, out: Path) -> None:
         made.mkdir()
         try:
             net.export(str(made / NAME))
-            symbol, values = made / f"{NAME}-symbol.json", made / f"{NAME}-0000.params"
-            gluon.SymbolBlock.imports(str(symbol), ["data"], str(values))  # is all of it there?
+            mx.sym.load(str(made / f"{NAME}-symbol.json"))  # MXNet doesn't look itself whether
+            mx.nd.load(str(made / f"{NAME}-0000.params"))  # the last bytes found room
         except (mx.MXNetError, ValueError) as error:  # the latter of a message that is no text
             raise RunError(f"{out} can't be written; is the disk full?") from error
         made.replace(out)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,30 +42,34 @@ def run(request, tmp_path_factory):
 
 @pytest.fixture
 def images():
-    return mx.nd.random.uniform(shape=(1000, 1, 16, 16))
+    return np.random.default_rng(0).integers(0, 256, (1000, 16, 16)).astype(np.uint8)
 
 
 def answers(run, images):
-    return load_trained(run).net(images).asnumpy()
+    return load_trained(run).net(mx.nd.array(images[:, None] / 255)).asnumpy()
 
 
 @pytest.mark.parametrize("folded", [[], ["--folded"]])
 @pytest.mark.filterwarnings("ignore:.*mapping:DeprecationWarning")  # which MXNet still reads
-def test_onnx(run, images, folded, tmp_path, capfd):
+def test_onnx(run, images, folded, tmp_path, monkeypatch, capfd):
     onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
-    path = tmp_path / "new" / "model.onnx"
+    path = tmp_path / "new" / "lenet.onnx"
     assert main(["export", str(run), str(path), *folded]) == 0
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    assert session.get_inputs()[0].shape == ["batch", 1, 16, 16]
-    assert session.get_outputs()[0].shape == ["batch", 4]
-    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == [*"0123"]
+    monkeypatch.chdir(path.parent)
+    page = (Path(__file__).parents[2] / "book" / "api.md").read_text()
+    five_lines = re.search(r"```python\n(session.+?)```", page, re.DOTALL)[1]
     for count in (1000, 1):
-        (found,) = session.run(None, {"data": images[:count].asnumpy()})
-        np.testing.assert_allclose(found, answers(run, images[:count]), rtol=0, atol=1e-5)
+        names = {"images": images[:count], "json": json, "onnxruntime": runtime}
+        exec(five_lines, names)
+        expected = answers(run, images[:count])
+        np.testing.assert_allclose(names["scores"], expected, rtol=0, atol=1e-5)
+    assert names["session"].get_inputs()[0].shape == ["batch", 1, 16, 16]
+    assert names["session"].get_outputs()[0].shape == ["batch", 4]
+    assert names["classes"] == [*"0123"]
     kinds = {node.op_type for node in onnx.load(str(path)).graph.node}
     assert ("BatchNormalization" in kinds) == (not folded and run.parent.name[:4] != "none")
-    assert os.listdir(path.parent) == ["model.onnx"] and capfd.readouterr().err == ""
+    assert os.listdir() == ["lenet.onnx"] and capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("folded", [[], ["--folded"]])
@@ -71,7 +77,7 @@ def test_gluon(run, images, folded, tmp_path):
     out, asked, answered = tmp_path / "new" / "net", tmp_path / "asked", tmp_path / "answered"
     assert main(["export", str(run), str(out), "--gluon", *folded]) == 0
     assert os.listdir(out.parent) == ["net"] and len(os.listdir(out)) == 2
-    mx.nd.save(str(asked), images)
+    mx.nd.save(str(asked), mx.nd.array(images[:, None] / 255))
     subprocess.run([sys.executable, "-c", ALONE, out, asked, answered], check=True)
     found = mx.nd.load(str(answered))[0].asnumpy()
     np.testing.assert_allclose(found, answers(run, images), rtol=0, atol=1e-5)
