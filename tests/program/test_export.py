@@ -72,6 +72,7 @@ def test_onnx(run, images, folded, tmp_path, monkeypatch, capfd):
     assert os.listdir() == ["lenet.onnx"] and capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folded", [[], ["--folded"]])
 def test_gluon(run, images, folded, tmp_path):
     out, asked, answered = tmp_path / "new" / "net", tmp_path / "asked", tmp_path / "answered"
