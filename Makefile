@@ -53,7 +53,7 @@ test-all: ## run the quick tests on every Python 3.9 to 3.13 that is here
 constraints: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
 	$(setup) dist
 	printf 'pip\nsetuptools\n' | $(python) -m uv pip compile -q --universal --python-version 3.9 \
-	    $(addprefix --extra ,test lint notebooks book browser classroom cluster tensorflow dist) \
+	    $(addprefix --extra ,test lint notebooks book browser classroom cluster onnx tensorflow dist) \
 	    --no-header --no-annotate --no-emit-index-url $(ARGS) pyproject.toml - -o constraints.txt
 
 dist: ## build the source distribution and the wheel in dist/, and try both

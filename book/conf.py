@@ -16,6 +16,7 @@ version = release = d2l_bn.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
 ]
 # The chapters are committed executed, and the tests run them: the book shows what is committed.
@@ -46,18 +47,30 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more than the types
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+# What the docstrings name of the two is listed here, so that a build asks nobody on the network.
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", "python.inv"),
+    "numpy": ("https://numpy.org/doc/stable", "numpy.inv"),
+}
+FULL_NAMES = {"Path": "pathlib.Path", "ndarray": "numpy.ndarray"}
 
 
 def setup(app):
     """Sphinx calls this; formulas need no network once MathJax lies beside the pages."""
     app.connect("build-finished", copy_mathjax)
     app.connect("doctree-read", leave_formulas_out_of_the_search)
+    app.connect("missing-reference", say_the_full_name, priority=400)  # before intersphinx looks
 
 
 def leave_formulas_out_of_the_search(app, doctree):
     """Whoever looks for a word doesn't look for LaTeX."""
     for node in doctree.findall(lambda node: isinstance(node, (nodes.math, nodes.math_block))):
         node["classes"].append("no-search")
+
+
+def say_the_full_name(app, env, node, contnode):
+    """Let `ndarray` in a docstring be looked up as NumPy's."""
+    node["reftarget"] = FULL_NAMES.get(node["reftarget"], node["reftarget"])
 
 
 def copy_mathjax(app, error):

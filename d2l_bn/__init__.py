@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from d2l_bn.nn.normalization import batch_norm
     from d2l_bn.nn.sync import SyncBatchNorm
 
-__version__ = "0.3.0"  # nowhere else
+__version__ = "0.3.0"  # CITATION.cff repeats it
 
 PUBLIC = {  # each name, and the module of d2l_bn.nn that it stands in
     "BatchNorm": "layer",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import d2l_bn
 from d2l_bn import _compat
 
 CHECKOUT = Path(__file__).parent.parent
@@ -224,6 +225,10 @@ def test_mxnet_is_the_same_version_everywhere():
 def test_numpy_is_one_that_mxnet_takes_from_pip(python):
     major = pinned(python)["numpy"][0].removeprefix("==").split(".")[0]
     assert major == ("2" if python == "3.13" else "1")  # pyproject.toml's marker relies on it
+
+
+def test_the_citation_names_this_version():
+    assert re.findall(r"^version: (.+)$", read("CITATION.cff"), re.M) == [d2l_bn.__version__]
 
 
 def test_conda_gets_what_make_gets():

@@ -12,7 +12,7 @@ from typing import NoReturn, Optional
 
 from d2l_bn import __version__
 from d2l_bn.cluster.launched import launched
-from d2l_bn.program import about, compare, data, evaluate, predict, train
+from d2l_bn.program import about, compare, data, evaluate, export, predict, train
 from d2l_bn.system.errors import InputError, RunError
 
 from mxnet import MXNetError
@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": (evaluate, "say how good a run is, class by class, and draw its mistakes"),
     "compare": (compare, "print several runs as a table, and draw them"),
     "predict": (predict, "label pictures of yours, or test images"),
+    "export": (export, "write a trained network for other programs: ONNX, or Gluon"),
     "data": (data, "say which data are there, or make some of your pictures"),
     "about": (about, "say what runs here, and how"),
 }

@@ -104,6 +104,7 @@ def _lead(options: argparse.Namespace, group: Group) -> None:
             raise
     print(final_table(settings, dataset, history))
     print(f"curves in {options.out / run_folder.CURVES}")
+    print(_what_next(options.out, settings.norm))
 
 
 def _follow(options: argparse.Namespace, group: Group) -> None:
@@ -259,6 +260,18 @@ def _what_is_left(folder: Path, options: argparse.Namespace, epochs: int) -> str
     return "\n" + "\n".join(lines)
 
 
+def _what_next(out: Path, norm: str) -> str:
+    """What to try once a run is finished, on one line."""
+    program = _typed(sys.executable, "-m", "d2l_bn")
+    which = "" if out == OUT else f"--from {_typed(str(out))} "
+    line = f"next, after {program}: predict {which}PICTURE"
+    if norm != "none":
+        plain = f"{out}-plain"
+        line += f"; {_typed('train', '--norm', 'none', '--out', plain)}, other options as here"
+        line += f", and {_typed('compare', str(out), plain)}"
+    return f"{line}. To read on: make notebooks"
+
+
 def _going_on(options: argparse.Namespace) -> str:
     """The command that resumes a run, as it can be typed here."""
     out, several = options.out, options.processes > 1
@@ -268,8 +281,12 @@ def _going_on(options: argparse.Namespace) -> str:
         if out == CLUSTER_OUT and several:
             return f"make resume-cluster WORKERS={options.processes}"
     start = launcher(options.machines) if several else []
-    resume = ["-m", "d2l_bn", "train", "--resume", "--out", str(out)]
-    return shlex.join([*map(_from_here, [*start, sys.executable]), *resume])
+    return _typed(*start, sys.executable, "-m", "d2l_bn", "train", "--resume", "--out", str(out))
+
+
+def _typed(*words: str) -> str:
+    """Words as they can be typed into a shell here."""
+    return shlex.join(map(_from_here, words))
 
 
 def _from_here(word: str) -> str:

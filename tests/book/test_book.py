@@ -97,6 +97,14 @@ def test_the_reference_holds_the_public_names(html):
     assert [name for name in d2l_bn.__all__ if f"d2l_bn.{name}" not in anchors] == []
 
 
+def test_the_reference_leads_to_python_and_numpy(html):
+    """Each name that is listed for them is used: the lists in book/ hold no others."""
+    links = {urldefrag(link)[1] for link in read_page(html / "api.html").links if "//" in link}
+    for name in ("python.inv", "numpy.inv"):
+        listed = (CHECKOUT / "book" / name).read_text().splitlines()[3:]
+        assert listed and {line.split()[0] for line in listed} <= links
+
+
 # Lines of code that reach out of their column.
 CUT = """
 return [...document.querySelectorAll(".cell_input pre")]

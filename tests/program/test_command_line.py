@@ -58,6 +58,7 @@ def test_train_leaves_everything(train, out, capsys):
     printed = capsys.readouterr()
     assert len(re.findall(r"^epoch \d/2   loss", printed.out, re.M)) == 2
     assert str(out / run_folder.CURVES) in printed.out and "test accuracy" in printed.out
+    assert f"compare {out} {out}-plain" in printed.out.splitlines()[-1]
     assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
     summary = json.loads((out / run_folder.SUMMARY).read_text())
     assert summary["settings"]["lr"] == 0.1 and summary["settings"]["momentum"] == 0.9
@@ -131,6 +132,9 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "data convert nowhere",
         "data convert . --size 9",
         "data convert . --test 1",
+        "export nowhere model.onnx",
+        "export nowhere model.txt",
+        "export nowhere . --folded",
     ],
 )
 def test_a_bad_argument_gets_one_line_and_writes_nothing(arguments, tmp_path, monkeypatch, capsys):

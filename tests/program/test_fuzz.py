@@ -30,6 +30,7 @@ OPTIONS = {
     "evaluate": "data out json",
     "compare": "out",
     "data": "data",
+    "export": "gluon folded",
     "about": "",
 }
 ODD = ["", "-1", "0", "1", "2", "7", "1e999", "nan", "-inf", "1" * 401, "0x10", "²", "٣", "auto"]
