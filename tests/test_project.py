@@ -300,7 +300,7 @@ def test_files_are_small():
 
 def test_no_package_address_is_written_down():
     """Where packages come from is the reader's own setting: they may have a mirror."""
-    for name in ("constraints.txt", "environment.yml", "Dockerfile"):
+    for name in ("constraints.txt", "environment.yml", "environment-macos.yml", "Dockerfile"):
         assert "://" not in read(name), name
     for path in tracked():
         if path.suffix in {".ipynb", ".md", ".py"} and path != Path(__file__):
