@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import NoReturn
 
 import numpy as np
 
-from d2l_bn.checks import composition, inference, mistakes
+from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn
 from d2l_bn.checks.cases import Case, close, make
@@ -55,7 +54,7 @@ def _first(block: Layer, case: Case, found: list[np.ndarray]) -> None:
                 expected=expected,
                 received=received,
                 cause=find([(_SET, new)], received, expected)
-                or composition.of_average([(case, received)], which),
+                or causes.of_average([(case, received)], which),
             )
 
 
@@ -69,9 +68,6 @@ _BEGUN = (
     "the averages of a new layer aren't 0. They start elsewhere, or another layer has used them: "
     "then they belong to the class, to the module or to a default argument. Make them in __init__."
 )
-
-
-_MODES = 'the averages are not to blame. Mend what the part "modes" says first.'
 
 
 _AVERAGES = 'the averages are not those of the steps. Mend what the part "statistics" says first.'
@@ -93,16 +89,8 @@ def predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str 
             f"the prediction after {len(batches)} steps is wrong.",
             expected=tracked.prediction(),
             received=received,
-            cause=cause or (_of_prediction(tracked, received) if right else _AVERAGES),
+            cause=cause or (causes.of_output([(tracked, received)], False) if right else _AVERAGES),
         )
-
-
-def _of_prediction(case: Case, received: np.ndarray) -> str:
-    return (
-        find(mistakes.of_prediction(case), received, case.prediction())
-        or composition.of_output([(case, received)], False)
-        or _MODES
-    )
 
 
 def moved(block: Layer, X: np.ndarray, case: Case) -> None:
@@ -119,30 +107,21 @@ def moved(block: Layer, X: np.ndarray, case: Case) -> None:
         )
     if all(close(a, b) for a, b in zip(found, right[::-1])):
         swapped(replace(block.check, given={"X": X}), "moving_mean", right[0], found[0])
-    for name, received, expected, old, new, causes in zip(
-        AVERAGES,
-        found,
-        right,
-        (case.mean, case.var),
-        moments,
-        (mistakes.of_moving_mean(case), mistakes.of_moving_var(case)),
-    ):
-        crossed = case.moving(case.var if name == "moving_mean" else case.mean, new)
-        known: Iterable = chain(
-            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], _other_momentum(case, old, new), causes
-        )
+    for which, (name, received, expected) in enumerate(zip(AVERAGES, found, right)):
         if not close(received, expected):
+            old, new = (case.mean, case.var)[which], moments[which]
             here = replace(block.check, given={"X": case.X, f"{name} before": old})
-            cause = find(known, received, expected) or (
-                composition.of_average([(case, received)], name == "moving_var")
-                or inference.of_average(case, name, received, old, new)
-                if received.shape == expected.shape
-                else SHAPE
-            )
+            crossed = case.moving((case.var, case.mean)[which], new)
+            known = [(_NOT_KEPT, old), (_HANDED_OVER, crossed), *_other_momentum(case, old, new)]
+            cause = SHAPE
+            if received.shape == expected.shape:
+                cause = find(known, received, expected) or causes.of_average(
+                    [(case, received)], which
+                )
             _after_the_call(here, name, expected, received, cause)
 
 
-def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
+def _other_momentum(case: Case, old, new) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the average with other values of momentum, each with its cause."""
     yield CROSSED, case._replace(momentum=EPS).moving(old, new)
     yield (

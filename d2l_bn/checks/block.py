@@ -8,8 +8,10 @@ from itertools import count
 
 import numpy as np
 
+from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.phrases import Cause
 
 INPUTS = {2: (5, 3), 4: (4, 3, 2, 2)}
 AVERAGES = ("moving_mean", "moving_var")
@@ -97,6 +99,24 @@ class Layer:
         """The case that the layer meets with this input: fresh gamma and beta, its averages."""
         mean, var = self.averages(context)
         return make(X, mean=mean, var=var, eps=EPS)
+
+    def cause(self, X: np.ndarray, mode: str, received: np.ndarray) -> Cause:
+        """The cause of a wrong output, sought once gamma isn't 1, nor beta 0."""
+        training = mode in ("record", "train")
+        other = Layer.made(self.check, X.ndim)
+        other.forward(drawn(self.check, X.shape, 505), "record", dY=drawn(self.check, X.shape, 508))
+        self.check.ask("step", key=other.key, rate=0.3)
+        instances = []
+        for number in (507, 509):
+            case = other.case(drawn(self.check, (X.shape[0] + 1, *X.shape[1:]), number))
+            held = other.state()
+            gamma, beta = (held[name]["array"] for name in ("gamma", "beta"))
+            if gamma is not None and beta is not None:
+                case = case._replace(gamma=np.float64(gamma), beta=np.float64(beta))
+            Y = other.forward(case.X, mode)
+            if not close(Y, causes.right(case, training)):
+                instances.append((case, Y))
+        return causes.of_output(instances or [(self.case(X), received)], training)
 
     def loaded(self, check: Check, num_dims: int) -> Layer:
         """A new layer that has loaded what this one saves, in a process that has seen nothing."""

@@ -1,20 +1,32 @@
-"""Finds which terms a wrong gradient has: every way from X to the loss by itself.
+"""The cause of a wrong gradient: every way from X to the loss by itself.
 
-dX is a sum of three ways, each of them a product: of gamma, of a power of the standard deviation
-and of n, and of a sum over the batch. In float64 the numbers say which product it is.
+dX is a sum of three ways: gamma / std * dY, less the ways through the mean and through the
+variance. For each feature the numbers say what each way is, and the search says which slip that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 
+from d2l_bn.checks import phrases
 from d2l_bn.checks.cases import Case, close
+from d2l_bn.checks.leftover import UNKNOWN
+from d2l_bn.checks.phrases import Cause
+from d2l_bn.checks.slots import Part, Pools
+from d2l_bn.checks.solve import FLOAT64, Search
 
-EXACT = 1e-9
 WAYS = ("direct way", "path through the mean", "path through the variance")
+_FORMULAS = {
+    "dgamma": "sum(dY * X_hat)",
+    "dbeta": "sum(dY)",
+    WAYS[0]: "gamma / std * dY",
+    WAYS[1]: "-gamma / std / n * sum(dY)",
+    WAYS[2]: "-gamma / std / n * sum(dY * X_hat) * X_hat",
+}
+Instances = Sequence[tuple[Case, np.ndarray, np.ndarray]]  # an input, dY, what was received
 
 
 class Batch:
@@ -23,238 +35,325 @@ class Batch:
     def __init__(self, case: Case, dY: np.ndarray) -> None:
         self.case, self.dY, self.n = case, dY, len(case.X)
         self.mean, self.var = case.moments()
+        self.std = np.sqrt(self.var + case.eps)
         self.centred = case.X - self.mean
-        self.stds = {
-            "std": np.sqrt(self.var + case.eps),
-            "sqrt(var)": np.sqrt(self.var),
-            "(sqrt(var) + eps)": np.sqrt(self.var) + case.eps,
-            "sqrt(var * n / (n - 1) + eps)": np.sqrt(
-                self.var * self.n / max(1, self.n - 1) + case.eps
-            ),
+        self.X_hat = self.centred / self.std
+
+    def stds(self) -> dict[str, np.ndarray]:
+        """What may be taken for the standard deviation."""
+        n, var, eps = self.n, self.var, self.case.eps
+        return {
+            "n - 1": np.sqrt(var * n / max(1, n - 1) + eps),
+            "sqrt(var)": np.sqrt(var),
+            "sqrt(var) + eps": np.sqrt(var) + eps,
+            "var + eps": var + eps,
+            "sqrt(sum + eps)": np.sqrt(var * n + eps),
+            "n - 1, without eps": np.sqrt(var * n / max(1, n - 1)),
+            "sqrt(average(X ** 2) + eps)": np.sqrt(var + self.mean**2 + eps),
+            "sqrt(sqrt(var) + eps)": np.sqrt(np.sqrt(var) + eps),
+            "sqrt(var + eps ** 2)": np.sqrt(var + eps**2),
+            "1": np.ones_like(var),
         }
-        self.X_hat = self.centred / self.stds["std"]
 
     def sums(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield sums over the batch, or what may stand in the place of one, with their names."""
-        X, dY = self.case.X, self.dY
+        """Yield what may be summed over the batch, or stand in the place of a sum."""
+        X, dY, X_hat = self.case.X, self.dY, self.X_hat
         terms = {
-            "dY * X_hat": dY * self.X_hat,
+            "dY * X_hat": dY * X_hat,
             "dY": dY,
             "dY * X": dY * X,
-            "X_hat": self.X_hat,
-            "X_hat ** 2": self.X_hat**2,
+            "dY * (X - mean)": dY * self.centred,
+            "X_hat": X_hat,
+            "X_hat ** 2": X_hat**2,
             "X": X,
             "X ** 2": X**2,
             "dY ** 2": dY**2,
             "abs(dY)": abs(dY),
-            "dY * X_hat ** 2": dY * self.X_hat**2,
-            "dY * abs(X_hat)": dY * abs(self.X_hat),
-            "abs(dY * X_hat)": abs(dY * self.X_hat),
+            "dY * X_hat ** 2": dY * X_hat**2,
+            "dY * abs(X_hat)": dY * abs(X_hat),
+            "abs(dY * X_hat)": abs(dY * X_hat),
+            "dY * (gamma * X_hat + 1)": dY * (self.case.gamma * X_hat + 1),
             "(dY - mean(dY)) * X": (dY - dY.mean(0)) * X,
         }
-        yield "", np.ones((1, X.shape[1]))
+        whole = np.ones((1, X.shape[1]))
         for name, values in terms.items():
             yield f"sum({name})", values.sum(0, keepdims=True)
-            yield f"sum of all {name}", np.full((1, X.shape[1]), values.sum())
-            yield f"mean of all {name}", np.full((1, X.shape[1]), values.mean())
-            scaled = self.case.gamma * values
-            yield f"sum of all gamma * {name}", np.full((1, X.shape[1]), scaled.sum())
-            yield f"mean of all gamma * {name}", np.full((1, X.shape[1]), scaled.mean())
+            yield f"sum of all {name}", values.sum() * whole
+            yield f"mean of all {name}", values.mean() * whole
+            yield f"sum of all gamma * {name}", (self.case.gamma * values).sum() * whole
+            yield f"mean of all gamma * {name}", (self.case.gamma * values).mean() * whole
             yield f"({name})[0]", values[:1]
             yield f"({name})[-1]", values[-1:]
-        yield "mean", self.mean
-        for name in ("dY * X_hat", "dY"):
-            yield f"sum({name}) * mean", self.mean * terms[name].sum(0, keepdims=True)
-        yield "sum(dY) * sum(dY * X_hat)", dY.sum(0, keepdims=True) * terms["dY * X_hat"].sum(0)
+        yield "1", whole
+        yield "sum(dY) * mean", dY.sum(0) * self.mean
+        yield "sum(dY * X_hat) * mean", (dY * X_hat).sum(0) * self.mean
+        yield "sum(dY) * sum(dY * X_hat)", dY.sum(0) * (dY * X_hat).sum(0, keepdims=True)
 
-    def factors(self) -> Iterator[tuple[str, np.ndarray, int]]:
-        """Yield products of powers of gamma, of the standard deviation and of n."""
+    def right(self, slot: str) -> tuple[str, np.ndarray]:
+        """The sum in a slot, and what multiplies it."""
+        if slot in ("dgamma", "dbeta"):
+            return _FORMULAS[slot], np.ones_like(self.std)
+        outer = self.case.gamma / self.std
+        return {
+            WAYS[0]: ("1", outer),
+            WAYS[1]: ("sum(dY)", -outer / self.n),
+            WAYS[2]: ("sum(dY * X_hat)", -outer / self.n),
+        }[slot]
+
+    def pools(self, slot: str) -> Pools:
+        """The slots of a coefficient: a number, what is summed, what divides, what is added."""
+        right, outer = self.right(slot)
+        sums = dict(self.sums())
+        seconds = [Part("", sums[right] * outer)]
+        seconds += [
+            Part(words, value * outer, frozenset({f"sum: {words}"}), "all" in words)
+            for words, value in sums.items() if words != right
+        ]  # fmt: skip
+        if slot == "dgamma":
+            for words, std in self.stds().items():
+                value = (self.dY * self.centred / std).sum(0, keepdims=True)
+                seconds.append(Part(f"std {words}", value, frozenset({f"std: {words}"})))
+        added = [Part("", 0 * self.std)]
+        for words, value in (("sum(dY)", sums["sum(dY)"]), (right, sums[right]),
+                             ("sum(dY * X_hat)", sums["sum(dY * X_hat)"])):  # fmt: skip
+            extra = outer if slot in WAYS else 1.0
+            added.append(Part(f"{words} more", value * extra, frozenset({f"and: {words}"}), 1))
+        numbers = [Part("", np.ones(1))] + [
+            Part(f"{k:.4g}", np.full(1, k), frozenset({f"times: {k:.4g}"}))
+            for k in (-1, 2, 0.5, -2, -0.5, 3, 4, 1 / 3, 0.25, 1.5, -1.5)
+        ]
+        return numbers, seconds, list(self._powers()), added
+
+    def _powers(self) -> Iterator[Part]:
+        """Yield products of powers of gamma, of the standard deviation and of n, turned round."""
         n, gamma = self.n, self.case.gamma
-        counts = {"": 1.0, "/ n": 1 / n, "* n": n, "/ n ** 2": n**-2.0, "/ (n - 1)": 1 / (n - 1)}
-        counts.update(
-            {"* (n - 1) / n": (n - 1) / n, "/ sqrt(n)": n**-0.5, "/ channels": 1 / gamma.size}
-        )
-        for name, std in self.stds.items():
-            powers = range(-4, 5) if name == "std" else (-3, -2, -1, 1)
-            for i, j, (count, share) in product(range(-1, 3), powers, counts.items()):
-                words = " ".join(filter(None, (_power("gamma", i), _power(name, j), count)))
-                cost = abs(i - 1) + abs(j + 1) + (name != "std") + (count != "")
-                yield words, gamma**i * std**j * share, cost
+        counts = {"": 1.0, " / n": 1 / n, " * n": n, " / n ** 2": n**-2.0, " * n ** 2": n**2.0}
+        counts.update({" * n / (n - 1)": n / max(1, n - 1), " * (n - 1) / n": (n - 1) / n})
+        counts.update({" / sqrt(n)": n**-0.5, " * sqrt(n)": n**0.5})
+        counts.update({" / features": 1 / gamma.size, " / n / features": 1 / n / gamma.size})
+        for i, j, (count, share) in product((0, 1, -1, -2), range(-4, 5), counts.items()):
+            words = f"{_power('gamma', i)}{_power('std', j)}{count}".strip()
+            keys = frozenset({f"times: {words}"} if words else ())
+            value = gamma ** -float(i) * self.std ** -float(j) / share
+            yield Part(words, value, keys, abs(i) + abs(j) + bool(count))
 
 
 def _power(name: str, exponent: int) -> str:
     if not exponent:
         return ""
-    sign = "*" if exponent > 0 else "/"
+    sign = " *" if exponent > 0 else " /"
     return f"{sign} {name}" + f" ** {abs(exponent)}" * (abs(exponent) > 1)
 
 
-def of_sum(case: Case, dY: np.ndarray, name: str, received: np.ndarray) -> str:
-    """Return the product that `received`, dgamma or dbeta, is, or ""."""
-    right = {"dgamma": "sum(dY * X_hat)", "dbeta": "sum(dY)"}[name]
-    batch = Batch(case, dY)
-    found = _product(batch, received.reshape(1, -1), right)
-    if found:
-        return f"your numbers are those of {name} = {found}. The formula is {name} = {right}."
-    basis = dict(batch.sums())
-    gamma, std = case.gamma, batch.stds["std"]
-    for factor, times in ((1, ""), (gamma, "gamma * "), (1 / std, "1 / std * "), (-1, "-")):
-        found = _product(batch, received.reshape(1, -1) - factor * basis[right], "sum(dY)")
-        if found:
-            whole = f"{times}{right} + {found}".replace("+ -", "- ")
-            return f"your numbers are those of {name} = {whole}. The formula is {name} = {right}."
-    return ""
+def of_sum(instances: Instances, name: str) -> Cause:
+    """The cause of wrong gradients of gamma or beta."""
+    batches = [Batch(case, dY) for case, dY, _ in instances]
+    received = [each.reshape(1, -1) for *_, each in instances]
+    if not any(each.any() for each in received):
+        return _said([f"{name}, 0"], "")
+    if name == "dbeta" and all(
+        close(each[0], batch.dY.sum(1)) for each, batch in zip(received, batches)
+    ):
+        return _said(["dbeta, axis 1"], "")
+    found = _coefficient(batches, name, received)
+    if not found:
+        return Cause(UNKNOWN, "left: gradient")
+    labels, words = found
+    return _said(labels, f"your {name} is {words}, where it is {_FORMULAS[name]}.")
 
 
-def _product(batch: Batch, received: np.ndarray, likely: str) -> str:
-    """Name the product of a number, powers and a sum that `received` is; the simplest one."""
-    if np.abs(received).max() <= EXACT:
-        return "0"
-    best, cheapest = "", 99
-    sums = [(words, value, words != likely) for words, value in batch.sums()]
-    for factor, value, cost in batch.factors():
-        for words, total, other in sums:
-            here = value * total
-            k = float((received * here).sum() / max((here**2).sum(), 1e-300))
-            if abs(k * 12 - round(k * 12)) > 1e-6 or not 0.08 < abs(k) < 13:
-                continue
-            if np.abs(received - k * here).max() > EXACT * max(1, np.abs(received).max()):
-                continue
-            expense = cost + 2 * other + 2 * (k not in (1, -1)) + words.startswith("sum of all")
-            if expense < cheapest:
-                cheapest, best = expense, _written(round(k * 12) / 12, words, factor)
-    return best
+def _said(labels: list[str], formula: str) -> Cause:
+    label = " + ".join(sorted(labels))
+    return Cause(phrases.explained(phrases.GRADIENT, labels) or formula, label)
 
 
-def _written(k: float, words: str, factor: str) -> str:
-    sign = "-" if k < 0 else ""
-    number = f"{abs(k):.4g}" if abs(k) != 1 else ""
-    above = [part for part in (number, words) if part]
-    text = f"{sign}{' * '.join(above) or '1'} {factor}".strip()
-    text = text.replace("1 * ", "", 1) if text.lstrip("-").startswith("1 * ") else text
-    return text
-
-
-def of_input(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Return which ways in `dX` are wrong, and what they are, or ""."""
-    found = _by_feature(case, dY, dX)
-    return found or _by_axes(case, dY, dX)
-
-
-def _by_feature(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Each feature by itself: dX = a * dY + b + c * X_hat."""
-    batch = Batch(case, dY)
-    rights = (case.gamma / batch.stds["std"]) * np.stack(
-        [
-            np.ones((1, dY.shape[1])),
-            -dY.mean(0, keepdims=True),
-            -(dY * batch.X_hat).mean(0, keepdims=True),
-        ]
+def _coefficient(batches: list[Batch], slot: str, received: list[np.ndarray]):
+    """The labels and the words of what a sum or a way is, or None."""
+    if max(abs(each).max() for each in received) < FLOAT64:
+        return [f"{slot}, 0"], "0"
+    search = Search(
+        [batch.pools(slot) for batch in batches],
+        received,
+        [np.ones(each.shape) for each in received],
+        10 * FLOAT64,
     )
-    if len(dX) < 5:
-        return ""
+    parts = search.best(3)
+    if parts is None:
+        return None
+    number, summed, power, added = parts
+    labels = sorted(f"{slot}, {key}" for part in parts for key in part.keys)
+    right = f"({_FORMULAS[slot]})" if slot in WAYS[1:] else _FORMULAS[slot]
+    words = right
+    if summed.words:
+        factor = "" if slot in ("dgamma", "dbeta") else "gamma / std * "
+        minus = "-" if slot in WAYS[1:] else ""
+        over = " / n" if slot in WAYS[1:] else ""
+        words = f"{minus}{factor}{summed.words}{over}".replace(" * 1", "")
+    words = f"{number.words} * {words}" if number.words else words
+    words = f"{words} {power.words}".strip()
+    return labels, words + (f" + {added.words.removesuffix(' more')}" if added.words else "")
+
+
+def of_input(instances: Instances) -> Cause:
+    """The cause of wrong gradients of X."""
+    batches = [Batch(case, dY) for case, dY, _ in instances]
+    received = [dX for *_, dX in instances]
+    for words in batches[0].stds():
+        if all(close(dX, _with(batch, batch.stds()[words]), 1e-8)
+               for batch, dX in zip(batches, received)):  # fmt: skip
+            return _said([f"std: {words}"], "")
+    ways = [_by_feature(batch, dX) for batch, dX in zip(batches, received)]
+    if any(each is None for each in ways):
+        return _by_axes(batches, received)
+    rights = [
+        [dict(batch.sums())[name] * outer for name, outer in map(batch.right, WAYS)]
+        for batch in batches
+    ]
+    ratios = [theirs[0] / right[0] for theirs, right in zip(ways, rights)]
+    if all(
+        close(way, right * ratio, 1e-7)
+        for theirs, mine, ratio in zip(ways, rights, ratios)
+        for way, right in zip(theirs, mine)
+    ):
+        found = _coefficient(batches, WAYS[0], [theirs[0] for theirs in ways])
+        labels = [each.replace(WAYS[0], "dX") for each in found[0]] if found else []
+        words = found[1].removesuffix(" * dY") if found else ""
+        formula = f"all three ways begin with {words}, where it is gamma / std."
+        return _said(labels, formula) if found else Cause(UNKNOWN, "left: gradient")
+    labels, formulas = [], []
+    for place, way in enumerate(WAYS):
+        theirs = [each[place] for each in ways]
+        if all(close(a, right[place], 1e-8) for a, right in zip(theirs, rights)):
+            continue
+        found = _coefficient(batches, way, theirs)
+        if not found:
+            return Cause(UNKNOWN, "left: gradient")
+        labels += found[0]
+        formulas.append(f"your {way} is {found[1]}, where it is {_FORMULAS[way]}")
+    return _said(labels, "; ".join(formulas) + ".")
+
+
+def _with(batch: Batch, std: np.ndarray) -> np.ndarray:
+    """The gradient of X with another standard deviation."""
+    g, X_hat = batch.case.gamma * batch.dY, batch.centred / std
+    return (g - g.mean(0) - X_hat * (g * X_hat).mean(0)) / std
+
+
+def _by_feature(batch: Batch, dX: np.ndarray):
+    """Each feature by itself: dX = a * dY + b + c * X_hat. Returns a, b and c, or None."""
     coefficients = []
     for feature in range(dX.shape[1]):
-        basis = np.stack([dY[:, feature], np.ones(len(dX)), batch.X_hat[:, feature]], axis=1)
-        solved, *_ = np.linalg.lstsq(basis, dX[:, feature], rcond=None)
-        if np.abs(basis @ solved - dX[:, feature]).max() > EXACT * max(1, np.abs(dX).max()):
-            return ""
-        coefficients.append(solved)
-    theirs = np.array(coefficients).T[:, None, :]
-    written = (
-        "gamma / std * dY",
-        "-gamma / std / n * sum(dY)",
-        "-gamma / std / n * sum(dY * X_hat) * X_hat",
-    )
-    likely = ("", "sum(dY)", "sum(dY * X_hat)")
-    if close(theirs, rights * theirs[0] / rights[0], 1e-8):
-        words = _product(batch, theirs[0], "")
-        return f"all three ways begin with {words}, where it is gamma / std." if words else ""
-    wrong, unknown = [], []
-    for place, (way, mine, right) in enumerate(zip(WAYS, theirs, rights)):
-        if close(mine, right, 1e-8):
-            continue
-        words = _product(batch, mine, likely[place])
-        if not words and place == 1:
-            extra = _product(batch, mine - right, "sum(dY * X_hat)")
-            words = f"{written[1]} and {extra}" if extra else ""
-        if not words:
-            unknown.append(way)
-            continue
-        last = ("dY", "", "X_hat")[place]
-        words = "0" if words == "0" else f"{words} * {last}".removesuffix(" * ")
-        wrong.append(f"your {way} is {words}, where it is {written[place]}")
-    if unknown or not wrong:
-        return ""
-    return "; ".join(wrong) + "."
+        basis = [batch.dY[:, feature], np.ones(len(dX)), batch.X_hat[:, feature]]
+        solved, *_ = np.linalg.lstsq(np.stack(basis, axis=1), dX[:, feature], rcond=None)
+        rest = np.stack(basis, axis=1) @ solved - dX[:, feature]
+        if np.abs(rest).max() > FLOAT64 * max(1, np.abs(dX).max()):
+            return None
+        coefficients.append(np.where(abs(solved) < 10 * FLOAT64, 0, solved))
+    return list(np.array(coefficients).T[:, None, :])
 
 
-# Averages by themselves, with what each costs; {} is what is averaged.
-_AVERAGES = {
-    "mean({})": (lambda values: values.mean(0), 0),
-    "sum({})": (lambda values: values.sum(0), 1),
-    "mean of {} over axis 1": (lambda values: values.mean(1, keepdims=True), 1),
-    "sum of {} over axis 1": (lambda values: values.sum(1, keepdims=True), 1),
-    "sum of {} over axis 1 / n": (lambda values: values.sum(1, keepdims=True) / len(values), 1),
-    "mean of all {}": (np.mean, 1),
-    "sum of all {}": (np.sum, 1),
-    "sum of all {} / n": (lambda values: values.sum() / len(values), 1),
-    "{}": (lambda values: values, 1),
+_MEANS = {
+    "mean({})": lambda values: values.mean(0, keepdims=True),
+    "mean of {} over axis 1": lambda values: values.mean(1, keepdims=True),
+    "mean of all {}": lambda values: values.mean(keepdims=True),
+    "{}": lambda values: values,
 }
-# Expressions by cost: dX = (direct - a first average - a second one, in proportion) outer.
-_DIRECT = {0: "g", 1: "dY; 0; n * g", 2: "g * X_hat"}
-_OUTER = {
-    0: "1 / std",
-    1: "1; 1 / std ** 2; gamma / std; 1 / (n * std); 1 / sqrt_var",
-    2: "std; 1 / n; gamma / (n * std)",
-}
-_FIRST = {0: "g", 1: "dY", 2: "g * X_hat"}
-_SECOND = {0: "g * X_hat", 1: "dY * X_hat; g * X; g * (X - mean)", 2: "g; dY; X_hat"}
-_PROPORTION = {0: "X_hat", 1: "1; X; (X - mean); -X_hat; 2 * X_hat; X_hat / 2", 2: "X_hat ** 2"}
 
 
-def _by_axes(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Averages over other axes: dX = outer * (direct - average - proportion * average)."""
-    batch = Batch(case, dY)
-    known = {"X": case.X, "dY": dY, "g": case.gamma * dY, "n": batch.n, "X_hat": batch.X_hat}
-    known.update(gamma=case.gamma, mean=batch.mean, std=batch.stds["std"])
-    known.update(sqrt_var=batch.stds["sqrt(var)"])
+def _by_axes(batches: list[Batch], received: list[np.ndarray]) -> Cause:
+    """Averages over other axes: dX = (a * direct + b * a first mean + c * a second one) / std."""
+    columns = [dict(_columns(batch)) for batch in batches]
+    for outer in ("std", "1"):
+        target = np.concatenate([
+            (dX * (batch.std if outer == "std" else 1)).ravel()
+            for batch, dX in zip(batches, received)
+        ])  # fmt: skip
+        names = list(columns[0])
+        table = np.stack([np.concatenate([each[n].ravel() for each in columns]) for n in names])
+        gram, along = table @ table.T, table @ target
+        kinds = [[i for i, name in enumerate(names) if name[0] == kind] for kind in (0, 1, 2)]
+        for triple in product(*kinds):
+            at = np.array(triple)
+            try:
+                numbers = np.linalg.solve(gram[np.ix_(at, at)], along[at])
+            except np.linalg.LinAlgError:
+                continue
+            if np.abs(numbers @ table[at] - target).max() < 1e-7 * max(1, np.abs(target).max()):
+                return _of_triple([names[i] for i in triple], numbers, outer)
+    return Cause(UNKNOWN, "left: gradient")
 
-    def values(table: dict[int, str]) -> Iterator[tuple[str, np.ndarray, int]]:
-        for cost, expressions in table.items():
-            for words in expressions.split("; "):
-                yield words, eval(words, {"__builtins__": {}}, known) + 0 * dY, cost
 
-    def averages(table: dict[int, str]) -> Iterator[tuple[str, np.ndarray, int]]:
-        for (words, each, cost), (name, (average, more)) in product(
-            values(table), _AVERAGES.items()
-        ):
-            yield name.format(words), average(each) + 0 * dY, cost + more
-        yield "0", 0 * dY, 1
+def _columns(batch: Batch) -> Iterator[tuple[tuple[int, str], np.ndarray]]:
+    """Yield what may stand in the three places, right ones first."""
+    g, dY, X_hat, X = batch.case.gamma * batch.dY, batch.dY, batch.X_hat, batch.case.X
+    for words, values in (("g", g), ("dY", dY), ("g * X_hat", g * X_hat)):
+        yield (0, words), values
+    for words, values in (("g", g), ("dY", dY), ("g * X_hat", g * X_hat)):
+        for name, mean in _MEANS.items():
+            yield (1, name.format(words)), mean(values) + 0 * g
+    for words, values in (("g * X_hat", g * X_hat), ("dY * X_hat", dY * X_hat), ("g * X", g * X),
+                          ("g", g), ("g * (X - mean)", g * batch.centred)):  # fmt: skip
+        for name, mean in _MEANS.items():
+            for by, times in (("X_hat * ", X_hat), ("", 1), ("X * ", X),
+                              ("(X - mean) * ", batch.centred), ("X_hat ** 2 * ", X_hat**2)):  # fmt: skip
+                yield (2, f"{by}{name.format(words)}"), times * mean(values) + 0 * g
 
-    first = list(averages(_FIRST))
-    second = [
-        ("0" if name == "0" else f"{by} * {name}".removeprefix("1 * "), share * each, cost + more)
-        for (name, each, cost), (by, share, more) in product(averages(_SECOND), values(_PROPORTION))
-    ]
-    flat = np.stack([each.reshape(-1) for _, each, _ in second])
-    best, cheapest = "", 6
-    for (outer, factor, f_cost), (direct, ahead, d_cost) in product(
-        values(_OUTER), values(_DIRECT)
-    ):
-        bound = 10 * EXACT * max(1, np.abs(dX / factor).max())
-        for middle, each, m_cost in first:
-            cost = f_cost + d_cost + m_cost
-            left = (ahead - dX / factor - each).reshape(-1)
-            for index in np.flatnonzero(abs(flat[:, 0] - left[0]) <= bound):
-                total = cost + second[index][2]
-                if 0 < total < cheapest and np.abs(flat[index] - left).max() <= bound:
-                    cheapest = total
-                    best = f"({direct} - {middle} - {second[index][0]}) * {outer}"
-    if not best:
-        return ""
-    best = best.replace(") * 1 / ", ") / ").removesuffix(" * 1").replace("sqrt_var", "sqrt(var)")
-    right = "(g - mean(g) - X_hat * mean(g * X_hat)) / std"
-    return (
-        f"your numbers are those of dX = {best} with g = gamma * dY. The formula is dX = {right}."
+
+def _of_triple(names: list, numbers: np.ndarray, outer: str) -> Cause:
+    rights = "g", "mean(g)", "X_hat * mean(g * X_hat)"
+    labels, terms = [], ""
+    for (kind, words), right, number, sign in zip(names, rights, numbers, (1, -1, -1)):
+        if abs(number) > 1e-7:
+            share = "" if abs(abs(number) - 1) < 1e-6 else f"{abs(number):.4g} * "
+            terms += f" {'-' if number < 0 else '+'} {share}{words}"
+        if words != right or abs(number - sign) > 1e-6:
+            labels.append(f"{WAYS[kind]}: {words}")
+    line = f"({terms.removeprefix(' + ').strip()}){' / std' * (outer == 'std')}"
+    formula = (
+        f"your numbers are those of dX = {line} with g = gamma * dY. The formula is dX = (g - "
+        "mean(g) - X_hat * mean(g * X_hat)) / std."
     )
+    return _said(labels, formula)
+
+
+def of_autograd(case: Case, name: str, dY, received, expected, training: bool) -> Cause:
+    """The cause of a wrong gradient of X by autograd, though the output is right."""
+    if name == "X" and case.mask is not None:
+        if close(case.shown(received), expected, 1e-3) or _leaks(case, dY, received):
+            return _said(["graph: padding"], "")
+    if not np.any(received):
+        return Cause(f"the output does not depend on {name} by operations that autograd records.",
+                     "graph: none")  # fmt: skip
+    if name == "X" and training:
+        return _cut(case, dY, received)
+    return Cause()
+
+
+def _leaks(case: Case, dY, received) -> bool:
+    """Whether a gradient goes to the padding as if it counted in the output."""
+    out = np.broadcast_to(case.mask, received.shape) == 0
+    return bool(np.any(np.abs(received[out]) > 1e-3))
+
+
+def _cut(case: Case, dY: np.ndarray, dX: np.ndarray) -> Cause:
+    """Which of the three ways is cut from the graph, or has another factor."""
+    mean, var = case.moments()
+    std = np.sqrt(var + case.eps)
+    X_hat, dY = (case.X - mean) / std, case.shown(dY)
+    ways = [dY, case.average(dY) + 0 * dY, X_hat * case.average(dY * X_hat)]
+    counts = np.broadcast_to(np.ones(1) if case.mask is None else case.mask, dX.shape) == 1
+    basis = np.stack([(case.gamma / std * way)[counts] for way in ways], axis=1)
+    solved = np.linalg.lstsq(basis, dX[counts], rcond=None)[0]
+    if not close(basis @ solved, dX[counts], 1e-3):
+        return Cause(UNKNOWN, "left: gradient")
+    factors = solved * [1, -1, -1]
+    gone = [way for way, factor in zip(("direct", "mean", "variance"), factors)
+            if abs(factor) < 1e-3]  # fmt: skip
+    if gone and all(abs(factor - 1) < 1e-3 or abs(factor) < 1e-3 for factor in factors):
+        return _said([f"graph: {' and '.join(gone)}"], "")
+    if np.ptp(factors) < 1e-3:
+        return Cause(f"it is {factors[0]:.4g} times the right one. Does X reach the output by one "
+                     "way?", "left: gradient times")  # fmt: skip
+    counted = ", ".join(f"the {way} counts {factor:.4g} times" for way, factor in
+                        zip(WAYS, factors) if abs(factor - 1) > 1e-3)  # fmt: skip
+    return Cause(f"{counted}. Each counts once.", "left: ways")

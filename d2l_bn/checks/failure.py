@@ -45,6 +45,7 @@ class CheckFailed(AssertionError):
         self.expected = expected
         self.received = received
         self.cause = cause
+        self.label = getattr(cause, "label", "") or property.splitlines()[0]
         super().__init__(self._message())
 
     def _message(self) -> str:

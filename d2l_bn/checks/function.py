@@ -10,7 +10,7 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import inference, mistakes
+from d2l_bn.checks import derivation, leftover
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, per_channel
 from d2l_bn.checks.forms import (
@@ -272,36 +272,23 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
         if close(received, expected, 1e-3):
             continue
         if not close(Y, output, 1e-3):
-            ours_of_Y = np.moveaxis(Y, form.axis, 1)
             replace(check, given=given).fail(
                 f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
                 expected=output,
                 received=Y,
-                cause=check.in_front("the output", mode)
-                or check.cause("the output", mode, ours_of_Y),
+                cause=check.in_front("the output", mode) or check.cause("the output", mode),
             )
-        causes = mistakes.of_cut(case, dY) if name == "X" and training else ()
-        none = f"the output does not depend on {name} by operations that autograd records."
         theirs = np.moveaxis(received, form.axis, 1) if name == "X" else received
+        theirs = theirs.reshape(ours.shape)
+        times = leftover.share(theirs, ours)
         check.fail(
             f"the gradient of {name} is wrong, though the output is right.",
             expected=expected,
             received=received,
-            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours)
-            or _of_gradient(case, name, dY, theirs.reshape(ours.shape), ours, training),
+            cause=f"it is {times:.4g} times the right one. Does {name} reach the output by one way?"
+            if times
+            else derivation.of_autograd(case, name, dY, theirs, ours, training),
         )
-
-
-def _of_gradient(case: Case, name: str, dY, received, expected, training: bool) -> str:
-    """Return what a wrong gradient says of itself, or ""."""
-    if name == "X" and case.mask is not None and close(case.shown(received), expected, 1e-3):
-        return "a gradient goes to the padding. Where the mask is 0, Y is 0 whatever X is."
-    share = inference.share(received, expected)
-    if share:
-        return f"it is {share:.4g} times the right one. Does {name} reach the output by one way?"
-    if name == "X" and training:
-        return inference.of_gradient(case, dY, received, 1e-3)
-    return ""
 
 
 def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
