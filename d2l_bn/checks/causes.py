@@ -52,7 +52,10 @@ def of_output(
     if not instances:
         return Cause()
     words = dict(zip("mv", ("mean", "var") if training else ("moving_mean", "moving_var")))
-    words.update(M="the mean" if training else "moving_mean", where=where)
+    n = "the number of values of a channel"
+    n = n if instances[0][0].mask is None else "the sum of the mask"
+    M, V = ("the mean", "the variance") if training else ("moving_mean", "moving_var")
+    words.update(M=M, V=V, where=where, n=n)
     with np.errstate(all="ignore"):
         return (
             _of_mask(instances, training, words)
@@ -71,7 +74,7 @@ def _of_mask(instances: Instances, training: bool, words: dict[str, str]) -> Cau
             name in found and same(received, found[name], case, training)
             for (case, received), found in zip(instances, each_has)
         ):
-            return _said(phrases.OUTPUT, [name.split(", ")[0]], words)
+            return _said(phrases.OUTPUT, [_bare(name)], words)
     return Cause()
 
 
@@ -90,6 +93,11 @@ def _other_masks(case: Case, training: bool) -> Iterator[tuple[str, np.ndarray]]
             around = (weights * (case.X - own) ** 2).sum(case.axes, keepdims=True) / count
             yield f"mask: {name}", weights * plain.output(own, around)
         yield f"mask: {name.split(' ')[0]}, in the output {name}", weights * Y
+
+
+def _bare(name: str) -> str:
+    name = name.split(", ")[0]
+    return name[:-2] if name.startswith("mask: spread ") else name
 
 
 def _paddings(case: Case, Y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -114,20 +122,20 @@ def _composed(
     """Whether slips in the slots explain it, or something is done that is not in the formula."""
     pools = pools or [slots.output(case, training) for case, _ in instances]
     search = Search(pools, [Y for _, Y in instances], [counted(case) for case, _ in instances])
-    parts = search.best(1)
-    after = "" if parts else _after(instances, training)
-    if after:
-        return Cause(_AFTER.format(after=after, **words), f"after: {after}")
-    parts = parts or search.best(4 if len(instances) > 1 else 2)
+    parts = search.best(2)
+    if not parts or (len(_keys(parts)) > 1 and not _explained(parts, training, words)):
+        after = _after(instances, training)
+        if after:
+            return Cause(_AFTER.format(after=after, **words), f"after: {after}")
+    parts = parts or (search.best(4) if len(instances) > 1 else None)
     if not parts:
         return Cause()
-    labels, words["which"] = labels_of(parts, training)
-    words["are"] = "are" if " and " in words["which"] or "," in words["which"] else "is"
+    labels = labels_of(parts, training)[0]
     formula = written(parts)
-    said = phrases.explained(phrases.OUTPUT, labels, **words)
+    said = _explained(parts, training, words)
     said = said or _NUMBERS.format(theirs=formula, ours=written(_rights(pools[0])))
     padding = _padding(instances, pools, parts)
-    label = " + ".join(sorted([*labels, *filter(None, [padding])]))
+    label = " & ".join(sorted([*labels, *filter(None, [padding])]))
     also = phrases.sentence(phrases.OUTPUT, padding, **words) if padding else ""
     return Cause(f"{said} Also, {also}" if also else said, label)
 
@@ -140,7 +148,18 @@ _AFTER = (
 
 
 def _said(table: dict[str, str], labels: list[str], words: dict[str, str]) -> Cause:
-    return Cause(phrases.explained(table, labels, **words), " + ".join(sorted(labels)))
+    return Cause(phrases.explained(table, labels, **words), " & ".join(sorted(labels)))
+
+
+def _keys(parts: tuple[Part, ...]) -> frozenset[str]:
+    return frozenset().union(*(part.keys for part in parts))
+
+
+def _explained(parts: tuple[Part, ...], training: bool, words: dict[str, str]) -> str:
+    """The sentences for these parts of an output, or ""."""
+    labels, which = labels_of(parts, training)
+    are = "are" if " and " in which else "is"
+    return phrases.explained(phrases.OUTPUT, labels, which=which, are=are, **words)
 
 
 def _rights(pools: Pools) -> tuple[Part, ...]:
@@ -150,7 +169,7 @@ def _rights(pools: Pools) -> tuple[Part, ...]:
 def labels_of(parts: tuple[Part, ...], training: bool) -> tuple[list[str], str]:
     """The labels of the slips in these parts of an output, and which slots the last has."""
     found, which = [], ""
-    for key in sorted(frozenset().union(*(part.keys for part in parts))):
+    for key in sorted(_keys(parts)):
         held = [key in part.keys for part in parts]
         which = " and ".join(name for name, has in zip(_NAMES, held) if has)
         which = which.replace(" and ", ", ", which.count(" and ") - 1)
@@ -179,8 +198,9 @@ def written(parts: tuple[Part, ...]) -> str:
     """The formula of an output with these parts, as a student would write it."""
     factor, mean, spread, offset = (part.words for part in parts)
     divisor, _, definition = spread.partition("; ")
+    definition, around, _ = definition.partition(", m = ")
     definitions = [definition.replace("v = ", "v is ")] if definition else []
-    if mean.startswith("the ") or len(mean) > 24:
+    if mean.startswith("the ") or len(mean) > 24 or around:
         definitions.insert(0, f"m is {mean}")
         mean = "m"
     line = "X" if mean == "0" else f"(X - {grouped(mean.strip('-'), '-+')})"
@@ -288,7 +308,9 @@ def of_average(instances: Instances, which: int, where: str = "") -> Cause:
     ]  # fmt: skip
     if not instances:
         return Cause()
-    words = dict(own=own, other=other, new=new, word=word, where=where)
+    n = "the number of values of a channel"
+    n = n if instances[0][0].mask is None else "the sum of the mask"
+    words = dict(own=own, other=other, new=new, word=word, where=where, n=n)
     with np.errstate(all="ignore"):
         pools = [slots.average(case, which) for case, _ in instances]
         received = [each for _, each in instances]
@@ -302,14 +324,18 @@ def of_average(instances: Instances, which: int, where: str = "") -> Cause:
     said = phrases.explained(phrases.AVERAGE, labels, **words)
     ours = f"{own} = momentum * {own} + (1 - momentum) * {new}"
     said = said or _NUMBERS.format(theirs=_sum(own, parts), ours=ours)
-    return Cause(said, " + ".join(sorted(labels)))
+    return Cause(said, " & ".join(sorted(labels)))
 
 
 def _average_labels(parts: tuple[Part, ...]) -> list[str]:
     _, _, weight, before = parts
     found = []
-    for key in sorted(frozenset().union(*(part.keys for part in parts))):
-        if key.startswith("momentum: ") and (key in weight.keys) != (key in before.keys):
+    for key in sorted(_keys(parts)):
+        if key.startswith("swapped: ") and (key in parts[1].keys) != (key in before.keys):
+            other = key.split(": ")[1]
+            key = f"old: {other}" if key in before.keys else f"new: {other[7:]}"
+        held = key in weight.keys | parts[1].keys
+        if key.startswith("momentum: ") and held != (key in before.keys):
             slot = "new weight: " + weight.words
             if key in before.keys:
                 slot = "old weight: " + key.split(": ")[1]

@@ -114,7 +114,7 @@ def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: C
     if close(received, _predicted(case, batches, lambda average, t: average / _share(t)), 1e-3):
         return Cause(_GOES_ON, "share: stored")
     found = _later(block, mode)
-    if found and "share: 1 - p **" not in found.label:
+    if found and not found.label.startswith("share: 1 - 0.9 **"):
         return found
     for other in (*range(t + 1, 8 * t + 9), *range(1, t)):
         by = _share(other) / _share(t)
@@ -132,10 +132,10 @@ def _count(t: int) -> str:
 
 
 def _later(block: Layer, mode: str) -> Cause:
-    """The cause in a layer after five batches and a step of a trainer: gamma isn't 1, nor beta 0."""
+    """The cause in a layer after three batches and a step of a trainer, which moves gamma and beta."""
     check, shape = block.check, (5, 3)
     layer = Layer.made(check, 2)
-    batches = [drawn(check, shape, number) for number in (505, 506, 509, 510, 511)]
+    batches = [drawn(check, shape, number) for number in (505, 506, 509)]
     for batch in batches:
         layer.forward(batch, "record", dY=drawn(check, shape, 508))
     check.ask("step", key=layer.key, rate=0.3)
@@ -189,8 +189,8 @@ def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
     taken: list[list[Part]] = [[], []]
     for place, found in enumerate(taken):
         for each, by in divisors.items():
-            keys = frozenset({f"share: {each}"} - {f"share: {right}"})
-            over = "" if each == "1" else f" / {_shown(each)}"
+            keys = frozenset({f"share: {_shown(each)}"} - {f"share: {_shown(right)}"})
+            over = "" if each == "1" else f" / {grammar.grouped(_shown(each))}"
             for name, average, more in (
                 (names[place], averages[place], ()),
                 (f"the {names[place]} of one batch before", before[place], {"one batch before"}),
@@ -209,10 +209,13 @@ def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
     factors, _, _, offsets = slots.output(case, False)
     spreads = slots.spreads(case, taken[1])
     for each, by in divisors.items():
-        keys = frozenset({f"factor share: {each}"})
-        factors.append(Part(f"gamma / {_shown(each)}", case.gamma / by, keys, 1))
-        root, what = np.sqrt(averages[1] + case.eps), f"sqrt(moving_var + eps) / {_shown(each)}"
-        spreads.append(Part(f"({what})", root / by, frozenset({f"root share: {each}"}), 1))
+        keys = frozenset({f"factor share: {_shown(each)}"})
+        factors.append(Part(f"gamma / {grammar.grouped(_shown(each))}", case.gamma / by, keys, 1))
+        root, what = (
+            np.sqrt(averages[1] + case.eps),
+            f"sqrt(moving_var + eps) / {grammar.grouped(_shown(each))}",
+        )
+        spreads.append(Part(f"({what})", root / by, frozenset({f"root share: {_shown(each)}"}), 1))
     root = np.sqrt((averages[1] + case.eps) / _share(t))
     spreads.append(
         Part("sqrt((moving_var + eps) / (1 - 0.9 ** t))", root, frozenset({"spread: eps"}))
@@ -221,8 +224,7 @@ def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
 
 
 def _shown(words: str) -> str:
-    words = words.replace("1 - p)", "0.1)").replace("p", "0.9").replace("ex0.9", "exp")
-    return grammar.grouped(words)
+    return words.replace("(1 - p)", "0.1").replace("p", "0.9").replace("ex0.9", "exp")
 
 
 def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> Cause:

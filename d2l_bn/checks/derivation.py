@@ -105,10 +105,15 @@ class Batch:
         right, outer = self.right(slot)
         sums = dict(self.sums())
         seconds = [Part("", sums[right] * outer)]
-        seconds += [
-            Part(words, value * outer, frozenset({f"sum: {words}"}), "all" in words)
-            for words, value in sums.items() if words != right
-        ]  # fmt: skip
+        for words, value in sums.items():
+            if words != right:
+                scale = outer
+                if slot in WAYS[1:] and words.startswith("mean of all"):
+                    scale = outer * self.n  # they are averaged already
+                if slot in WAYS[1:] and "all gamma" in words:
+                    scale = scale / self.case.gamma
+                key = frozenset({f"sum: {words}"})
+                seconds.append(Part(words, value * scale, key, "all" in words))
         if slot == "dgamma":
             for words, std in self.stds().items():
                 value = (self.dY * self.centred / std).sum(0, keepdims=True)
@@ -163,7 +168,7 @@ def of_sum(instances: Instances, name: str) -> Cause:
 
 
 def _said(labels: list[str], formula: str) -> Cause:
-    label = " + ".join(sorted(labels))
+    label = " & ".join(sorted(labels))
     return Cause(phrases.explained(phrases.GRADIENT, labels) or formula, label)
 
 
@@ -182,16 +187,24 @@ def _coefficient(batches: list[Batch], slot: str, received: list[np.ndarray]):
         return None
     number, summed, power, added = parts
     labels = sorted(f"{slot}, {key}" for part in parts for key in part.keys)
-    right = f"({_FORMULAS[slot]})" if slot in WAYS[1:] else _FORMULAS[slot]
-    words = right
-    if summed.words:
-        factor = "" if slot in ("dgamma", "dbeta") else "gamma / std * "
-        minus = "-" if slot in WAYS[1:] else ""
-        over = " / n" if slot in WAYS[1:] else ""
-        words = f"{minus}{factor}{summed.words}{over}".replace(" * 1", "")
-    words = f"{number.words} * {words}" if number.words else words
-    words = f"{words} {power.words}".strip()
-    return labels, words + (f" + {added.words.removesuffix(' more')}" if added.words else "")
+    right = _FORMULAS[slot]
+    words = _in_place(slot, summed.words) if summed.words else right
+    words = f"{number.words} * ({words})" if number.words else words
+    words = f"({words}) {power.words}" if power.words else words
+    more = added.words.removesuffix(" more")
+    return labels, words + (f" + {_in_place(slot, more)}" if more else "")
+
+
+def _in_place(slot: str, summed: str) -> str:
+    """What a way is with this in the place of its sum."""
+    if slot not in WAYS[1:]:
+        return _FORMULAS[slot].replace("* dY", f"* {summed}") if slot in WAYS else summed
+    words = f"-gamma / std / n * {summed}"
+    if summed.startswith("mean of all"):
+        words = words.replace(" / n", "")
+    if "all gamma" in summed:
+        words = words.replace("gamma", "1", 1)
+    return words + " * X_hat" * (slot == WAYS[2])
 
 
 def of_input(instances: Instances) -> Cause:

@@ -86,18 +86,17 @@ def _compare(check: Check, part: str, index: int) -> str:
                 expected=expected,
                 received=received,
                 cause=_swapped(values, index, case, dY)
-                or (_ROUGH if close(received, expected, 1e-4) else "")
-                or _cause(here, index, case, received),
+                or _cause(here, index, case, received, close(received, expected, 1e-4)),
             )
     _large(check, part, LONG if index == 0 else WIDE)
     return part
 
 
-def _cause(check: Check, index: int, case: Case, received: np.ndarray) -> Cause:
+def _cause(check: Check, index: int, case: Case, received: np.ndarray, near: bool) -> Cause:
     """The cause of wrong numbers, on inputs where no two slips give the same numbers."""
     instances = []
     for number in (0, 1):
-        other = check.draw((7 + number, 4), 900 + number, eps=0.1)
+        other = check.draw((7 + number, 4 - number), 900 + number, eps=0.1)
         dY = check.draw(other.X.shape, 910 + number).X
         expected, theirs = other.gradients(dY)[index], _call(check, other, dY)[index]
         if theirs.size == expected.size and np.isfinite(theirs).all():
@@ -106,10 +105,11 @@ def _cause(check: Check, index: int, case: Case, received: np.ndarray) -> Cause:
                 instances.append((other, dY, theirs))
     if not instances:
         return Cause()
-    if index:
-        return derivation.of_sum(instances, NAMES[index])
-    found = derivation.of_input(instances)
-    return found if found.label != "left: gradient" else leftover.of_gradient(case, received)
+    name = NAMES[index]
+    found = derivation.of_sum(instances, name) if index else derivation.of_input(instances)
+    if found.label != "left: gradient" or (index and not near):
+        return found
+    return Cause(_ROUGH, "left: rough") if near else leftover.of_gradient(case, received)
 
 
 def _large(check: Check, part: str, shape: tuple[int, int]) -> None:

@@ -32,13 +32,14 @@ FUNCTIONS: dict[str, Any] = {
 }
 # What may stand in a name's place.
 _OTHERS = {
-    "X": "everything(X); moving_mean; mask * X; (X + eps)",
-    "mean": "var; mean ** 2; moving_mean; beta",
+    "X": "everything(X); (X + eps)",
+    "mean": "var; mean ** 2; beta",
     "v": "v ** 2; sqrt(v); abs(v); maximum(v, 1); maximum(v, 0.1); minimum(v, 1); minimum(v, 10); "
     "minimum(v, 100)",
     "eps": "eps ** 2; sqrt(eps); 2 * eps; 1e-5; 1e-3; 1e-8; 1; 0.1; 0.01; momentum",
     "momentum": "(1 - momentum); momentum ** 2; sqrt(momentum); 0.9; 0.1; 0.99; 0.01; eps",
     "p": "(1 - p); p ** 2; 0.99; 0.999; 0.5",
+    "mask": "(1 - mask)",
     "t": "(t + 1); (t - 1); (t + 2); 2 * t; 3 * t; 4 * t; 5 * t; 6 * t; 8 * t; 10 * t; t / 2; 1",
 }
 _OPERATORS: dict[type, tuple[Any, ...]] = {
@@ -68,6 +69,7 @@ def names(case: Case, **more) -> dict[str, Any]:
         "n": case.size,
         "average": case.average,
         "everything": np.mean,
+        "sum": lambda values: np.broadcast_to(values, X.shape).sum(case.axes, keepdims=True),
         **{name: getattr(np, name) for name in ("sqrt", "exp", "log", "maximum", "minimum")},
         "abs": np.abs,
         **more,

@@ -224,13 +224,13 @@ class Question(Check):
         shape = tuple(length + number for length in shape)
         eps = 0.03 / (1 + 9 * number) if self.case.eps > 1e-9 else self.case.eps
         case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
-        scale = 0.05 if number else 1.0  # where eps counts
+        scale = 0.03 if number else 1.0  # where eps counts
         case = case._replace(X=scale * case.X, mean=np.abs(case.mean))  # which may have a root
-        return (
-            case
-            if self.case.mask is None
-            else padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
-        )
+        if self.case.mask is None:
+            return case
+        case = padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
+        part = np.arange(len(case.X))[:, None, None] < 3 * number  # whose padding is 0
+        return case._replace(X=np.where(part, case.X * case.mask, case.X))
 
     def _again(self, number: int) -> Case:
         """An input in the shape of this one."""

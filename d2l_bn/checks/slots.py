@@ -100,9 +100,13 @@ def samples(case: Case) -> Iterator[tuple[str, Average, str, int]]:
             yield f"over {words}", _weighted(axes, counts), f"axes: {words}", 0
         left = [X.shape[case.order[place]] for place in range(ndim) if place not in theirs]
         ours = [X.shape[axis] for axis in case.order][ndim - len(left) :]
-        if case.mask is None and all(a in (1, b) for a, b in zip(left, ours)):
-            key = f"axes: {words}" if set(axes) != set(case.axes) else "line up: the last axis"
-            yield f"over {words}, without keepdims", partial(_unkept, case, theirs), key, 1
+        fits = case.mask is None and all(a in (1, b) for a, b in zip(left, ours))
+        if fits and set(axes) != set(case.axes):
+            unkept = partial(_unkept, case, theirs)
+            yield f"over {words}, without keepdims", unkept, f"axes: {words}", 1
+    for where, axis in _alike(case):
+        moved = partial(_moved, case, axis)
+        yield f"along {where}", moved, f"line up: {where}", 1
     for place, axis in enumerate(case.order):
         if axis != 1:
             for words, part in _some(X.shape[axis], ":, " * place):
@@ -151,6 +155,18 @@ def _unkept(case: Case, axes: tuple[int, ...], values: np.ndarray) -> np.ndarray
     values = np.broadcast_to(values, case.X.shape)
     theirs = np.moveaxis(values, 1, case.axis)
     return np.moveaxis(np.broadcast_to(theirs.mean(axes), theirs.shape), case.axis, 1)
+
+
+def _alike(case: Case) -> Iterator[tuple[str, int]]:
+    """Yield the axes that are as long as the channels', as the student calls them, and as we do."""
+    for place in reversed(range(case.X.ndim)):
+        axis = case.order[place]
+        if axis != 1 and case.X.shape[axis] == case.X.shape[1]:
+            yield "the last axis" if place == case.X.ndim - 1 else f"axis {place}", axis
+
+
+def _moved(case: Case, axis: int, values: np.ndarray) -> np.ndarray:
+    return np.moveaxis(case.average(values), 1, axis)
 
 
 def _some(length: int, before: str) -> Iterator[tuple[str, slice]]:
@@ -218,7 +234,6 @@ def _inputs(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what may stand in X's place when a statistic is taken."""
     if case.mask is not None:
         yield "(mask * X)", case.mask * case.X
-        yield "(mask + X)", case.mask + case.X
     for name in ("abs", "relu", "round", "trunc", "floor", "tanh", "sigmoid", "sign"):
         yield f"{name}(X)", FUNCTIONS[name](case.X)
     for low, high in ((0, 1), (-1, 1), (0, 255), (-2, 2), (-3, 3), (-5, 5)):
@@ -239,12 +254,8 @@ def _key(slot: str, words: str) -> frozenset[str]:
 
 def _lined_up(slot: str, case: Case, value: np.ndarray) -> Iterator[Part]:
     """Yield a value for each channel that meets another axis, of the same length."""
-    for place in reversed(range(case.X.ndim)):
-        axis = case.order[place]
-        if axis != 1 and case.X.shape[axis] == value.size:
-            where = "the last axis" if place == case.X.ndim - 1 else f"axis {place}"
-            moved = np.moveaxis(value, 1, axis)
-            yield Part(f"{slot} along {where}", moved, _key("line up", where), 1)
+    for where, axis in _alike(case):
+        yield Part(f"{slot} along {where}", np.moveaxis(value, 1, axis), _key("line up", where), 1)
 
 
 def means(case: Case, training: bool) -> list[Part]:
@@ -257,8 +268,8 @@ def _means(case: Case, training: bool) -> Iterator[Part]:
     m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
     yield Part(m, known[m])
     yield from listed("mean", _MEANS, known, m=m, v=v)
-    yield from _lined_up(m, case, known[m])
     if not training:
+        yield from _lined_up(m, case, known[m])
         return
     for words, average, key, rarity in samples(case):
         yield Part(f"the mean {words}", average(case.X), frozenset({key}), rarity)
@@ -269,8 +280,7 @@ def _means(case: Case, training: bool) -> Iterator[Part]:
     for words, X in _inputs(case):
         yield Part(f"the mean of {words}", case.average(X), _key("input", words), 2)
     if case.mask is not None:
-        total = case.X.sum(case.axes, keepdims=True)
-        yield Part("sum(X) / n", total / case.size, _key("mask", "sum over padding"), 1)
+        yield from listed("mask", ["; ".join(altered("sum(mask * X) / n"))], known)
         for axis, words in ((0, "0"), (2, "1")):
             part = (case.mask * case.X).sum(axis, keepdims=True) / case.size
             yield Part(f"the sum over axis {words} / n", part, _key("sum", f"axis {words}"), 1)
@@ -287,12 +297,15 @@ def _variances(case: Case, training: bool, taken: list[Part]) -> Iterator[Part]:
     X, mean = case.X, known["mean"]
     yield Part(v, known[v])
     yield from listed("variance", _VARIANCES, known, m=m, v=v)
-    yield from _lined_up(v, case, known[v])
     if not training:
+        yield from _lined_up(v, case, known[v])
         for words, share, rare in counts(case):
             yield Part(f"moving_var * n / {words}", share * known[v], _key("n", words), 1 + rare)
         return
     yield from listed("variance", ["; ".join(altered("average((X - mean) ** 2)"))], known)
+    if case.mask is not None:
+        squares = "sum(mask * (X - mean) ** 2) / n"
+        yield from listed("variance", ["; ".join(altered(squares))], known)
     for words, average, key, rarity in samples(case):
         own, around = average(X), average((X - mean) ** 2)
         keys = frozenset({key})
@@ -301,6 +314,10 @@ def _variances(case: Case, training: bool, taken: list[Part]) -> Iterator[Part]:
         yield Part(f"the mean of (X - m) ** 2, m the mean {words}", case.average((X - own) ** 2),
                    keys, rarity)  # fmt: skip
         yield Part(f"the mean of X ** 2 {words}", average(X**2), keys | {"variance: X ** 2"}, 2)
+    for words, labels in rows(case):
+        around = (X - _grouped(labels, False, X)) ** 2
+        yield Part(f"the variance of rows of {words}", _grouped(labels, True, around),
+                   _key("rows", words), 1)  # fmt: skip
     yield from _divided(case, mean, known["var"])
     for words, Z in _inputs(case):
         its = case.average(Z)
@@ -310,7 +327,7 @@ def _variances(case: Case, training: bool, taken: list[Part]) -> Iterator[Part]:
         yield Part(f"the mean of (X - m) ** 2, m the mean of {words}",
                    case.average((X - its) ** 2), keys, 2)  # fmt: skip
     for each in taken:
-        if any(key.startswith(("mean: ", "mask: sum", "sum: ")) for key in each.keys):
+        if any(key.startswith(("mean: ", "mask: sum", "mask: (", "sum: ")) for key in each.keys):
             around = case.average((X - each.value) ** 2)
             yield Part(f"the mean of (X - m) ** 2, m = {each.words}", around, each.keys, 1)
 
@@ -328,16 +345,15 @@ def _divided(case: Case, mean, var) -> Iterator[Part]:
         squares = share * case.average(X**2)
         yield Part(f"sum(X ** 2){over}", squares, keys | {"variance: X ** 2"}, 2)
     if case.mask is not None:
-        for words, Z in (("mask * X", case.mask * X), ("X", X)):
-            for divisor, n in (("n", case.size), ("mask.size", case.mask.size)):
+        for divisor, n in (("n", case.size), ("mask.size", case.mask.size)):
+            for words, Z in (("mask * X", case.mask * X), ("X", X)):
                 total = ((Z - mean) ** 2).sum(case.axes, keepdims=True) / n
-                what = _key("mask", f"({words} - mean) ** 2 / {divisor}")
-                yield Part(f"the sum of all ({words} - mean) ** 2 / {divisor}", total, what, 1)
-                own = Z.sum(case.axes, keepdims=True) / n
-                total = ((Z - own) ** 2).sum(case.axes, keepdims=True) / n
-                key = {"mask * X": "n: mask.size", "X": "mask: sum over padding"}[words]
-                if words == "mask * X" and divisor == "mask.size":
-                    yield Part("the variance of mask * X", total, frozenset({key}), 1)
+                what = f"sum(({words} - mean) ** 2) / {divisor}"
+                yield Part(what, total, _key("variance", what), 1)
+        masked = case.mask * X
+        own = masked.mean(case.axes, keepdims=True)
+        var = ((masked - own) ** 2).mean(case.axes, keepdims=True)
+        yield Part("the variance of mask * X", var, _key("n", "mask.size"), 1)
 
 
 def spreads(case: Case, taken: list[Part]) -> list[Part]:
@@ -453,7 +469,7 @@ def _new_weights(known: dict[str, Any]) -> Iterator[Part]:
         if share.any():
             words = part.words
             words = f"1 - {words}" if words != "(1 - momentum)" else "momentum"
-            words = {"1 - 0": "1"}.get(words, words)
+            words = {"1 - 0": "1"}.get(words, words).replace("- -", "+ ")
             yield Part(f"({words})" if " " in words else words, 1 / share, part.keys, part.rarity)
     for part in listed("new weight", _WEIGHTS, known):
         if np.all(part.value) and part.words != "(1 - momentum)":
@@ -470,8 +486,10 @@ def _news(case: Case, which: int, known: dict[str, Any], new: str) -> list[Part]
              for part in found if np.size(part.value) == case.mean.size]  # fmt: skip
     other = ("var", "mean")[which]
     extra = [Part(other, known[other], _key("swapped", ("moving_var", "moving_mean")[which]), 0)]
-    zero = Part("0", 0 * known["mean"], _key("new weight", "0"), 0)
-    extra += [zero, *listed("new", _NEWS, known, new=new)]
+    extra += [
+        Part("0", 0 * known["mean"], frozenset({key})) for key in ("new weight: 0", "momentum: 1")
+    ]
+    extra += [*listed("new", _NEWS, known, new=new)]
     mean, var = known["mean"], known["var"]
     for words, values in (
         ("the output", case.training()),

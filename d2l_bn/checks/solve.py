@@ -78,9 +78,8 @@ class Search:
         F, S, T, B = self.values
         rest = self.answer - B[j]
         at = int(np.argmax(abs(rest)))
-        if abs(rest[at]) <= self.bound[at]:
-            if not F[i].any():
-                yield 0, 0
+        if abs(rest[at]) <= self.bound[at]:  # only a product of 0 is left
+            yield from ((k, 0) for k in np.flatnonzero(~(F[i] * S).any(1))[:3])
             return
         with np.errstate(all="ignore"):
             wanted = F[i, at] * S[:, at] / rest[at]
