@@ -127,7 +127,7 @@ class Check:
         """
         answer = self.respondent.ask(what, **request)
         if answer["ready_made"] and not self.ready_made:
-            called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD.values())
+            called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD)
             replace(self, given={}).fail(
                 f"your code calls {called}, which does what this exercise asks you to write.",
                 cause="a ready-made answer did the work. Write it with sums, means or moments.",
