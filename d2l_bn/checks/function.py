@@ -11,7 +11,7 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks import derivation, leftover
-from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, close, per_channel
 from d2l_bn.checks.forms import (
     ANY_AXIS,

@@ -51,7 +51,7 @@ _OPERATORS: dict[type, tuple[Any, ...]] = {
 }
 
 
-def names(case: Case, **more) -> dict[str, Any]:
+def names(case: Case) -> dict[str, Any]:
     """The values of the names in expressions of a case."""
     X, (mean, var) = case.X, case.moments()
     known = {
@@ -67,12 +67,12 @@ def names(case: Case, **more) -> dict[str, Any]:
         "eps": case.eps,
         "momentum": case.momentum,
         "n": case.size,
+        "size": X.size / X.shape[1],
         "average": case.average,
         "everything": np.mean,
         "sum": lambda values: np.broadcast_to(values, X.shape).sum(case.axes, keepdims=True),
-        **{name: getattr(np, name) for name in ("sqrt", "exp", "log", "maximum", "minimum")},
-        "abs": np.abs,
-        **more,
+        **{name: getattr(np, name) for name in ("sqrt", "log", "maximum", "minimum", "clip")},
+        **FUNCTIONS,
     }
     if case.mask is not None:
         return {**known, "mask": case.mask}
@@ -97,15 +97,23 @@ def _code(words: str):
     return compile(words, "expression", "eval")
 
 
+_SHOWN = {
+    "everything": "mean_of_all",
+    "low": "X.min(...)",
+    "high": "X.max(...)",
+    "size": "mask.size",
+    "places": "mask.size",
+    "total": "X.size",
+    "by_place": "mask.sum(axis=0)",
+    "by_sentence": "mask.sum(axis=1)",
+    "nonzero": "sum(X != 0)",
+    **{f"length_{place}": f"X.shape[{place}]" for place in range(4)},
+}
+
+
 def shown(words: str) -> str:
     """An expression as a student would write it."""
-    for ours, theirs in (
-        ("everything", "mean_of_all"),
-        ("low", "X.min(...)"),
-        ("high", "X.max(...)"),
-    ):
-        words = re.sub(rf"\b{ours}\b", theirs, words)
-    return words
+    return re.sub(r"[a-z]\w*", lambda name: _SHOWN.get(name[0], name[0]), words)
 
 
 def grouped(words: str, operators: str = "-+*/") -> str:

@@ -185,19 +185,15 @@ def _trains(block: Layer, part: str) -> None:
     check.ask("step", key=block.key, rate=rate)  # back again: a wrong layer may share them
     if not close(received, case.training(), 1e-3):
         given = {"X": X, "gamma": case.gamma, "beta": case.beta}
+        found = causes.of_output([(case, received)], True)
         replace(check.at(part), given=given).fail(
             "the output is wrong after a step of a trainer.",
             expected=case.training(),
             received=received,
-            cause=_named(causes.of_output([(case, received)], True))
+            cause=(found if found.named else "")
             or "forward does not use the gamma and beta that are registered as parameters.",
         )
     _receive(block.at(part).check, held, block.case(X), dY)
-
-
-def _named(cause: causes.Cause) -> str:
-    """The cause, unless it only tells what the numbers show."""
-    return "" if cause.label.startswith("left") else cause
 
 
 def _receive(check: Check, held: dict, case: Case, dY: np.ndarray) -> None:

@@ -69,7 +69,7 @@ class Search:
             for k, n in self._fitting(i, j):
                 parts = first[i], second[k], third[n], fourth[j]
                 here = (*rank(*parts), i + k + n + j)
-                if 0 < here[0] and here < least:
+                if here[0] > 0 and here < least:
                     found, least = parts, here
         return found
 
@@ -108,5 +108,7 @@ def _lookup(wanted, near, values, order) -> tuple[np.ndarray, np.ndarray]:
     start = np.searchsorted(values, wanted - near, "left")
     stop = np.maximum(np.searchsorted(values, wanted + near, "right"), start)
     stop[~np.isfinite(wanted)] = start[~np.isfinite(wanted)]
-    which = np.repeat(np.arange(len(wanted)), stop - start)
-    return which, order[np.concatenate([np.arange(*pair) for pair in zip(start, stop)]).astype(int)]
+    lengths = stop - start
+    which = np.repeat(np.arange(len(wanted)), lengths)
+    begin = np.repeat(start - np.cumsum(lengths) + lengths, lengths)
+    return which, order[begin + np.arange(len(which))]
