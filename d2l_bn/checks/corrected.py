@@ -11,7 +11,7 @@ from d2l_bn.checks import causes, grammar, leftover, slots
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.block import EPS, INPUTS, Layer, drawn
 from d2l_bn.checks.cases import Case, close, make
-from d2l_bn.checks.phrases import Cause
+from d2l_bn.checks.phrases import Cause, said
 from d2l_bn.checks.slots import Part, Pools
 
 MOMENTUM = 0.9
@@ -97,14 +97,18 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
     if not close(received, case.prediction(), 1e-3):
         given = {"X": X, "t": t, "moving_mean": mean, "moving_var": var}
         here = replace(block.check, given=given)
-        here.finite(f"the prediction after {_count(t)}", received, _NEGATIVE)
+        here.finite(f"the prediction after {_count(t)}", received, said("corrected: negative"))
         here.fail(
             f"the prediction after {_count(t)} is wrong.",
             expected=case.prediction(),
             received=received,
             cause=_of_stored(block.averages(context), mean, var, t)
             or _cause(block, batches, mode, received, case)
-            or (_STORED if all(map(close, block.averages(context), (mean, var))) else _NOT_STORED),
+            or (
+                said("corrected: used")
+                if all(map(close, block.averages(context), (mean, var)))
+                else said("corrected: not stored")
+            ),
         )
 
 
@@ -112,14 +116,14 @@ def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: C
     """The mistake that gives this prediction, sought after more batches, where t tells more."""
     t = len(batches)
     if close(received, _predicted(case, batches, lambda average, t: average / _share(t)), 1e-3):
-        return Cause(_GOES_ON, "share: stored")
+        return said("share: stored")
     found = _later(block, mode)
     if found and not found.label.startswith("share: 1 - 0.9 **"):
         return found
     for other in (*range(t + 1, 8 * t + 9), *range(1, t)):
         by = _share(other) / _share(t)
         if close(received, case.output(case.mean / by, case.var / by), 2e-5):
-            return Cause(_T.format(t=other, batches=_count(t)), "t")
+            return said("t", t=other, batches=_count(t))
     return found or _divisor(case, received, t, *_averages(batches))
 
 
@@ -162,10 +166,7 @@ def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
     for power in (1, 2, 3):
         by = _share(t) ** power
         if np.any(mean) and all(map(close, held, (mean / by, var / by))):
-            return (
-                "predicting changes the averages that the layer keeps: the divided ones are "
-                "stored. Hand them to batch_norm, and write them nowhere."
-            )
+            return said("corrected: divided stored")
     return ""
 
 
@@ -235,30 +236,8 @@ def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> Cause:
     by_mean, by_var = mean / found[0], var / (found[1] - case.eps)
     if not close(np.stack([by_mean, by_var]), np.full((2, *by_mean.shape), by_mean.mean()), 1e-2):
         return Cause()
-    return Cause(
-        f"after {_count(t)} you divide the averages by {by_mean.mean():.3g}. 1 - 0.9 ** t is "
-        f"{_share(t):.3g}.",
-        "left: divisor",
-    )
-
-
-_STORED = (
-    "the averages that the layer stores are right, so it is what you predict with: moving_mean and "
-    "moving_var, both divided by 1 - 0.9 ** t, and gamma and beta as they are."
-)
-_NOT_STORED = 'Does BatchNorm pass "statistics"? The averages of 2.1 are what is divided.'
-_NEGATIVE = (
-    "the averages are divided by 0 or by a negative number. 1 - 0.9 ** t is between 0 and 1 from "
-    "the first batch on."
-)
-_T = (
-    "your t is {t} after {batches}. It counts the batches in training mode, each once, for each "
-    "layer, whatever the context."
-)
-_GOES_ON = (
-    "the corrected averages are stored, and the next step goes on from them. Store those of 2.1, "
-    "and divide when predicting."
-)
+    by = f"{by_mean.mean():.3g}"
+    return said("left: divisor", batches=_count(t), by=by, share=f"{_share(t):.3g}")
 
 
 def _contexts(check: Check) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 
 from d2l_bn.checks import causes, leftover
 from d2l_bn.checks.asking import Check, find
-from d2l_bn.checks.averages import CROSSED, predicts, statistics, swapped
+from d2l_bn.checks.averages import predicts, statistics, swapped
 from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, registered
 from d2l_bn.checks.cases import Case, close
+from d2l_bn.checks.phrases import said
 
 
 def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
@@ -132,9 +133,6 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
         )
 
 
-_ZEROS = "forward hands zeros to batch_norm in place of the averages that the layer keeps."
-
-
 def _of_start(held: dict) -> str:
     """Return a cause if gamma or beta of a layer that isn't trained is another than asked for."""
     for name, start in (("gamma", 1), ("beta", 0)):
@@ -146,9 +144,9 @@ def _of_start(held: dict) -> str:
 def _directly(case: Case, training: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Yield outputs with other arguments than those that the layer has, each with its cause."""
     if not training:
-        yield _ZEROS, case.output(0, 0)
+        yield said("layer: zeros"), case.output(0, 0)
     crossed = case._replace(eps=0.9)
-    yield CROSSED, crossed.training() if training else crossed.prediction()
+    yield said("layer: eps and momentum"), crossed.training() if training else crossed.prediction()
     for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8):
         other = case._replace(eps=eps)
         yield (

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations
 from typing import Optional
 
 import numpy as np
 
-from d2l_bn.checks import causes
+from d2l_bn.checks import causes, shapes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.forms import Form, padded
-from d2l_bn.checks.phrases import Cause
+from d2l_bn.checks.phrases import Cause, said
 
 NAMES = ("Y", "moving_mean", "moving_var")
 STATISTICS = ("X", "mask", "mean", "var", "momentum", "axis")
 TRAINS = ("train", "record")
-ORDER = "return Y, moving_mean, moving_var"
-ORDER_OF_AXES = (
-    "the axes of Y are in another order than those of X. Bring them back: swapaxes is undone by "
-    "the same swapaxes, transpose(order) by the inverse of order."
-)
 
 
 @dataclass(frozen=True)
@@ -74,21 +67,20 @@ class Question(Check):
     def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
         """Call the function and check the form of what it returns, but not the numbers."""
         given = self.form.arguments(self.case)
-        explain = explain or partial(explained, self, mode)
+        explain = explain or partial(self.explained, mode)
         answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
         values = self.three_values(answer["result"], NAMES)
         self._untouched(given, answer["after"], mode, dtype)
         X = self.form.array(self.case.X)
         if values[0].shape != X.shape and any(value.shape == X.shape for value in values[1:]):
-            self.shape("Y", values[0], X.shape, f"the order is another one: {ORDER}.")
+            self.shape("Y", values[0], X.shape, said("shape: order of results"))
         self._shape("Y", values[0], self.case.X)
         if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
             replace(self, given={"X": f"an array of {dtype}"}).fail(
                 "the output has another type than X.",
                 expected=dtype,
                 received=answer["result"]["values"][0]["dtype"],
-                cause="the result keeps the type of X. It is cast with astype, or an array of your "
-                "own is made in float32: make that with dtype=X.dtype.",
+                cause=said("type: cast"),
             )
         return values
 
@@ -96,16 +88,14 @@ class Question(Check):
         if name in ("Y", "the output"):
             right = self.form.array(ours).shape
             turned = sorted(value.shape) == sorted(right)
-            cause = ORDER_OF_AXES if turned else ""
+            cause = said("shape: order of axes") if turned else Cause()
             if not turned and value.size == ours.size:
-                cause = (
-                    "Y has as many values as X in another shape. What changes the shape (reshape, "
-                    "transpose, concat, stack) isn't undone, or joins along another axis."
-                )
+                cause = said("shape: other")
             self.shape(name, value, right, cause)
         else:
             right = self.form.value(ours).shape
-            self.shape(name, value, right, DROP_AXES if value.ndim > len(right) else KEEP_SHAPE)
+            kept = "kept axes" if value.ndim > len(right) else "average"
+            self.shape(name, value, right, said(f"shape: {kept}"))
 
     def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
         """Say so if the call changed its arguments; the averages may change while training."""
@@ -122,14 +112,13 @@ class Question(Check):
                     f"your function changes its argument {name} in place.",
                     expected="the same after the call",
                     received=np.asarray(now, np.float64),
-                    cause="the moving averages are updated when predicting. Leave them alone "
-                    "unless autograd.is_training() is True."
-                    if average and mode == "predict"
-                    else "[:] = and += write into the caller's array. Make a new one: "
-                    "moving_mean = momentum * moving_mean + (1 - momentum) * mean."
-                    if average
-                    else "+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
-                    "X_hat = X - mean.",
+                    cause=said(
+                        "in place: averages when predicting"
+                        if average and mode == "predict"
+                        else "in place: averages"
+                        if average
+                        else "in place"
+                    ),
                 )
 
     def compare(self, name: str, mode: str, values, shown, known: Iterable = ()) -> None:
@@ -143,7 +132,7 @@ class Question(Check):
         here._shape(name, received, expected)
         counts = self.form.array(self.case.shown(np.ones_like(self.case.X)))
         only_padding = output and np.isfinite(received[counts != 0]).all()
-        here.finite(name, received, _NAN_IN_PADDING if only_padding else _NAN)
+        here.finite(name, received, said("NaN: padding" if only_padding else "NaN"))
         right = self.form.array(expected) if output else self.form.value(expected)
         if close(received, right):
             return
@@ -152,10 +141,30 @@ class Question(Check):
             f"{name} is wrong.",
             expected=right,
             received=received,
-            cause=(output and _of_sign(self, mode))
+            cause=(output and shapes.of_sign(self, mode))
             or self.in_front(name, mode)
             or find(known, ours, expected)
-            or self.cause(name, mode),
+            or self._once(name, mode),
+        )
+
+    def _once(self, name: str, mode: str) -> Cause:
+        """The cause, unless the output in training mode has it, too, and tells it first."""
+        cause = self.cause(name, mode)
+        if not cause.named or (name == "the output" and mode in TRAINS):
+            return cause
+        first = self.cause("the output", "train")
+        same = first.named and cause.label.split(", ")[-1] == first.label
+        return said("first: same", part=self.first_part) if same else cause
+
+    @property
+    def first_part(self) -> str:
+        """The part of the check that looks at the output in training mode."""
+        return "training" if self.form.flat else {2: "dense", 4: "images"}[self.case.X.ndim]
+
+    def explained(self, mode: str, words: str) -> Cause:
+        """The cause of an exception with these words."""
+        return (
+            shapes.of_sign(self, mode) or self.on_cubes(mode) or shapes.of_words(self, mode, words)
         )
 
     def cause(self, name: str, mode: str) -> Cause:
@@ -184,20 +193,17 @@ class Question(Check):
             return causes.of_output(instances, mode in TRAINS, where)
         return causes.of_average(instances, name == "moving_var", where)
 
-    def in_front(self, name: str, mode: str) -> str:
+    def in_front(self, name: str, mode: str) -> Cause:
         """Return a cause if the padding is in front here, and is right where it is at the end."""
         mask = self.case.mask
         if mask is None or mask[:, 0, 0].all():
-            return ""
+            return Cause()
         turned = self.case._replace(X=self.case.X[:, :, ::-1], mask=mask[:, :, ::-1])
         there = self.on(self.form, turned, self.part)
         values = there.attempt(mode)
         if values is None or not close(there.ours(name, values), there.right(mode, name)):
-            return ""
-        return (
-            "it is right where the padding is at the end, but not where it is in front. The mask "
-            "alone says what counts."
-        )
+            return Cause()
+        return said("padding: in front")
 
     def unmoved(self, values: list[np.ndarray]) -> None:
         """Say so if the averages that prediction mode returns are not those that it got."""
@@ -207,14 +213,14 @@ class Question(Check):
             NAMES[1:], (case.mean, case.var), (case.var, case.mean), values[1:]
         ):
             here._shape(name, received, old)
-            here.finite(name, received, _NAN)
+            here.finite(name, received, said("NaN"))
             if not close(received, self.form.value(old)):
                 swapped = close(received, self.form.value(other))
                 here.fail(
                     f"{name} is wrong.",
                     expected=self.form.value(old),
                     received=received,
-                    cause=f"the two averages are swapped: {ORDER}." if swapped else _UPDATED,
+                    cause=said("averages: swapped" if swapped else "averages: updated"),
                 )
 
     def general(self, number: int = 0) -> Case:
@@ -251,133 +257,3 @@ class Question(Check):
         instances = self._instances("the output", mode, cubes)
         found = self._named("the output", mode, instances) if instances else Cause()
         return found if found.named else Cause()
-
-
-KEEP_SHAPE = (
-    "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
-    "reshape the mean and the variance to it."
-)
-DROP_AXES = (
-    "it has more axes than the average that came in. Leave keepdims out, or reshape what you "
-    "return to the shape that it came with, and average over all axes but the channels'."
-)
-_NAN = (
-    "a division by zero, or the root of a negative number. eps, inside the root, prevents "
-    "the first: nd.sqrt(var + eps). ((X - mean) ** 2).mean(...) is never negative."
-)
-_NAN_IN_PADDING = (
-    "it is so where the mask is 0. Multiply by the mask, and don't divide by it: 0 / 0 is no "
-    "number."
-)
-_UPDATED = (
-    "the moving averages are updated when predicting. Return them as they came unless "
-    "autograd.is_training() is True."
-)
-
-
-def explained(check: Question, mode: str, words: str) -> str:
-    """Find the cause of an exception."""
-    return _of_sign(check, mode) or check.on_cubes(mode) or _of_shapes(check, mode, words)
-
-
-def _of_sign(check: Question, mode: str) -> str:
-    """Return a cause if the same axis, counted from the other end, gives the right output."""
-    form, ndim = check.form, check.case.X.ndim
-    if not form.says_axis:
-        return ""
-    axis = form.axis + ndim if form.axis < 0 else form.axis - ndim
-    there = check.on(form._replace(axis=axis), check.case, check.part)
-    values = there.attempt(mode)
-    if values is None or not close(values[0], form.array(there.right(mode))):
-        return ""
-    advice = ""
-    if form.axis < 0:
-        advice = " Negative axes count from the end: axis % len(X.shape)."
-    elif form.axis == 0:
-        advice = " 0 is an axis, too: neither `axis or ...` nor `if axis` tells it."
-    return (
-        f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
-        f"isn't.{advice}"
-    )
-
-
-def _of_rank(check: Question, mode: str) -> tuple[str, bool]:
-    """Return a cause if the function is right for other numbers of axes than this input has.
-
-    Also return whether it is right for two axes alone, as whatever averages one axis is.
-    """
-    form, ndim = check.form, check.case.X.ndim
-    if not form.flat or check.case.mask is not None:
-        return "", False
-    found = {}
-    for shape in ((6, 3), (2, 5, 3), (4, 2, 3, 5)):
-        axis = max(-len(shape), min(form.axis, len(shape) - 1))
-        there = check.on(form._replace(axis=axis), check.draw(shape, 7, eps=0.01), check.part)
-        values = there.attempt(mode)
-        right = values is not None and close(values[0], there.form.array(there.right(mode)))
-        found[len(shape)] = right
-    if found[ndim] or not any(found.values()):
-        return "", False
-    fit, unfit = ([each for each in found if found[each] is held] for held in (True, False))
-    return (
-        f"where X has {' or '.join(map(str, fit))} axes your function is right, where it has "
-        f"{' or '.join(map(str, unfit))} it isn't. Look at what depends on the number of axes: "
-        "which are averaged over, and the shapes. len(X.shape) tells how many there are."
-    ), fit == [2]
-
-
-def _of_shapes(check: Question, mode: str, words: str) -> str:
-    """Return a cause by the shapes that an exception names."""
-    form, case = check.form, check.case
-    if "Reduction axis" in words:
-        ndim = case.X.ndim
-        return (
-            f"an axis is averaged that isn't there: your X has {ndim} axes, 0 to {ndim - 1}. "
-            f"len(X.shape) tells. {form.where(case)}"
-        )
-    rank, dense = _of_rank(check, mode)
-    if rank and not dense:
-        return rank
-    if not form.flat or not re.search("broadcast|reshape array of size", words):
-        return rank
-    general = check.on(form, check.general(), check.part)
-    for here, said in ((check, words), (general, general.raised(mode))):
-        cause = _of_axes_left(here, said)
-        if cause:
-            return cause
-    if rank or "broadcast" not in words:
-        return rank
-    if case.mask is not None:
-        return (
-            "two arrays of different shapes meet. MXNet lines shapes up from the last axis on: "
-            "what there is for each channel has the shape (channels,), and the mask (batch, "
-            "length), and that isn't the end of every shape."
-        )
-    return (
-        "two arrays of different shapes meet. MXNet lines shapes up from the last axis on. What "
-        "there is for each channel has the shape (channels,), which fits where the channels are "
-        "last; elsewhere it takes lengths of 1 along all other axes: reshape it."
-    )
-
-
-def _of_axes_left(check: Question, words: str) -> str:
-    """Return a cause if one choice of axes leaves an array of the shape or size in these words."""
-    form, case = check.form, check.case
-    shape, axes = form.array(case.X).shape, range(case.X.ndim)
-    channels = form.axis % case.X.ndim
-    left = {
-        gone: tuple(length for axis, length in enumerate(shape) if axis not in gone)
-        for count in range(1, len(axes))
-        for gone in combinations(axes, count)
-    }
-    for shapes, size in re.findall(r"\[([\d,]+)\]|array of size (\d+)", words):
-        if size:
-            gone = [each for each in left if np.prod(left[each]) == int(size)]
-        else:
-            gone = [each for each in left if left[each] == tuple(map(int, shapes.split(",")))]
-        if len(gone) == 1 and set(gone[0]) != set(axes) - {channels}:
-            return (
-                f"where X has shape {shape}, an array has shape {left[gone[0]]}, as if axes "
-                f"{gone[0]} were averaged away. {form.where(case)}"
-            )
-    return ""
