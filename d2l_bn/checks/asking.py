@@ -215,8 +215,10 @@ def matches(
 def hint(words: str, where: str) -> Cause:
     """The likely cause of an exception with these words, in this line."""
     for text, cause in phrases.table("raised").items():
-        if text in words:
+        if text in words and (where or "NoneType" not in text):
             return Cause(cause, f"raised: {text}")
+    if "'NoneType' object is not iterable" in words:  # Gluon's, of a trainer without parameters
+        return phrases.said("layer: parameters first")
     foreign = phrases.table("foreign")
     name = re.search(r"(?:NDArray'|mxnet\.ndarray') .*no attribute '(\w+)'", words)
     if name:

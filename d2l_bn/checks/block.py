@@ -11,7 +11,7 @@ import numpy as np
 from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, close, make
-from d2l_bn.checks.phrases import Cause
+from d2l_bn.checks.phrases import Cause, said
 
 INPUTS = {2: (5, 3), 4: (4, 3, 2, 2)}
 AVERAGES = ("moving_mean", "moving_var")
@@ -71,10 +71,12 @@ class Layer:
 
     def _of_words(self, words: str) -> str:
         """Return the cause of an exception of these words in forward, or ""."""
-        if "not in a computational graph" in words:
+        if "not in a computational graph" in words or "It was only initialized on" in words:
             held = self.check.ask("state", key=self.key, context=None, other=None)
-            if not (held["gamma"]["trained"] or held["beta"]["trained"]):
-                return 'gamma and beta are not trained. Mend what the part "parameters" says first.'
+            pair = held["gamma"], held["beta"]
+            registered = all(each["registered"] for each in pair)
+            if not registered or not any(each["trained"] for each in pair):
+                return said("layer: parameters first")
         return _of_words(words)
 
     def state(self, context=None, other: Layer | None = None) -> dict[str, dict]:

@@ -104,12 +104,15 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
             received=received,
             cause=_of_stored(block.averages(context), mean, var, t)
             or _cause(block, batches, mode, received, case)
-            or (
-                said("corrected: used")
-                if all(map(close, block.averages(context), (mean, var)))
-                else said("corrected: not stored")
-            ),
+            or _of_rest(block.averages(context), case, received, t, (mean, var)),
         )
+
+
+def _of_rest(held: list, case: Case, received: np.ndarray, t: int, right: tuple) -> Cause:
+    """What is known where no slip explains a prediction."""
+    if not all(map(close, held, right)):
+        return said("corrected: not stored")
+    return _divisor(case, received, t, *right) or said("corrected: used")
 
 
 def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: Case) -> Cause:
@@ -124,7 +127,7 @@ def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: C
         by = _share(other) / _share(t)
         if close(received, case.output(case.mean / by, case.var / by), 2e-5):
             return said("t", t=other, batches=_count(t))
-    return found or _divisor(case, received, t, *_averages(batches))
+    return found
 
 
 def _predicted(case: Case, batches: list, stored: Callable) -> np.ndarray:
@@ -163,7 +166,7 @@ def _later(block: Layer, mode: str) -> Cause:
 
 def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
     """Return a cause if the averages are kept divided."""
-    for power in (1, 2, 3):
+    for power in range(1, 12):
         by = _share(t) ** power
         if np.any(mean) and all(map(close, held, (mean / by, var / by))):
             return said("corrected: divided stored")
@@ -211,6 +214,7 @@ def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
     spreads = slots.spreads(case, taken[1])
     for each, by in divisors.items():
         keys = frozenset({f"factor share: {_shown(each)}"})
+        offsets.append(Part(f"beta / {by:.4g}", case.beta / by, keys, 1))
         factors.append(Part(f"gamma / {grammar.grouped(_shown(each))}", case.gamma / by, keys, 1))
         root, what = (
             np.sqrt(averages[1] + case.eps),

@@ -54,8 +54,8 @@ def _names(case: Case, dY: np.ndarray) -> dict[str, Any]:
 
 @cache
 def _shown(words: str) -> str:
-    for ours, theirs in (("mu", "mean"), ("mean_1", "mean_over_axis_1"), ("mean_all", "mean_of_all"),
-                         ("sum_all", "sum_of_all")):  # fmt: skip
+    names = {"mu": "mean", "mean_1": "mean_over_axis_1", "mean_all": "mean_of_all"}
+    for ours, theirs in {**names, "sum_all": "sum_of_all"}.items():
         words = re.sub(rf"\b{ours}\b", theirs, words)
     return words
 
@@ -63,14 +63,14 @@ def _shown(words: str) -> str:
 @cache
 def _factors() -> tuple[tuple[str, int], ...]:
     """Products of powers of gamma, of the standard deviation and of n, and numbers; how rare."""
-    counts = ("", " / n", " * n", " / n ** 2", " * n ** 2", " * n / (n - 1)", " * (n - 1) / n",
-              " / sqrt(n)", " * sqrt(n)", " / features", " / n / features")  # fmt: skip
+    counts = "; / n; * n; / n ** 2; * n ** 2; * n / (n - 1); * (n - 1) / n; / sqrt(n); * sqrt(n); "
+    counts += "/ features; / n / features; * n / features"
     found = [
         (f" * {k}", 1)
         for k in ("(-1)", "2", "(1 / 2)", "(-2)", "(-1 / 2)", "3", "4", "(1 / 4)", "(1 / 3)")
     ]
-    for i, j, count in product((0, 1, -1, -2), range(-4, 5), counts):
-        words = f"{_power('gamma', i)}{_power('std', j)}{count}"
+    for i, j, count in product((0, 1, -1, -2), range(-4, 5), counts.split("; ")):
+        words = f"{_power('gamma', i)}{_power('std', j)}{' ' * bool(count)}{count}"
         found.append((words, abs(i) + abs(j) + bool(count)))
     found += [(" * mean_all(gamma) / gamma", 2)]
     return tuple(sorted(filter(lambda each: each[0], found), key=lambda each: each[1]))

@@ -107,6 +107,7 @@ _SHOWN = {
     "by_place": "mask.sum(axis=0)",
     "by_sentence": "mask.sum(axis=1)",
     "nonzero": "sum(X != 0)",
+    "counted": "sum(mask * X != 0)",
     **{f"length_{place}": f"X.shape[{place}]" for place in range(4)},
 }
 

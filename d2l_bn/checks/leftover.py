@@ -27,7 +27,7 @@ def _multiple(case: Case, received: np.ndarray, right: np.ndarray) -> str:
     if len(Y) < 5 or np.ptp(right) == 0 or abs(a) < 1e-6 or not fits:
         return ""
     times = f"{a:.4g} times the right one" if abs(a - 1) > 1e-3 else "the right one"
-    return f"your output is {times}{f' plus {b:.4g}' * (abs(b) > 1e-3)}, everywhere."
+    return f"your output is {times}{f' plus {b:.4g}' * bool(abs(b) > 1e-3)}, everywhere."
 
 
 def _places(case: Case, received: np.ndarray, right: np.ndarray) -> str:

@@ -9,7 +9,7 @@ from typing import Optional
 
 import numpy as np
 
-from d2l_bn.checks import causes, shapes
+from d2l_bn.checks import causes, leftover, shapes
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.failure import CheckFailed
@@ -153,7 +153,9 @@ class Question(Check):
         if not cause.named or (name == "the output" and mode in TRAINS):
             return cause
         first = self.cause("the output", "train")
-        same = first.named and cause.label.split(", ")[-1] == first.label
+        label = first.label.replace("variance: ", "new: ") if name != "the output" else first.label
+        label = label.removeprefix("variance ").removeprefix("subtracted ")
+        same = first.named and cause.label.split(", ", 1)[-1] in (first.label, label)
         return said("first: same", part=self.first_part) if same else cause
 
     @property
@@ -174,7 +176,12 @@ class Question(Check):
             again = [self._again(number) for number in (2, 3)]
             instances = self._instances(name, mode, again)
         here = self._instances(name, mode, [self.case])
-        return self._named(name, mode, instances or here)
+        found = self._named(name, mode, instances or here)
+        if found.named or not here:
+            return found
+        if name == "the output":  # told by the numbers that are shown
+            return leftover.of_output(*here[0], mode in TRAINS)
+        return leftover.of_average(*here[0], name, NAMES.index(name) - 1)
 
     def _instances(self, name: str, mode: str, cases: Iterable[Case]) -> list:
         """Those inputs, with what is returned for them, where that is wrong in its numbers."""
@@ -232,6 +239,7 @@ class Question(Check):
         case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
         scale = 0.03 if number else 1.0  # where eps counts
         case = case._replace(X=scale * case.X, mean=np.abs(case.mean))  # which may have a root
+        case.X[0] = np.where(case.X[0] == case.X[0].max(), 0, case.X[0])  # 0 is a value, too
         if self.case.mask is None:
             return case
         case = padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])

@@ -1,4 +1,4 @@
-"""The cause of an exception, or of a wrong output, that lies in the number and the order of axes."""
+"""The cause of an exception or of a wrong output that lies in the number and order of axes."""
 
 from __future__ import annotations
 

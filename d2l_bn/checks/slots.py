@@ -249,11 +249,15 @@ def _counts(case: Case) -> Iterator[tuple[str, Any, int]]:
     places = [f"length_{place}" for place in range(len(lengths))]
     words = "1; (n - 1); n ** 2; (n + 1); sqrt(n); 2 * n; n / 2; (n - 2); (n + eps); total; "
     words += "(n * channels); (n - channels); (length_0 - 1); " + "; ".join(
-        each.format(place) for each in ("{}", "(n * {})", "(n / {})") for place in places
+        each.format(place)
+        for each in ("{}", "(n * {})", "(n / {})", "(total / {})")
+        for place in places
     )
     if case.mask is not None:
-        words += "; places; by_place; by_sentence; (places - n); nonzero"
-        known.update(places=case.mask.size, nonzero=(case.X != 0).sum(case.axes, keepdims=True))
+        words += "; places; by_place; by_sentence; (places - n); nonzero; counted"
+        zeros = (case.X != 0).sum(case.axes, keepdims=True)
+        counted = (case.mask * case.X != 0).sum(case.axes, keepdims=True)
+        known.update(places=case.mask.size, nonzero=zeros, counted=counted)
         known["by_place"], known["by_sentence"] = (
             case.mask.sum(axis, keepdims=True) for axis in (0, 2)
         )
@@ -435,7 +439,7 @@ def _batches(case: Case, which: int) -> list[Part]:
             rarity=part.rarity + 2 * any(key.startswith(own) for key in part.keys),
         )
         for part in (variances(case, True, taken) if which else taken)
-        if np.size(part.value) == case.mean.size
+        if np.shape(part.value) in (case.mean.shape, ())
     ]
     mean, var = case.moments()
     for words, values in (
