@@ -10,9 +10,9 @@ import numpy as np
 
 from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check, find
-from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn
+from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, of_start
 from d2l_bn.checks.cases import Case, close, make
-from d2l_bn.checks.phrases import said
+from d2l_bn.checks.phrases import Cause, said
 
 
 def statistics(check: Check) -> str:
@@ -80,13 +80,15 @@ def predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str 
             f"the prediction after {len(batches)} steps is wrong.",
             expected=tracked.prediction(),
             received=received,
-            cause=cause
-            or (
-                causes.of_output([(tracked, received)], False)
-                if right
-                else said("layer: statistics first")
-            ),
+            cause=cause or _of_prediction(block, tracked, received, right),
         )
+
+
+def _of_prediction(block: Layer, case: Case, received: np.ndarray, right: bool) -> Cause:
+    start = of_start(block.state())
+    if start or not right:
+        return start or said("layer: statistics first")
+    return causes.of_output([(case, received)], False)
 
 
 def moved(block: Layer, X: np.ndarray, case: Case) -> None:

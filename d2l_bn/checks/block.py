@@ -212,3 +212,11 @@ def registered(check: Check, name: str, held: dict) -> None:
             received='grad_req "add"',
             cause=f'{name} was made with grad_req="add". Leave that out.',
         )
+
+
+def of_start(held: dict) -> Cause:
+    """The cause if gamma or beta of a layer that isn't trained is another than asked for."""
+    for name, start in (("gamma", 1), ("beta", 0)):
+        if held[name]["array"] is None or np.any(np.asarray(held[name]["array"]) != start):
+            return said("layer: start", name=name, start=start)
+    return Cause()

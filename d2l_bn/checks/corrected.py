@@ -102,24 +102,16 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
             f"the prediction after {_count(t)} is wrong.",
             expected=case.prediction(),
             received=received,
-            cause=_of_stored(block.averages(context), mean, var, t)
+            cause=_of_stored(block.averages(context), case, batches, received)
             or _cause(block, batches, mode, received, case)
-            or _of_rest(block.averages(context), case, received, t, (mean, var)),
+            or _divisor(case, received, t, mean, var)
+            or said("corrected: used"),
         )
-
-
-def _of_rest(held: list, case: Case, received: np.ndarray, t: int, right: tuple) -> Cause:
-    """What is known where no slip explains a prediction."""
-    if not all(map(close, held, right)):
-        return said("corrected: not stored")
-    return _divisor(case, received, t, *right) or said("corrected: used")
 
 
 def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: Case) -> Cause:
     """The mistake that gives this prediction, sought after more batches, where t tells more."""
     t = len(batches)
-    if close(received, _predicted(case, batches, lambda average, t: average / _share(t)), 1e-3):
-        return said("share: stored")
     found = _later(block, mode)
     if found and not found.label.startswith("share: 1 - 0.9 **"):
         return found
@@ -128,10 +120,6 @@ def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: C
         if close(received, case.output(case.mean / by, case.var / by), 2e-5):
             return said("t", t=other, batches=_count(t))
     return found
-
-
-def _predicted(case: Case, batches: list, stored: Callable) -> np.ndarray:
-    return case.output(*_averages(batches, stored))
 
 
 def _count(t: int) -> str:
@@ -164,13 +152,17 @@ def _later(block: Layer, mode: str) -> Cause:
     return found if found.named else Cause()
 
 
-def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
-    """Return a cause if the averages are kept divided."""
-    for power in range(1, 12):
-        by = _share(t) ** power
-        if np.any(mean) and all(map(close, held, (mean / by, var / by))):
-            return said("corrected: divided stored")
-    return ""
+def _of_stored(held: list, case: Case, batches: list, received: np.ndarray) -> Cause:
+    """Say so if the averages that are kept are not those of 2.1."""
+    t, (mean, var) = len(batches), _averages(batches)
+    divided = _averages(batches, lambda average, t: average / _share(t))
+    if close(received, case.output(*divided), 1e-3):
+        return said("share: stored")
+    if all(map(close, held, (mean, var))):
+        return Cause()
+    powers = [_share(t) ** power for power in range(1, 12)]
+    stored = any(all(map(close, held, (mean / by, var / by))) for by in powers)
+    return said("corrected: divided stored" if stored else "corrected: not stored")
 
 
 # What may divide in place of the share, beside what a slip makes of it; p is the momentum.

@@ -11,7 +11,7 @@ import numpy as np
 from d2l_bn.checks import causes, leftover
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.averages import predicts, statistics, swapped
-from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, registered
+from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, of_start, registered
 from d2l_bn.checks.cases import Case, close
 from d2l_bn.checks.phrases import said
 
@@ -128,17 +128,9 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
             expected=expected,
             received=received,
             cause=find(_directly(case, training), received, expected)
-            or _of_start(block.state())
+            or of_start(block.state())
             or block.cause(X, "record" if training else "predict", received),
         )
-
-
-def _of_start(held: dict) -> str:
-    """Return a cause if gamma or beta of a layer that isn't trained is another than asked for."""
-    for name, start in (("gamma", 1), ("beta", 0)):
-        if held[name]["array"] is None or np.any(np.asarray(held[name]["array"]) != start):
-            return f'{name} doesn\'t start at {start}. Mend what the part "parameters" says first.'
-    return ""
 
 
 def _directly(case: Case, training: bool) -> Iterator[tuple[str, np.ndarray]]:

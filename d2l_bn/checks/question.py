@@ -95,7 +95,9 @@ class Question(Check):
         else:
             right = self.form.value(ours).shape
             kept = "kept axes" if value.ndim > len(right) else "average"
-            self.shape(name, value, right, said(f"shape: {kept}"))
+            first = said("first: output", part=self.first_part)
+            wrong = bool(self._instances("the output", "train", [self.case]))
+            self.shape(name, value, right, first if wrong else said(f"shape: {kept}"))
 
     def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
         """Say so if the call changed its arguments; the averages may change while training."""
@@ -239,6 +241,7 @@ class Question(Check):
         case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
         scale = 0.03 if number else 1.0  # where eps counts
         case = case._replace(X=scale * case.X, mean=np.abs(case.mean))  # which may have a root
+        case = case._replace(var=case.var * scale**2)
         case.X[0] = np.where(case.X[0] == case.X[0].max(), 0, case.X[0])  # 0 is a value, too
         if self.case.mask is None:
             return case
