@@ -136,9 +136,7 @@ def _functions(instances: Instances) -> Iterator[tuple[str, str]]:
     pairs = product(sorted(low, key=abs), sorted(high, key=abs))
     functions += [f"clip({{}}, {a:g}, {b:g})" for a, b in pairs if a < b]
     for function, words in product(functions, _WHOLE[0].split("; ")):
-        words = re.sub(
-            r"\bf\(([^()]*)\)", lambda inner, function=function: function.format(inner[1]), words
-        )
+        words = re.sub(r"\bf\(([^()]*)\)", function.format(r"\1"), words)
         yield f"whole: {grammar.shown(words)}", words
     yield from ((f"whole: {grammar.shown(words)}", words) for words in _WHOLE[1].split("; "))
 

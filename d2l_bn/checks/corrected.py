@@ -189,11 +189,11 @@ def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
             over = "" if each == "1" else f" / {grammar.grouped(_shown(each))}"
             for name, average, more in (
                 (names[place], averages[place], ()),
-                (f"the {names[place]} of one batch before", before[place], {"one batch before"}),
-                (names[1 - place], averages[1 - place], {"the other average"}),
+                (f"the {names[place]} of one batch before", before[place], ("one batch before",)),
+                (names[1 - place], averages[1 - place], ("the other average",)),
             ):
-                more = frozenset(f"from: {key}" for key in more)
-                found.append(Part(f"{name}{over}", average / by, keys | more, 2 * bool(more)))
+                others = frozenset(f"from: {key}" for key in more)
+                found.append(Part(f"{name}{over}", average / by, keys | others, 2 * len(others)))
         for name, value in (
             ("the mean over all batches", moments[place].mean(0)),
             ("that of the last batch", moments[place][-1]),

@@ -63,8 +63,8 @@ class CheckFailed(AssertionError):
         lines += [_cut(line, WIDTH) for line in code]
         lines += _join([(f"{name} = ", show(each, 4, given)) for name, each in self.input.items()])
         both = self.expected, self.received
-        digits = (n for n in (4, 5, 6) if len({show(each, n, compared) for each in both}) > 1)
-        digits = next(digits, 7)
+        apart = (n for n in (4, 5, 6) if len({show(each, n, compared) for each in both}) > 1)
+        digits = next(apart, 7)
         for label, value in zip(("  expected ", "  received "), both):
             if value is not None:
                 shown = _indent(show(value, digits, compared), len(label))

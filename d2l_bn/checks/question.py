@@ -182,8 +182,8 @@ class Question(Check):
         if found.named or not here:
             return found
         if name == "the output":  # told by the numbers that are shown
-            return leftover.of_output(*here[0], mode in TRAINS)
-        return leftover.of_average(*here[0], name, NAMES.index(name) - 1)
+            return leftover.of_output(here[0][0], here[0][1], mode in TRAINS)
+        return leftover.of_average(here[0][0], here[0][1], name, NAMES.index(name) - 1)
 
     def _instances(self, name: str, mode: str, cases: Iterable[Case]) -> list:
         """Those inputs, with what is returned for them, where that is wrong in its numbers."""

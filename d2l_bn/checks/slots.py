@@ -47,7 +47,8 @@ _MEANS = (
     "var; moving_var; {m} / sqrt({v} + eps); {m} / gamma; {m} / gamma / sqrt({v} + eps); "
     "everything(X); (low + high) / 2; median; (mean + moving_mean) / 2; "
     "(mean + new_moving_mean) / 2",
-    "low; high; new_moving_var; abs(mean); 2 * mean; sqrt(mean); mean ** 2; {m} * sqrt({v} + eps); "
+    "low; high; new_moving_var; abs(mean); 2 * mean; sqrt(mean); mean ** 2; {m} + eps; "
+    "{m} * sqrt({v} + eps); "
     "{m} / ({v} + eps); {m} * ({v} + eps); beta; gamma; gamma * mean; least; largest; {m} - eps; {m} + eps; "
     "0.9 * moving_mean + 0.1 * mean; (1 - momentum) * moving_mean + momentum * mean; "
     "average(X ** 2)",
@@ -171,7 +172,7 @@ def _weights_of(case: Case) -> np.ndarray:
 def _masked(case: Case) -> Iterator[Way]:
     counts, n = _weights_of(case), case.size
     taken = np.zeros((len(counts), 1, 1))
-    taken[:2, 0, 0] = (case.mask == 0).sum(), n
+    taken[:2, 0, 0] = case.X[:, 0].size - n, n
     for key, weights, rarity in (
         ("padding counts", np.ones_like(counts), 0),
         ("as indices", np.broadcast_to(taken, counts.shape), 1),

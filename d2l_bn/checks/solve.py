@@ -60,7 +60,8 @@ class Search:
 
     def best(self, most: int) -> Optional[tuple[Part, ...]]:
         """The parts of at most so many slips that give the answers, or None."""
-        found, least = None, (most + 1, 0, 0)
+        found = None
+        least: Rank = (most + 1, 0, 0)
         first, second, third, fourth = self.parts
         pairs = [(rank(a, b), i, j) for (i, a), (j, b) in product(*map(enumerate, (first, fourth)))]
         for lowest, i, j in sorted(pairs):

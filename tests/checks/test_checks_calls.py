@@ -241,7 +241,7 @@ UNBIASED = of_function(VAR, f"{VAR} * n / (n - 1)")
 def test_a_wrong_output_is_told_before_its_gradient():
     failed = fails(UNBIASED, "gradient")
     assert failed.property.endswith("and so is the output.")
-    assert 'Mend what the part "dense" says first' in failed.cause.replace('mend', 'Mend', 1)
+    assert 'Mend what the part "dense" says first' in failed.cause.replace("mend", "Mend", 1)
 
 
 def test_a_wrong_formula_of_training_is_not_counted_again_in_prediction():
