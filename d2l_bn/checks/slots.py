@@ -48,8 +48,8 @@ _MEANS = (
     "everything(X); (low + high) / 2; median; (mean + moving_mean) / 2; "
     "(mean + new_moving_mean) / 2",
     "low; high; new_moving_var; abs(mean); 2 * mean; sqrt(mean); mean ** 2; {m} + eps; "
-    "{m} * sqrt({v} + eps); "
-    "{m} / ({v} + eps); {m} * ({v} + eps); beta; gamma; gamma * mean; least; largest; {m} - eps; {m} + eps; "
+    "{m} * sqrt({v} + eps); {m} / ({v} + eps); {m} * ({v} + eps); beta; gamma; gamma * mean; "
+    "least; largest; {m} - eps; "
     "0.9 * moving_mean + 0.1 * mean; (1 - momentum) * moving_mean + momentum * mean; "
     "average(X ** 2)",
 )
