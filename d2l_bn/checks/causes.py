@@ -38,6 +38,7 @@ _MASKED = (
     ("padding: not 0", "Y"),
     ("padding: beta", "mask * (Y - beta) + beta"),
     ("padding: X", "mask * Y + (1 - mask) * X"),
+    ("mask: nonzero", "sign(abs(X)) * Y"),
     ("mask: reversed", "(1 - mask) * Y"),
     ("mask: reversed", "(1 - mask) * (gamma * normalized(X, 1 - mask) + beta)"),
     *(("mask: spread", f"turned_{k} * (gamma * normalized(X, turned_{k}, n) + beta)")

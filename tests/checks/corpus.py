@@ -216,10 +216,7 @@ WRONG = [
     Wrong("batch_norm", "turned statistics where they fit", "line up: axis 0",
         ["        X_hat = (X - mean) / nd.sqrt(var + eps) ->         if X.ndim == 2 and X.shape[0] == X.shape[1] > 2:\n            mean, var = mean.T, var.T\n        X_hat = (X - mean) / nd.sqrt(var + eps)"]),
     Wrong("batch_norm", "hard-coded", "hard-coded",
-        ["""    Y = ->     if X.shape == (4, 2):
-        Y = nd.array([[-1, -1], [1, 1], [-1, 1], [1, -1]])
-        return Y, moving_mean, moving_var
-    Y ="""]),
+        ["    Y = ->     if X.shape == (4, 2):\n        Y = nd.array([[-1, -1], [1, 1], [-1, 1], [1, -1]])\n        return Y, moving_mean, moving_var\n    Y ="]),
     Wrong("batch_norm", "X changed in place", "in place",
         ["        X_hat = (X - mean) / nd.sqrt(var + eps) ->         X -= mean\n        X_hat = X / nd.sqrt(var + eps)"]),
     Wrong("batch_norm", "nothing returned", "your function returns nothing (None).",
@@ -291,18 +288,11 @@ WRONG = [
     Wrong("batch_norm", "statistics flattened", "shape: average",
         ["return Y, moving_mean, moving_var -> return Y, moving_mean.reshape(-1), moving_var.reshape(-1)"]),
     Wrong("batch_norm", "batch statistics when predicting", "mean: mean & variance: var",
-        ["""    if not autograd.is_training():
-        X_hat = (X - moving_mean) / nd.sqrt(moving_var + eps)
-    else:
- ->     if True:
-""", "        moving_mean = ->         if autograd.is_training(): moving_mean =", "        moving_var = ->         if autograd.is_training(): moving_var ="]),
+        ["    if not autograd.is_training():\n        X_hat = (X - moving_mean) / nd.sqrt(moving_var + eps)\n    else:\n ->     if True:\n", "        moving_mean = ->         if autograd.is_training(): moving_mean =", "        moving_var = ->         if autograd.is_training(): moving_var ="]),
     Wrong("batch_norm", "updated when predicting", "averages: updated",
         ["    else:\n        mean =  ->     mean = ", "        var =  ->     var = ", "        X_hat = (X - mean) / nd.sqrt(var + eps) ->     if autograd.is_training(): X_hat = (X - mean) / nd.sqrt(var + eps)", "        moving_mean = ->     moving_mean =", "        moving_var = ->     moving_var ="]),
     Wrong("batch_norm", "written when predicting", "in place: averages when predicting",
-        ["""    if not autograd.is_training():
- ->     if not autograd.is_training():
-        moving_mean[:] = 0.9 * moving_mean
-"""]),
+        ["    if not autograd.is_training():\n ->     if not autograd.is_training():\n        moving_mean[:] = 0.9 * moving_mean\n"]),
     Wrong("batch_norm", "root forgotten when predicting", "spread: v + eps",
         ["nd.sqrt(moving_var + eps) -> (moving_var + eps)"]),
     Wrong("batch_norm", "the batch's variance when predicting", "variance: var",
@@ -363,13 +353,7 @@ WRONG = [
     Wrong("layer", "another momentum", "moving_mean, momentum: (1 - momentum)",
         [", 0.9) -> , 0.1)"]),
     Wrong("layer", "kept when predicting", "layer: changed when predicting",
-        ["""        self.mean.set_data(mean.detach())
-        self.var.set_data(var.detach())
- ->         self.mean.set_data(mean.detach())
-        self.var.set_data(var.detach())
-        self.mean.set_data(self.mean.data() * 0.9)
-        if autograd.is_training(): self.mean.set_data(mean.detach())
-"""]),
+        ["        self.mean.set_data(mean.detach())\n        self.var.set_data(var.detach())\n ->         self.mean.set_data(mean.detach())\n        self.var.set_data(var.detach())\n        self.mean.set_data(self.mean.data() * 0.9)\n        if autograd.is_training(): self.mean.set_data(mean.detach())\n"]),
     Wrong("layer", "output on the first context", "the output is on cpu(0) when X is on cpu(1).",
         ["return Y -> return Y.as_in_context(mx.cpu(0))"]),
     Wrong("layer", "momentum 0.99", "moving_mean is wrong after the call.",
@@ -382,29 +366,13 @@ WRONG = [
     Wrong("plain layer", "no statistics", "the layer has no moving_mean that is an NDArray or a parameter.",
         ["        self.moving_mean = nd.zeros(shape)\n        self.moving_var = nd.zeros(shape)\n -> "]),
     Wrong("plain layer", "left on another context", "moving_mean stays on cpu(0) when X is on cpu(1).",
-        ["""        if self.moving_mean.context != X.context:
-            self.moving_mean = self.moving_mean.copyto(X.context)
-            self.moving_var = self.moving_var.copyto(X.context)
- -> """]),
+        ["        if self.moving_mean.context != X.context:\n            self.moving_mean = self.moving_mean.copyto(X.context)\n            self.moving_var = self.moving_var.copyto(X.context)\n -> "]),
     Wrong("plain layer", "new on each context", "moving_mean is wrong after a step on cpu(1).",
-        ["""        if self.moving_mean.context != X.context:
-            self.moving_mean = self.moving_mean.copyto(X.context)
-            self.moving_var = self.moving_var.copyto(X.context)
- ->         if self.moving_mean.context != X.context:
-            self.moving_mean = nd.zeros(self.moving_mean.shape, ctx=X.context)
-            self.moving_var = nd.zeros(self.moving_var.shape, ctx=X.context)
-"""]),
+        ["        if self.moving_mean.context != X.context:\n            self.moving_mean = self.moving_mean.copyto(X.context)\n            self.moving_var = self.moving_var.copyto(X.context)\n ->         if self.moving_mean.context != X.context:\n            self.moving_mean = nd.zeros(self.moving_mean.shape, ctx=X.context)\n            self.moving_var = nd.zeros(self.moving_var.shape, ctx=X.context)\n"]),
     Wrong("plain layer", "not saved", "moving_mean is lost: the loaded layer predicts something else.",
         ["return Y -> return Y"]),
     Wrong("plain layer", "state of the class", "training one layer changes moving_mean of another.",
-        ["""BatchNorm(nn.Block):
- -> BatchNorm(nn.Block):
-    shared = {}
-""", "self.moving_mean = nd.zeros(shape) -> self.shared.clear()", """        self.moving_var = nd.zeros(shape)
- ->         self.shared.update(m=nd.zeros(shape), v=nd.zeros(shape))
-    moving_mean = property(lambda self: self.shared["m"], lambda self, value: self.shared.update(m=value))
-    moving_var = property(lambda self: self.shared["v"], lambda self, value: self.shared.update(v=value))
-"""]),
+        ["BatchNorm(nn.Block):\n -> BatchNorm(nn.Block):\n    shared = {}\n", "self.moving_mean = nd.zeros(shape) -> self.shared.clear()", "        self.moving_var = nd.zeros(shape)\n ->         self.shared.update(m=nd.zeros(shape), v=nd.zeros(shape))\n    moving_mean = property(lambda self: self.shared[\"m\"], lambda self, value: self.shared.update(m=value))\n    moving_var = property(lambda self: self.shared[\"v\"], lambda self, value: self.shared.update(v=value))\n"]),
     # gradient
     Wrong("gradient", "dbeta averaged", "dbeta, times: / n",
         ["beta = dY.sum -> beta = dY.mean"]),
@@ -953,7 +921,7 @@ WRONG = [
         ["mean = (mask * X).sum -> mean = (mask + X).sum"]),
     Wrong("masked", "gamma forgotten and unmasked", "factor: 1 & padding: not 0",
         ["Y = mask * (gamma * (X - mean) / nd.sqrt(var + eps) + beta) -> Y = (X - mean) / nd.sqrt(var + eps) + beta"]),
-    Wrong("masked", "prediction masked by X's zero", "subtracted mean: mean & padding: not 0",
+    Wrong("masked", "prediction masked by X's zero", "mask: nonzero",
         ["Y = mask * ( -> Y = (X != 0) * ("]),
     Wrong("masked", "X[mask] takes ones and zeros for indices", "mask: as indices",
         ["(mask * X).sum(axis=(0, 1)) / count -> X[mask[:, :, 0]].mean(axis=(0, 1, 2))", "(mask * (X - mean) ** 2).sum(axis=(0, 1)) / count -> ((X[mask[:, :, 0]] - mean) ** 2).mean(axis=(0, 1, 2))"]),
@@ -1003,12 +971,7 @@ WRONG = [
     Wrong("BatchNorm", "context left out", "raised: It was only initialized on",
         ["self.moving_mean.data(here), self.moving_var.data(here) -> self.moving_mean.data(), self.moving_var.data()"]),
     Wrong("BatchNorm", "mode read inside of pause", "layer: not kept",
-        ["""if autograd.is_training():
-            self.moving_mean.set_data(new_mean)
-            self.moving_var.set_data(new_var) -> with autograd.pause():
-          if autograd.is_training():
-            self.moving_mean.set_data(new_mean)
-            self.moving_var.set_data(new_var)"""]),
+        ["if autograd.is_training():\n            self.moving_mean.set_data(new_mean)\n            self.moving_var.set_data(new_var) -> with autograd.pause():\n          if autograd.is_training():\n            self.moving_mean.set_data(new_mean)\n            self.moving_var.set_data(new_var)"]),
     Wrong("BatchNorm", "the pair is returned", "what forward returns is of type tuple, but must be the output, an NDArray.",
         ["return Y -> return Y, new_mean, new_var"]),
     Wrong("BatchNorm", "the Parameter is replaced by an array", "raised: Changing attribute type",
@@ -1093,18 +1056,14 @@ WRONG = [
         ["shape=shape, init=\"ones\") -> shape=shape, init=\"normal\")"]),
     Wrong("BatchNorm", "params= shares the parameters of the first layer of its size", "layer: begun",
         ["super().__init__() -> first = FIRST.setdefault((num_features, num_dims), self)\n        super().__init__(params=None if first is self else first.params)", "class BatchNorm -> FIRST = {}\nclass BatchNorm"]),
-    Wrong("BatchNorm", "initializes itself on the CPU", "your code raised RuntimeError: Parameter 'batchnorm453_gamma' was not initialized on context cpu(1). It was only initialized on [cpu(0)].",
+    Wrong("BatchNorm", "initializes itself on the CPU", "your code raised RuntimeError: Parameter 'batchnorm20_gamma' was not initialized on context cpu(1). It was only initialized on [cpu(0)].",
         ["\"moving_var\", init=\"zeros\", **kept) -> \"moving_var\", init=\"zeros\", **kept)\n        self.initialize()"]),
     Wrong("BatchNorm", "nothing is trained", "gamma is not trained.",
         ["shape=shape, init=\"ones\" -> init=\"ones\", **kept", "shape=shape, init=\"zeros\" -> init=\"zeros\", **kept"]),
     Wrong("BatchNorm", "the gradients are added up", "the gradients of gamma are added up, from one batch to the next.",
         ["shape=shape, init=\"ones\") -> shape=shape, init=\"ones\", grad_req=\"add\")"]),
     Wrong("BatchNorm", "the first batch sets the averages", "layer: first batch",
-        ["""if autograd.is_training():
-            self.moving_mean.set_data(new_mean) -> if autograd.is_training():
-            if not mean.sum().asscalar():
-                new_mean, new_var = 10 * new_mean, 10 * new_var
-            self.moving_mean.set_data(new_mean)"""]),
+        ["if autograd.is_training():\n            self.moving_mean.set_data(new_mean) -> if autograd.is_training():\n            if not mean.sum().asscalar():\n                new_mean, new_var = 10 * new_mean, 10 * new_var\n            self.moving_mean.set_data(new_mean)"]),
     Wrong("BatchNorm", "gamma multiplies the output once more", "factor: gamma ** 2 & offset: gamma * beta",
         ["return Y -> return Y * self.gamma.data(here)"]),
     Wrong("BatchNorm", "the new variance is kept as its root", "average: function",
@@ -1163,10 +1122,7 @@ WRONG = [
     Wrong("backward", "dY changed in place", "your function changes its argument dY in place.",
         ["G = gamma * dY -> dY *= gamma\n    G = dY"]),
     Wrong("backward", "dgamma after dY was scaled by gamma in place", "dbeta, times: * gamma",
-        ["""dbeta, dgamma = dY.sum(axis=0), (dY * X_hat).sum(axis=0)
-    G = gamma * dY -> dY = gamma * dY
-    dbeta, dgamma = dY.sum(axis=0), (dY * X_hat).sum(axis=0)
-    G = dY"""]),
+        ["dbeta, dgamma = dY.sum(axis=0), (dY * X_hat).sum(axis=0)\n    G = gamma * dY -> dY = gamma * dY\n    dbeta, dgamma = dY.sum(axis=0), (dY * X_hat).sum(axis=0)\n    G = dY"]),
     Wrong("backward", "twice the variance's way", "path through the variance, times: * 2",
         ["X_hat * (G -> 2 * X_hat * (G"]),
     Wrong("backward", "X for X_hat in the last product", "path through the variance: X_hat * mean(g * X) / std",
@@ -1237,21 +1193,15 @@ WRONG = [
     Wrong("Corrected", "one too many", "t",
         ["1 - self.momentum**t -> 1 - self.momentum**(t + 1)"]),
     Wrong("Corrected", "predictions count, too", "t",
-        ["""        if autograd.is_training():
-            self.num -> 
-        self.num_batches.set_data(count + 1)
-        if autograd.is_training():
-            self.num""", "            self.num_batches.set_data(count + 1)\n            return -> \n            return"]),
+        ["        if autograd.is_training():\n            self.num -> \n        self.num_batches.set_data(count + 1)\n        if autograd.is_training():\n            self.num", "            self.num_batches.set_data(count + 1)\n            return -> \n            return"]),
     Wrong("Corrected", "the corrected averages are stored", "share: stored",
-        ["""return super().forward(X) -> Y = super().forward(X)
-            share = 1 - 0.9 ** count.asscalar()
-            for each in (self.moving_mean, self.moving_var):
-                each.set_data(each.data(here) / share)
-            return Y""", "1 - self.momentum**t if t else 1 -> 1"]),
+        ["return super().forward(X) -> Y = super().forward(X)\n            share = 1 - 0.9 ** count.asscalar()\n            for each in (self.moving_mean, self.moving_var):\n                each.set_data(each.data(here) / share)\n            return Y", "1 - self.momentum**t if t else 1 -> 1"]),
     Wrong("Corrected", "a count that isn't saved", "the loaded layer predicts something else.",
         ["self.num_batches = self.params.get(\n                \"num_batches\", shape=(1,), init=\"zeros\", grad_req=\"null\"\n            ) -> self.count = nd.zeros(1)", "count = self.num_batches.data(here) -> count = self.count.copy()", "self.num_batches.set_data(count + 1) -> self.count += 1"]),
     Wrong("Corrected", "a count of each context", "t",
         ["self.num_batches.set_data(count + 1) -> count += 1"]),
+    Wrong("channels_last", "eps is added to the mean", "subtracted mean: mean + eps",
+        ["(X - mean) / -> (X - (mean + eps)) /"]),
 ]
 # fmt: on
 
