@@ -185,7 +185,11 @@ def of_input(instances: Instances) -> Cause:
         return said("left: gradient")
     _, second, _, before = parts
     words = f"{before.words} - {second.words}".replace("0 * dY - ", "- ").replace(" - 0 * dY", "")
-    return _explained(parts, said("gradient: formula", what=words))
+    formula = said("gradient: formula", what=words)
+    whole = [key for key in before.keys if key.startswith(("dX, ", "std: "))]
+    if whole and not second.keys.issuperset(whole):  # not in all three ways
+        return Cause(formula, "dX: some ways")
+    return _explained(parts, formula)
 
 
 def of_autograd(case: Case, name: str, dY, received, expected, training: bool) -> Cause:
