@@ -114,7 +114,9 @@ class Layer:
             held = other.state()
             gamma, beta = (held[name]["array"] for name in ("gamma", "beta"))
             if gamma is not None and beta is not None:
-                case = case._replace(gamma=gamma.astype(float), beta=beta.astype(float))
+                case = case._replace(
+                    gamma=gamma.reshape(case.gamma.shape), beta=beta.reshape(case.beta.shape)
+                )
             Y = other.forward(case.X, mode)
             if not close(Y, causes.right(case, training)):
                 instances.append((case, Y))

@@ -169,7 +169,8 @@ def _trains(block: Layer, part: str) -> None:
     moved = [case.gamma, case.beta]
     for place, name in enumerate(("gamma", "beta")):
         if held[name]["gradient"] is not None:
-            moved[place] = moved[place] - rate * np.asarray(held[name]["gradient"], np.float64)
+            gradient = np.asarray(held[name]["gradient"], np.float64)
+            moved[place] = moved[place] - rate * gradient.reshape(moved[place].shape)
     case = case._replace(gamma=moved[0], beta=moved[1])
     received = block.forward(X, "record", dY=-dY)
     check.ask("step", key=block.key, rate=rate)  # back again: a wrong layer may share them
