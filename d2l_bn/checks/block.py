@@ -113,7 +113,7 @@ class Layer:
             case = other.case(drawn(self.check, (X.shape[0] + 1, *X.shape[1:]), number))
             held = other.state()
             gamma, beta = (held[name]["array"] for name in ("gamma", "beta"))
-            if gamma is not None and beta is not None:
+            if all(np.size(each) == case.gamma.size for each in (gamma, beta)):
                 case = case._replace(
                     gamma=gamma.reshape(case.gamma.shape), beta=beta.reshape(case.beta.shape)
                 )

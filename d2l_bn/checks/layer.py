@@ -170,7 +170,9 @@ def _trains(block: Layer, part: str) -> None:
     for place, name in enumerate(("gamma", "beta")):
         if held[name]["gradient"] is not None:
             gradient = np.asarray(held[name]["gradient"], np.float64)
-            moved[place] = moved[place] - rate * gradient.reshape(moved[place].shape)
+            if gradient.size == moved[place].size:
+                gradient = gradient.reshape(moved[place].shape)
+            moved[place] = moved[place] - rate * gradient
     case = case._replace(gamma=moved[0], beta=moved[1])
     received = block.forward(X, "record", dY=-dY)
     check.ask("step", key=block.key, rate=rate)  # back again: a wrong layer may share them
