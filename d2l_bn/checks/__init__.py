@@ -10,10 +10,19 @@ sandbox, in which nothing of the check can be seen. `answers.py` is the student'
 the judge's, and the modules with a public name are what is asked. `forms.py` has the inputs of a
 function, `question.py` one question about it, `block.py` a layer and what is asked of it.
 
-The cause of wrong numbers is sought in tables of mistakes (`mistakes.py`, `axes.py`), among
-formulas with one alteration (`formulas.py`), then by taking the answer apart: an output into mean,
-spread, factor and offset, an average into its terms (`composition.py`, of `quantities.py`), a
-gradient into its ways (`derivation.py`). The rest is told by its properties (`inference.py`).
+One way leads from a question to a cause:
+
+    a question (question.py, block.py, gradient.py)   one input, one mode, right or wrong
+      |  wrong: the same question on two more inputs
+    slots (slots.py, derivation.py; corrected.py)     what the answer is made of, and for each
+      |                                               slot candidates, by the slips of grammar.py
+    search (solve.py)                                 the fewest slips that give all answers
+      |
+    label -> sentence (causes.py, phrases.py)         "spread: v + eps", by sentences.json
+      |  none found
+    what the numbers say of themselves (leftover.py)  never a guess
+
+Exceptions and shapes have labels, too (`asking.py`, `shapes.py`).
 
 Inputs that a check does not print are drawn from random states of its own, always the same ones in
 a notebook, so that a check says the same each time and leaves the notebook's random numbers alone.

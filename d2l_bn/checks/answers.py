@@ -60,7 +60,7 @@ class Answers:
 
     def _named(self, name: str):
         if name not in self.names:
-            raise NameError(f"name {name!r} is not defined")
+            raise NameError(f"{name} is not defined in your notebook")
         return self.names[name]
 
     @answering

@@ -10,10 +10,11 @@ from typing import Any, Callable, NoReturn, Optional
 
 import numpy as np
 
-from d2l_bn.checks import cases
+from d2l_bn.checks import cases, phrases
 from d2l_bn.checks.answers import Answers
 from d2l_bn.checks.cases import Case
 from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.phrases import Cause
 from d2l_bn.checks.watch import AUTOGRAD, Watch
 
 
@@ -127,7 +128,7 @@ class Check:
         """
         answer = self.respondent.ask(what, **request)
         if answer["ready_made"] and not self.ready_made:
-            called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD.values())
+            called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD)
             replace(self, given={}).fail(
                 f"your code calls {called}, which does what this exercise asks you to write.",
                 cause="a ready-made answer did the work. Write it with sums, means or moments.",
@@ -211,137 +212,16 @@ def matches(
                 yield cause
 
 
-_ONE_BRANCH = (
-    "a name gets its value in one branch only. It needs one for dense input and for images, in "
-    "training and in prediction mode."
-)
-_NOT_SET_UP = (
-    "a Block has to be set up before its parameters: begin __init__ with "
-    "super().__init__(**kwargs)."
-)
-_PARAMETER = (
-    "a Parameter is used as an array. Take its array: self.gamma.data(X.context), and so for the "
-    "moving averages."
-)
-_IN_PLACE = (
-    "autograd forbids changing an array in place (+=, -=, X[:] = ...) while it records. Make a new "
-    "array: X = X - mean."
-)
-_NUMPY = "a NumPy function gets an NDArray. Use MXNet's: nd.sqrt(X), X.mean(axis=0)."
-# What NumPy and PyTorch have under other names, or MXNet not at all.
-_FOREIGN = {
-    "var": "((X - mean) ** 2).mean(axis=...)",
-    "std": "nd.sqrt(((X - mean) ** 2).mean(axis=...))",
-    "unsqueeze": "expand_dims(axis=...)",
-    "view": "reshape(shape)",
-    "permute": "transpose(axes)",
-    "dim": "ndim, without parentheses",
-}
-HINTS = (
-    (
-        "write your solution here",
-        "the cell still has the line that it came with. Write your code in its place, and run it.",
-    ),
-    (
-        "invalid shape: None",
-        "a parameter is made without a shape: self.params.get(name, shape=shape, ...).",
-    ),
-    (
-        "broadcast",
-        "two arrays of different shapes meet. A mean over some axes has fewer axes than X, unless "
-        "you keep them: keepdims=True.",
-    ),
-    (
-        "Reduction axis",
-        "an axis is averaged that X does not have. len(X.shape) tells how many there are.",
-    ),
-    ("Inplace operations", _IN_PLACE),
-    ("already in a computational graph", _IN_PLACE),
-    (
-        "not in a computational graph",
-        "the output does not depend on X by operations that autograd records. asnumpy(), "
-        "nd.array() and autograd.pause() cut the graph: use MXNet's own operations on X.",
-    ),
-    (
-        "has not been initialized",
-        "a parameter is used that initialize() did not reach. Make it with self.params.get(...).",
-    ),
-    (
-        "It was only initialized on",
-        "an array is taken from another context than that of X, or X has been moved away from it. "
-        "Use self.gamma.data(X.context), and leave X where it is.",
-    ),
-    (
-        "Changing attribute type",
-        "an array is assigned over a Parameter. Write into the Parameter: "
-        "self.moving_mean.set_data(the new value).",
-    ),
-    ("maximum number of dimension", _NUMPY),
-    (
-        "Cannot find argument",
-        "an argument has the name that NumPy or PyTorch give it. MXNet's are axis and keepdims.",
-    ),
-    ("where it is not associated", _ONE_BRANCH),
-    ("referenced before assignment", _ONE_BRANCH),
-    ("is not defined", "a name is misspelled, or the cell that defines it did not run."),
-    (
-        "expected float64, got float32",
-        "an array of your own is float32, and X is float64. The result keeps the type of X: leave "
-        'astype("float32") out, and make constants with nd.array(..., dtype=X.dtype).',
-    ),
-    (
-        "NotImplementedError",
-        "a Block computes in forward(self, X). hybrid_forward belongs to a HybridBlock, which this "
-        "layer can't be, since it asks for the mode at each call.",
-    ),
-    (
-        "eshape",
-        "an array gets a shape for another number of values. What there is for each channel has "
-        "as many values as there are channels: that length along the channels' axis, 1 elsewhere.",
-    ),
-    (
-        "Cannot retrieve Parameter",
-        "a parameter of this name has been made before, in another shape: layers share their "
-        "parameters where they are given the same params. Leave prefix and params out.",
-    ),
-    ("maximum recursion depth", "a function calls itself without end."),
-    ("'_params'", _NOT_SET_UP),
-    ("'_scope'", _NOT_SET_UP),
-    ("'_children'", _NOT_SET_UP),
-    ("'_reg_params'", _NOT_SET_UP),
-    ("Parameter'> not supported", _PARAMETER),
-    ("'Parameter'", _PARAMETER),
-    (
-        "<class 'method'>",
-        "a method is named but not called: its parentheses are missing.",
-    ),
-    (
-        "object is not callable",
-        "parentheses stand behind something that is no function, as in "
-        "X.shape(...) or X.ndim(): both are values.",
-    ),
-    ("not a scalar", "asscalar() and float() take an array of one value. Leave it an array."),
-    (
-        "truth value of an NDArray",
-        "an array of several values stands where True or False is wanted, in an if, and, or or "
-        "not. Multiply by the mask, or use nd.where.",
-    ),
-    (
-        "Invalid Parameter format for axis",
-        "axis takes a number or a tuple of numbers: tuple(range(...)) makes one.",
-    ),
-    ("positional argument", "a function is called with more or fewer arguments than it takes."),
-)
-
-
-def hint(words: str, where: str) -> str:
-    """Return the likely cause of an exception with these words, in this line, or ""."""
-    for text, cause in HINTS:
-        if text in words:
-            return cause
+def hint(words: str, where: str) -> Cause:
+    """The likely cause of an exception with these words, in this line."""
+    for text, cause in phrases.table("raised").items():
+        if text in words and (where or "NoneType" not in text):
+            return Cause(cause, f"raised: {text}")
+    if "'NoneType' object is not iterable" in words:  # Gluon's, of a trainer without parameters
+        return phrases.said("layer: parameters first")
+    foreign = phrases.table("foreign")
     name = re.search(r"(?:NDArray'|mxnet\.ndarray') .*no attribute '(\w+)'", words)
-    if name and name[1] in _FOREIGN:
-        return f"MXNet's arrays have no {name[1]}. Write {_FOREIGN[name[1]]}."
     if name:
-        return f"MXNet's arrays have no {name[1]}, which is another library's, or a Parameter's."
-    return _NUMPY if re.search(r"\bnp\.", where) else ""
+        known = "foreign" if name[1] in foreign else "no attribute"
+        return phrases.said(f"raised: {known}", what=name[1], ours=foreign.get(name[1]))
+    return phrases.said("raised: NumPy") if re.search(r"\bnp\.", where) else Cause()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import NoReturn
 
 import numpy as np
 
-from d2l_bn.checks import composition, inference, mistakes
+from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check, find
-from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn
+from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, of_start
 from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.phrases import Cause, said
 
 
 def statistics(check: Check) -> str:
@@ -31,12 +31,17 @@ def statistics(check: Check) -> str:
             found = block.averages()
             if mode == "train" and np.array_equal(found, [case.mean, case.var]):
                 right = [case.moving(case.mean, case.moments()[0]), case.var]
-                kept(block, X, case, right, _ONLY_RECORDED)
+                kept(block, X, case, right, said("layer: only recorded"))
             moved(block, X, case)
         if not np.any(begun):
             _first(block, first, begun_with)
-        predicts(block, batches, drawn(check, shape, 414), _BEGUN if np.any(begun) else "")
-        for mode, words in (("predict", _CHANGED), ("record without training", _WHILE_RECORDED)):
+        predicts(
+            block, batches, drawn(check, shape, 414), said("layer: begun") if np.any(begun) else ""
+        )
+        for mode, words in (
+            ("predict", said("layer: changed when predicting")),
+            ("record without training", said("layer: while recorded")),
+        ):
             X = drawn(check, shape, 412)
             case = block.case(X)
             block.forward(X, mode)
@@ -54,27 +59,9 @@ def _first(block: Layer, case: Case, found: list[np.ndarray]) -> None:
                 f"{name} is wrong after the first batch, though not after the others.",
                 expected=expected,
                 received=received,
-                cause=find([(_SET, new)], received, expected)
-                or composition.of_average([(case, received)], which),
+                cause=find([(said("layer: first batch"), new)], received, expected)
+                or causes.of_average([(case, received)], which),
             )
-
-
-_SET = (
-    "the first batch sets the averages to its own mean and variance. They start at 0, and the "
-    "first step takes a tenth of the way, as all do."
-)
-
-
-_BEGUN = (
-    "the averages of a new layer aren't 0. They start elsewhere, or another layer has used them: "
-    "then they belong to the class, to the module or to a default argument. Make them in __init__."
-)
-
-
-_MODES = 'the averages are not to blame. Mend what the part "modes" says first.'
-
-
-_AVERAGES = 'the averages are not those of the steps. Mend what the part "statistics" says first.'
 
 
 def predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str = "") -> None:
@@ -93,16 +80,15 @@ def predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str 
             f"the prediction after {len(batches)} steps is wrong.",
             expected=tracked.prediction(),
             received=received,
-            cause=cause or (_of_prediction(tracked, received) if right else _AVERAGES),
+            cause=cause or _of_prediction(block, tracked, received, right),
         )
 
 
-def _of_prediction(case: Case, received: np.ndarray) -> str:
-    return (
-        find(mistakes.of_prediction(case), received, case.prediction())
-        or composition.of_output([(case, received)], False)
-        or _MODES
-    )
+def _of_prediction(block: Layer, case: Case, received: np.ndarray, right: bool) -> Cause:
+    start = of_start(block.state())
+    if start or not right:
+        return start or said("layer: statistics first")
+    return causes.of_output([(case, received)], False)
 
 
 def moved(block: Layer, X: np.ndarray, case: Case) -> None:
@@ -119,32 +105,27 @@ def moved(block: Layer, X: np.ndarray, case: Case) -> None:
         )
     if all(close(a, b) for a, b in zip(found, right[::-1])):
         swapped(replace(block.check, given={"X": X}), "moving_mean", right[0], found[0])
-    for name, received, expected, old, new, causes in zip(
-        AVERAGES,
-        found,
-        right,
-        (case.mean, case.var),
-        moments,
-        (mistakes.of_moving_mean(case), mistakes.of_moving_var(case)),
-    ):
-        crossed = case.moving(case.var if name == "moving_mean" else case.mean, new)
-        known: Iterable = chain(
-            [(_NOT_KEPT, old)], [(_HANDED_OVER, crossed)], _other_momentum(case, old, new), causes
-        )
+    for which, (name, received, expected) in enumerate(zip(AVERAGES, found, right)):
         if not close(received, expected):
+            old, new = (case.mean, case.var)[which], moments[which]
             here = replace(block.check, given={"X": case.X, f"{name} before": old})
-            cause = find(known, received, expected) or (
-                composition.of_average([(case, received)], name == "moving_var")
-                or inference.of_average(case, name, received, old, new)
-                if received.shape == expected.shape
-                else SHAPE
-            )
+            crossed = case.moving((case.var, case.mean)[which], new)
+            known = [
+                (said("layer: not kept"), old),
+                (said("layer: handed over"), crossed),
+                *_other_momentum(case, old, new),
+            ]
+            cause = SHAPE
+            if received.shape == expected.shape:
+                cause = find(known, received, expected) or causes.of_average(
+                    [(case, received)], which
+                )
             _after_the_call(here, name, expected, received, cause)
 
 
-def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
+def _other_momentum(case: Case, old, new) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the average with other values of momentum, each with its cause."""
-    yield CROSSED, case._replace(momentum=EPS).moving(old, new)
+    yield said("layer: eps and momentum"), case._replace(momentum=EPS).moving(old, new)
     yield (
         "your layer uses momentum = 0.99, or it averages twice: what batch_norm returns are the "
         "new averages, to be stored as they are. Here momentum is 0.9.",
@@ -153,34 +134,6 @@ def _other_momentum(case: Case, old, new) -> mistakes.Mistakes:
     for momentum in (0.999, 0.95, 0.8, 0.7, 0.5):
         wrong = case._replace(momentum=momentum)
         yield f"your layer uses momentum = {momentum:g}. Here it is 0.9.", wrong.moving(old, new)
-
-
-_NOT_KEPT = (
-    "the new averages are not kept after training mode. Write them into what the layer "
-    "keeps: self.moving_mean.set_data(...) for a Parameter. Read the mode before autograd.pause(): "
-    "inside of it, autograd.is_training() is False."
-)
-
-
-_HANDED_OVER = (
-    "the moving mean and the moving variance are handed over in each other's place. The order is "
-    "batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum)."
-)
-
-
-_CHANGED = "the layer changes its moving averages when predicting. Leave them alone."
-
-
-_WHILE_RECORDED = (
-    "the layer changes its moving averages in prediction mode when autograd records. Ask "
-    "autograd.is_training(), not autograd.is_recording()."
-)
-
-
-_ONLY_RECORDED = (
-    "in training mode the averages are updated only while autograd records. Ask "
-    "autograd.is_training(), not autograd.is_recording()."
-)
 
 
 def kept(block: Layer, X: np.ndarray, case: Case, right: Iterable, cause: str) -> None:
@@ -207,9 +160,3 @@ def swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray)
 def _after_the_call(check: Check, name: str, expected, received, cause: str) -> NoReturn:
     wrong = f"{name} is wrong after the call."
     check.fail(wrong, expected=expected, received=received, cause=cause)
-
-
-CROSSED = (
-    "eps and momentum are handed over in each other's place. The order is batch_norm(X, gamma, "
-    "beta, moving_mean, moving_var, eps, momentum)."
-)

@@ -8,8 +8,10 @@ from itertools import count
 
 import numpy as np
 
+from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.phrases import Cause, said
 
 INPUTS = {2: (5, 3), 4: (4, 3, 2, 2)}
 AVERAGES = ("moving_mean", "moving_var")
@@ -69,10 +71,12 @@ class Layer:
 
     def _of_words(self, words: str) -> str:
         """Return the cause of an exception of these words in forward, or ""."""
-        if "not in a computational graph" in words:
+        if "not in a computational graph" in words or "It was only initialized on" in words:
             held = self.check.ask("state", key=self.key, context=None, other=None)
-            if not (held["gamma"]["trained"] or held["beta"]["trained"]):
-                return 'gamma and beta are not trained. Mend what the part "parameters" says first.'
+            pair = held["gamma"], held["beta"]
+            registered = all(each["registered"] for each in pair)
+            if not registered or not any(each["trained"] for each in pair):
+                return said("layer: parameters first")
         return _of_words(words)
 
     def state(self, context=None, other: Layer | None = None) -> dict[str, dict]:
@@ -97,6 +101,26 @@ class Layer:
         """The case that the layer meets with this input: fresh gamma and beta, its averages."""
         mean, var = self.averages(context)
         return make(X, mean=mean, var=var, eps=EPS)
+
+    def cause(self, X: np.ndarray, mode: str, received: np.ndarray) -> Cause:
+        """The cause of a wrong output, sought once gamma isn't 1, nor beta 0."""
+        training = mode in ("record", "train")
+        other = Layer.made(self.check, X.ndim)
+        other.forward(drawn(self.check, X.shape, 505), "record", dY=drawn(self.check, X.shape, 508))
+        self.check.ask("step", key=other.key, rate=0.3)
+        instances = []
+        for number in (507, 509):
+            case = other.case(drawn(self.check, (X.shape[0] + 1, *X.shape[1:]), number))
+            held = other.state()
+            gamma, beta = (held[name]["array"] for name in ("gamma", "beta"))
+            if all(np.size(each) == case.gamma.size for each in (gamma, beta)):
+                case = case._replace(
+                    gamma=gamma.reshape(case.gamma.shape), beta=beta.reshape(case.beta.shape)
+                )
+            Y = other.forward(case.X, mode)
+            if not close(Y, causes.right(case, training)):
+                instances.append((case, Y))
+        return causes.of_output(instances or [(self.case(X), received)], training)
 
     def loaded(self, check: Check, num_dims: int) -> Layer:
         """A new layer that has loaded what this one saves, in a process that has seen nothing."""
@@ -190,3 +214,11 @@ def registered(check: Check, name: str, held: dict) -> None:
             received='grad_req "add"',
             cause=f'{name} was made with grad_req="add". Leave that out.',
         )
+
+
+def of_start(held: dict) -> Cause:
+    """The cause if gamma or beta of a layer that isn't trained is another than asked for."""
+    for name, start in (("gamma", 1), ("beta", 0)):
+        if held[name]["array"] is None or np.any(np.asarray(held[name]["array"]) != start):
+            return said("layer: start", name=name, start=start)
+    return Cause()

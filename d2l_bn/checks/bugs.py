@@ -12,6 +12,7 @@ from d2l_bn.checks.asking import Check
 from d2l_bn.checks.block import AVERAGES, INPUTS, Layer, registered
 from d2l_bn.checks.cases import make
 from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
+from d2l_bn.checks.phrases import said
 
 TINY = 1e-12  # an eps that doesn't matter, wherever it stands
 
@@ -86,14 +87,14 @@ def _mode(check: Question) -> str:
         for mode, training in (("record without training", False), ("train", True)):
             here = check.on(PLAIN, case, f"{part}, {mode}")
             other = case.prediction() if training else case.training()
-            here.compare("the output", mode, here.result(mode), PREDICTION, [(_SWITCH, other)])
+            here.compare(
+                "the output",
+                mode,
+                here.result(mode),
+                PREDICTION,
+                [(said("mode: recording asked"), other)],
+            )
     return part
-
-
-_SWITCH = (
-    "the code asks autograd.is_recording(), which tells whether operations are recorded. "
-    "autograd.is_training() tells the mode."
-)
 
 
 def _parameters(_: Question, layer: Check) -> str:
@@ -124,5 +125,7 @@ def _shared(_: Question, layer: Check) -> str:
                     "Make them in __init__, new ones for each layer.",
                 )
     if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
-        check.fail("the averages of a trained layer stay as they were.")
+        check.fail(
+            "training a layer changes neither of its averages.", cause=said("layer: not kept")
+        )
     return check.part

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import composition, formulas, inference, mistakes
-from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks import causes, grammar, leftover, slots
+from d2l_bn.checks.asking import Check
 from d2l_bn.checks.block import EPS, INPUTS, Layer, drawn
 from d2l_bn.checks.cases import Case, close, make
-from d2l_bn.checks.quantities import Quantity, unlike
+from d2l_bn.checks.phrases import Cause, said
+from d2l_bn.checks.slots import Part, Pools
 
 MOMENTUM = 0.9
 
@@ -69,9 +69,11 @@ def _prediction(check: Check) -> str:
 def _in_training(batches: list[np.ndarray], received: np.ndarray) -> str:
     mean, var = _averages(batches[:-1]) if len(batches) > 1 else (None, None)
     case = make(batches[-1], eps=EPS, mean=mean, var=var)
-    found = find(mistakes.of_training(case), received, case.training())
-    found = found or composition.of_output([(case, received)], True)
-    return f"training mode is that of 2.1, with the mean and variance of the batch. {found}".strip()
+    found = causes.of_output([(case, received)], True)
+    return Cause(
+        f"training mode is that of 2.1, with the mean and variance of the batch. {found}",
+        found.label,
+    )
 
 
 def _averages(batches: list[np.ndarray], stored: Callable = lambda average, t: average) -> list:
@@ -95,180 +97,143 @@ def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", contex
     if not close(received, case.prediction(), 1e-3):
         given = {"X": X, "t": t, "moving_mean": mean, "moving_var": var}
         here = replace(block.check, given=given)
-        here.finite(f"the prediction after {t} batch{'es' * (t > 1)}", received, _NEGATIVE)
+        here.finite(f"the prediction after {_count(t)}", received, said("corrected: negative"))
         here.fail(
-            f"the prediction after {t} batch{'es' * (t > 1)} is wrong.",
+            f"the prediction after {_count(t)} is wrong.",
             expected=case.prediction(),
             received=received,
-            cause=_of_stored(block.averages(context), mean, var, t)
-            or (_later(block, batches, mode, received) if t == 1 else "")
-            or _cause(case, batches, received)
-            or (_STORED if all(map(close, block.averages(context), (mean, var))) else _NOT_STORED),
+            cause=_of_stored(block.averages(context), case, batches, received)
+            or _cause(block, batches, mode, received, case)
+            or _divisor(case, received, t, mean, var)
+            or said("corrected: used"),
         )
 
 
-def _cause(case: Case, batches: list[np.ndarray], received: np.ndarray) -> str:
-    """Return the mistake that gives this prediction, or ""."""
-    with np.errstate(all="ignore"):
-        return (
-            find(_wrong(case, batches), received, case.prediction())
-            or find(mistakes.of_prediction(case), received, case.prediction())
-            or composition.composed([(case, received)], False, 7, [_parts(case, batches)])
-            or _divisor(case, received, len(batches), *_averages(batches))
-        )
+def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: Case) -> Cause:
+    """The mistake that gives this prediction, sought after more batches, where t tells more."""
+    t = len(batches)
+    found = _later(block, mode)
+    if found and not found.label.startswith("share: 1 - 0.9 **"):
+        return found
+    for other in (*range(t + 1, 8 * t + 9), *range(1, t)):
+        by = _share(other) / _share(t)
+        if close(received, case.output(case.mean / by, case.var / by), 2e-5):
+            return said("t", t=other, batches=_count(t))
+    return found
 
 
-def _of_stored(held: list[np.ndarray], mean, var, t: int) -> str:
-    """Return a cause if the averages are kept divided."""
-    for power in (1, 2, 3):
-        by = _share(t) ** power
-        if np.any(mean) and all(map(close, held, (mean / by, var / by))):
-            return (
-                "predicting changes the averages that the layer keeps: the divided ones are "
-                "stored. Hand them to batch_norm, and write them nowhere."
-            )
-    return ""
+def _count(t: int) -> str:
+    return f"{t} batch{'es' * (t > 1)}"
 
 
-def _later(block: Layer, batches: list[np.ndarray], mode: str, received: np.ndarray) -> str:
-    """Return the mistake that explains a prediction after three batches, where t tells more."""
-    X, check = batches[0], block.check
-    layer = Layer.made(check, X.ndim)
-    more = [X, *(drawn(check, X.shape, number) for number in (505, 506))]
-    for batch in more:
-        layer.forward(batch, "record", dY=drawn(check, X.shape, 508))
-    check.ask("step", key=layer.key, rate=0.3)  # so that gamma isn't 1, nor beta 0
-    held, share = layer.state(), _share(len(more))
-    mean, var = (average / share for average in _averages(more))
+def _later(block: Layer, mode: str) -> Cause:
+    """The cause in a layer after three batches and a step of a trainer, which moves gamma."""
+    check, shape = block.check, (5, 3)
+    layer = Layer.made(check, 2)
+    batches = [drawn(check, shape, number) for number in (505, 506, 509)]
+    for batch in batches:
+        layer.forward(batch, "record", dY=drawn(check, shape, 508))
+    check.ask("step", key=layer.key, rate=0.3)
+    held, share = layer.state(), _share(len(batches))
+    mean, var = (average / share for average in _averages(batches))
     gamma, beta = (np.asarray(held[name]["array"], np.float64) for name in ("gamma", "beta"))
-    case = make(drawn(check, X.shape, 507), gamma.ravel(), beta.ravel(), mean, var, eps=EPS)
-    theirs = layer.forward(case.X, mode)
-    wrong = np.isfinite(theirs).all() and not close(theirs, case.prediction(), 1e-3)
-    cause = _cause(case, more, theirs) if wrong else ""
-    return "" if cause.startswith("your t is") else cause  # which is as plain after one
+    instances = []
+    for number in (507, 512):
+        X = drawn(check, shape, number)
+        case = make(X, gamma.ravel(), beta.ravel(), mean, var, eps=EPS)
+        Y = layer.forward(X, mode)
+        if np.isfinite(Y).all() and not close(Y, case.prediction(), 1e-3):
+            instances.append((case, Y))
+    if not instances:
+        return Cause()
+    with np.errstate(all="ignore"):
+        pools = [_pools(case, batches) for case, _ in instances]
+        found = causes.of_output(instances, False, pools=pools)
+    return found if found.named else Cause()
 
 
-def _wrong(case: Case, batches: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the predictions of mistaken corrections, each with its cause."""
+def _of_stored(held: list, case: Case, batches: list, received: np.ndarray) -> Cause:
+    """Say so if the averages that are kept are not those of 2.1."""
     t, (mean, var) = len(batches), _averages(batches)
-    known = {**formulas.names(case), "moving_mean": mean, "moving_var": var, "t": t}
-    yield from formulas.listed(_MISTAKES, _LINES, known)
-    for other in (*range(t + 1, 4 * t + 9), *range(1, t)):
-        yield (
-            f"your t is {other} after {t} batch{'es' * (t > 1)}. It counts the batches in training "
-            "mode, each once, for each layer, whatever the context.",
-            formulas.value(_LINES, {**known, "t": other}),
-        )
-    yield (
-        "the corrected averages are stored, and the next step goes on from them. Store those of "
-        "2.1, and divide when predicting.",
-        case.output(*_averages(batches, lambda average, t: average / _share(t))),
-    )
-    yield from formulas.altered(_LINES, known)
+    divided = _averages(batches, lambda average, t: average / _share(t))
+    if close(received, case.output(*divided), 1e-3):
+        return said("share: stored")
+    if all(map(close, held, (mean, var))):
+        return Cause()
+    powers = [_share(t) ** power for power in range(1, 12)]
+    stored = any(all(map(close, held, (mean / by, var / by))) for by in powers)
+    return said("corrected: divided stored" if stored else "corrected: not stored")
 
 
-# What may divide in place of the share, by cost; p is the momentum.
-_DIVISORS = {
-    0: "(1 - p ** t)",
-    1: "1; 1 / (1 - p ** t); (1 - p ** (t + 1)); (1 - p ** (t - 1)); p ** t",
-    2: "sqrt(1 - p ** t); (1 - p ** t) ** 2; (1 - p * t); (1 - (1 - p) ** t); (1 - p); p; t; "
-    "((1 - p) * t); (t + 1); (1 + p ** t); (1 - 0.99 ** t); (1 - 0.999 ** t); (1 - p ** t + eps)",
-    3: "(1 - t ** p); (1 - exp(-t))",
-}
+# What may divide in place of the share, beside what a slip makes of it; p is the momentum.
+_DIVISORS = (
+    "1; 1 / (1 - p ** t); sqrt(1 - p ** t); (1 - p ** t) ** 2; (1 - p); (1 - p) * t; t; p; t + 1; "
+    "1 - p ** t + eps; 1 - t ** p; 1 - exp(-t); 1 - p ** (t / 2)"
+)
 
 
-def _divisors(case: Case, t: int) -> Iterator[tuple[str, float, int]]:
-    """Yield what may divide: its name, its value, and how far it is from the share."""
+def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
+    """What may stand for the factor, X - mean, the spread and the offset."""
+    t, averages = len(batches), _averages(batches)
     known = {"p": MOMENTUM, "t": t, "eps": case.eps, "sqrt": np.sqrt, "exp": np.exp}
-    for cost, expressions in _DIVISORS.items():
-        for words in expressions.split("; "):
-            value = eval(words, {"__builtins__": {}}, known)
-            if value:
-                words = (
-                    words.replace("(1 - p)", "0.1").replace("p *", "0.9 *").replace("p)", "0.9)")
-                )
-                yield "0.9" if words == "p" else words, value, cost
-
-
-def _parts(case: Case, batches: list[np.ndarray]) -> tuple[dict[str, Quantity], ...]:
-    """What may stand for the factor, the mean, the spread and the offset, by name."""
-    divisors, averages = list(_divisors(case, len(batches))), _averages(batches)
-    before = _averages(batches[:-1]) if len(batches) > 1 else [0 * each for each in averages]
+    right = "1 - p ** t"
+    words = dict.fromkeys((right, *_DIVISORS.split("; "), *grammar.altered(right)))
+    divisors = {each: grammar.value(each, known) for each in words}
+    divisors = {each: value for each, value in divisors.items() if value and value > 0}
+    before, names = _averages(batches[:-1]), ("moving_mean", "moving_var")
     moments = np.array([make(batch).moments() for batch in batches]).swapaxes(0, 1)
-    taken: list[list[Quantity]] = [[], []]
-    names = ("moving_mean", "moving_var")
+    taken: list[list[Part]] = [[], []]
     for place, found in enumerate(taken):
-        for divisor, value, cost in divisors:
-            over = "" if divisor == "1" else f" / {divisor}"
-            for words, average, more in (
-                (names[place], averages[place], 0),
-                (f"the {names[place]} of one batch before", before[place], 2),
-                (names[1 - place], averages[1 - place], 2),
+        for each, by in divisors.items():
+            keys = frozenset({f"share: {_shown(each)}"} - {f"share: {_shown(right)}"})
+            over = "" if each == "1" else f" / {grammar.grouped(_shown(each))}"
+            for name, average, more in (
+                (names[place], averages[place], ()),
+                (f"the {names[place]} of one batch before", before[place], ("one batch before",)),
+                (names[1 - place], averages[1 - place], ("the other average",)),
             ):
-                found.append(Quantity(f"{words}{over}", average / value, cost + more))
-        found.append(Quantity("the mean over all batches", moments[place].mean(0), 2))
-        found.append(Quantity("that of the last batch", moments[place][-1], 2))
-        found.append(Quantity("that of the first batch", moments[place][0], 2))
-        found.append(Quantity("that of X itself", case.moments()[place], 1))
-        found.append(Quantity(str(place), place + 0 * case.mean, 2))
-    eps, gamma = case.eps, case.gamma
-    spreads = [Quantity("sqrt((moving_var + eps) / (1 - 0.9 ** t))",
-                        np.sqrt((averages[1] + eps) / _share(len(batches))), 1)]  # fmt: skip
-    for words, variance, cost in taken[1]:
-        spreads.append(Quantity(f"sqrt({words} + eps)", np.sqrt(variance + eps), cost))
-        spreads.append(Quantity(f"sqrt({words})", np.sqrt(variance), cost + 2))
-        for divisor, by, more in divisors:
-            root = np.sqrt(variance + eps) / by
-            spreads.append(Quantity(f"(sqrt({words} + eps) / {divisor})", root, cost + 1 + more))
-    factors = [Quantity("gamma", gamma, 0), Quantity("beta", case.beta)]
-    factors += [Quantity(f"gamma / {words}", gamma / by, cost or 1) for words, by, cost in divisors]
-    offsets = [Quantity("beta", case.beta, 0), Quantity("gamma", gamma)]
-    pools = (factors, taken[0], spreads, offsets)
-    return tuple({each.words: each for each in unlike(pool)} for pool in pools)
+                others = frozenset(f"from: {key}" for key in more)
+                found.append(Part(f"{name}{over}", average / by, keys | others, 2 * len(others)))
+        for name, value in (
+            ("the mean over all batches", moments[place].mean(0)),
+            ("that of the last batch", moments[place][-1]),
+            ("that of the first batch", moments[place][0]),
+            ("that of X itself", case.moments()[place]),
+            (str(place), place + 0 * case.mean),
+        ):
+            found.append(Part(name, value, frozenset({f"from: {name}"}), 1))
+    factors, _, _, offsets = slots.output(case, False)
+    spreads = slots.spreads(case, taken[1])
+    for each, by in divisors.items():
+        keys = frozenset({f"factor share: {_shown(each)}"})
+        offsets.append(Part(f"beta / {by:.4g}", case.beta / by, keys, 1))
+        factors.append(Part(f"gamma / {grammar.grouped(_shown(each))}", case.gamma / by, keys, 1))
+        root, what = (
+            np.sqrt(averages[1] + case.eps),
+            f"sqrt(moving_var + eps) / {grammar.grouped(_shown(each))}",
+        )
+        spreads.append(Part(f"({what})", root / by, frozenset({f"root share: {_shown(each)}"}), 1))
+    root = np.sqrt((averages[1] + case.eps) / _share(t))
+    spreads.append(
+        Part("sqrt((moving_var + eps) / (1 - 0.9 ** t))", root, frozenset({"spread: eps"}))
+    )
+    return factors, [p._replace(value=case.X - p.value) for p in taken[0]], spreads, offsets
 
 
-def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> str:
-    """Return by which numbers the averages are divided, if the prediction comes of any."""
-    found = inference.used(case, received)
+def _shown(words: str) -> str:
+    return words.replace("(1 - p)", "0.1").replace("p", "0.9").replace("ex0.9", "exp")
+
+
+def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> Cause:
+    """By which number the averages are divided, if the prediction comes of any."""
+    found = leftover.used(case, received)
     if found is None:
-        return ""
+        return Cause()
     by_mean, by_var = mean / found[0], var / (found[1] - case.eps)
     if not close(np.stack([by_mean, by_var]), np.full((2, *by_mean.shape), by_mean.mean()), 1e-2):
-        return ""
-    return (
-        f"after {t} batch{'es' * (t > 1)} you divide the averages by {by_mean.mean():.3g}. "
-        f"1 - 0.9 ** t is {_share(t):.3g}."
-    )
-
-
-_STORED = (
-    "the averages that the layer stores are right, so it is what you predict with: moving_mean and "
-    "moving_var, both divided by 1 - 0.9 ** t, and gamma and beta as they are."
-)
-_NOT_STORED = 'Does BatchNorm pass "statistics"? The averages of 2.1 are what is divided.'
-_NEGATIVE = (
-    "the averages are divided by 0 or by a negative number. 1 - 0.9 ** t is between 0 and 1 from "
-    "the first batch on."
-)
-_LINES = (
-    "share = 1 - momentum ** t",
-    "mean = moving_mean / share",
-    "var = moving_var / share",
-    formulas.OUTPUT,
-)
-_OTHER_SHARE = (
-    "you divide by 0.9 ** t, the share of the start, or by 1 - 0.1 ** t. Divide by 1 - 0.9 ** t."
-)
-_MISTAKES = {
-    "mean = moving_mean; var = moving_var": "the averages are not divided: moving_mean / (1 - 0.9 "
-    "** t), and so for moving_var.",
-    "var = moving_var": "moving_var is not divided by 1 - 0.9 ** t.",
-    "mean = moving_mean": "moving_mean is not divided by 1 - 0.9 ** t.",
-    "mean = moving_mean * share; var = moving_var * share": "the averages are multiplied by 1 - "
-    "0.9 ** t. Divide them.",
-    "share = momentum ** t": _OTHER_SHARE,
-    "share = 1 - (1 - momentum) ** t": _OTHER_SHARE,
-}
+        return Cause()
+    by = f"{by_mean.mean():.3g}"
+    return said("left: divisor", batches=_count(t), by=by, share=f"{_share(t):.3g}")
 
 
 def _contexts(check: Check) -> str:

@@ -1,260 +1,223 @@
-"""Finds which terms a wrong gradient has: every way from X to the loss by itself.
+"""The slots of a gradient, and the cause of a wrong one.
 
-dX is a sum of three ways, each of them a product: of gamma, of a power of the standard deviation
-and of n, and of a sum over the batch. In float64 the numbers say which product it is.
+dX is a sum of three ways from X to the loss: the direct one, less the paths through the mean and
+through the variance. dgamma and dbeta are sums over the batch, and products of those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import chain, product
+from typing import Any
 
 import numpy as np
 
+from d2l_bn.checks import grammar
 from d2l_bn.checks.cases import Case, close
+from d2l_bn.checks.phrases import Cause, explained, said
+from d2l_bn.checks.slots import Part, Pools
+from d2l_bn.checks.solve import FLOAT64, Search
 
-EXACT = 1e-9
+Instances = Sequence[tuple[Case, np.ndarray, np.ndarray]]  # an input, dY, what was received
 WAYS = ("direct way", "path through the mean", "path through the variance")
+_RIGHT = ("g / std", "mean(g) / std", "X_hat * mean(g * X_hat) / std")
+_SUMS = {"dgamma": "sum(dY * X_hat)", "dbeta": "sum(dY)"}
+_STDS = (
+    "sqrt(var * n / (n - 1) + eps); sqrt(var); sqrt(var) + eps; var + eps; sqrt(var * n + eps); "
+    "sqrt(var * n / (n - 1)); sqrt(mean(X ** 2) + eps); sqrt(sqrt(var) + eps); "
+    "sqrt(var + eps ** 2); 1 + 0 * var"
+)
+_TERMS = (
+    "dY * X_hat; dY; dY * X; dY * (X - mu); X_hat; X_hat ** 2; X; X ** 2; dY ** 2; abs(dY); "
+    "dY * X_hat ** 2; dY * abs(X_hat); abs(dY * X_hat); (dY - mean(dY)) * X"
+)
+_DIRECT = "dY; g * X_hat; n * g; 0 * g"
+_FIRST = "g; dY; g * X_hat; dY * X_hat; g * X"
+_SECOND = "g * X_hat; dY * X_hat; g * X; g; dY; g * (X - mu); X_hat"
+_BY = "X_hat; 1; X; (X - mu); X_hat ** 2"
+_MEANS = ("mean({})", "mean_1({})", "mean_all({})", "sum_all({})", "({})")
 
 
-class Batch:
-    """What stands in the terms, for one input and one gradient of the output."""
+def _names(case: Case, dY: np.ndarray) -> dict[str, Any]:
+    """The values of the names in the expressions of this module."""
+    X, (mu, var), n = case.X, case.moments(), len(case.X)
+    std = np.sqrt(var + case.eps)
+    known = {"X": X, "dY": dY, "gamma": case.gamma, "g": case.gamma * dY, "n": n, "mu": mu}
+    known.update(var=var, std=std, X_hat=(X - mu) / std, eps=case.eps, features=X.shape[1])
+    for name, axis in (("", 0), ("_1", 1), ("_all", None)):
+        known[f"sum{name}"] = lambda each, axis=axis: each.sum(axis, keepdims=True)
+        known[f"mean{name}"] = lambda each, axis=axis: each.mean(axis, keepdims=True)
+    return {**known, "sqrt": np.sqrt, "abs": np.abs}
 
-    def __init__(self, case: Case, dY: np.ndarray) -> None:
-        self.case, self.dY, self.n = case, dY, len(case.X)
-        self.mean, self.var = case.moments()
-        self.centred = case.X - self.mean
-        self.stds = {
-            "std": np.sqrt(self.var + case.eps),
-            "sqrt(var)": np.sqrt(self.var),
-            "(sqrt(var) + eps)": np.sqrt(self.var) + case.eps,
-            "sqrt(var * n / (n - 1) + eps)": np.sqrt(
-                self.var * self.n / max(1, self.n - 1) + case.eps
-            ),
-        }
-        self.X_hat = self.centred / self.stds["std"]
 
-    def sums(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield sums over the batch, or what may stand in the place of one, with their names."""
-        X, dY = self.case.X, self.dY
-        terms = {
-            "dY * X_hat": dY * self.X_hat,
-            "dY": dY,
-            "dY * X": dY * X,
-            "X_hat": self.X_hat,
-            "X_hat ** 2": self.X_hat**2,
-            "X": X,
-            "X ** 2": X**2,
-            "dY ** 2": dY**2,
-            "abs(dY)": abs(dY),
-            "dY * X_hat ** 2": dY * self.X_hat**2,
-            "dY * abs(X_hat)": dY * abs(self.X_hat),
-            "abs(dY * X_hat)": abs(dY * self.X_hat),
-            "(dY - mean(dY)) * X": (dY - dY.mean(0)) * X,
-        }
-        yield "", np.ones((1, X.shape[1]))
-        for name, values in terms.items():
-            yield f"sum({name})", values.sum(0, keepdims=True)
-            yield f"sum of all {name}", np.full((1, X.shape[1]), values.sum())
-            yield f"mean of all {name}", np.full((1, X.shape[1]), values.mean())
-            scaled = self.case.gamma * values
-            yield f"sum of all gamma * {name}", np.full((1, X.shape[1]), scaled.sum())
-            yield f"mean of all gamma * {name}", np.full((1, X.shape[1]), scaled.mean())
-            yield f"({name})[0]", values[:1]
-            yield f"({name})[-1]", values[-1:]
-        yield "mean", self.mean
-        for name in ("dY * X_hat", "dY"):
-            yield f"sum({name}) * mean", self.mean * terms[name].sum(0, keepdims=True)
-        yield "sum(dY) * sum(dY * X_hat)", dY.sum(0, keepdims=True) * terms["dY * X_hat"].sum(0)
+@cache
+def _shown(words: str) -> str:
+    names = {"mu": "mean", "mean_1": "mean_over_axis_1", "mean_all": "mean_of_all"}
+    for ours, theirs in {**names, "sum_all": "sum_of_all"}.items():
+        words = re.sub(rf"\b{ours}\b", theirs, words)
+    return words
 
-    def factors(self) -> Iterator[tuple[str, np.ndarray, int]]:
-        """Yield products of powers of gamma, of the standard deviation and of n."""
-        n, gamma = self.n, self.case.gamma
-        counts = {"": 1.0, "/ n": 1 / n, "* n": n, "/ n ** 2": n**-2.0, "/ (n - 1)": 1 / (n - 1)}
-        counts.update(
-            {"* (n - 1) / n": (n - 1) / n, "/ sqrt(n)": n**-0.5, "/ channels": 1 / gamma.size}
-        )
-        for name, std in self.stds.items():
-            powers = range(-4, 5) if name == "std" else (-3, -2, -1, 1)
-            for i, j, (count, share) in product(range(-1, 3), powers, counts.items()):
-                words = " ".join(filter(None, (_power("gamma", i), _power(name, j), count)))
-                cost = abs(i - 1) + abs(j + 1) + (name != "std") + (count != "")
-                yield words, gamma**i * std**j * share, cost
+
+@cache
+def _factors() -> tuple[tuple[str, int], ...]:
+    """Products of powers of gamma, of the standard deviation and of n, and numbers; how rare."""
+    counts = "; / n; * n; / n ** 2; * n ** 2; * n / (n - 1); * (n - 1) / n; / sqrt(n); * sqrt(n); "
+    counts += "/ features; / n / features; * n / features"
+    found = [
+        (f" * {k}", 1)
+        for k in ("(-1)", "2", "(1 / 2)", "(-2)", "(-1 / 2)", "3", "4", "(1 / 4)", "(1 / 3)")
+    ]
+    for i, j, count in product((0, 1, -1, -2), range(-4, 5), counts.split("; ")):
+        words = f"{_power('gamma', i)}{_power('std', j)}{' ' * bool(count)}{count}"
+        found.append((words, abs(i) + abs(j) + bool(count)))
+    found += [(" * mean_all(gamma) / gamma", 2)]
+    return tuple(sorted(filter(lambda each: each[0], found), key=lambda each: each[1]))
 
 
 def _power(name: str, exponent: int) -> str:
-    if not exponent:
-        return ""
-    sign = "*" if exponent > 0 else "/"
-    return f"{sign} {name}" + f" ** {abs(exponent)}" * (abs(exponent) > 1)
+    sign = " *" if exponent > 0 else " /"
+    return f"{sign} {name}{f' ** {abs(exponent)}' * (abs(exponent) > 1)}" * bool(exponent)
 
 
-def of_sum(case: Case, dY: np.ndarray, name: str, received: np.ndarray) -> str:
-    """Return the product that `received`, dgamma or dbeta, is, or ""."""
-    right = {"dgamma": "sum(dY * X_hat)", "dbeta": "sum(dY)"}[name]
-    batch = Batch(case, dY)
-    found = _product(batch, received.reshape(1, -1), right)
-    if found:
-        return f"your numbers are those of {name} = {found}. The formula is {name} = {right}."
-    basis = dict(batch.sums())
-    gamma, std = case.gamma, batch.stds["std"]
-    for factor, times in ((1, ""), (gamma, "gamma * "), (1 / std, "1 / std * "), (-1, "-")):
-        found = _product(batch, received.reshape(1, -1) - factor * basis[right], "sum(dY)")
-        if found:
-            whole = f"{times}{right} + {found}".replace("+ -", "- ")
-            return f"your numbers are those of {name} = {whole}. The formula is {name} = {right}."
-    return ""
+def _part(known: dict, words: str, key: str, rarity: int = 0, sign: int = 1) -> Part:
+    value = sign * grammar.value(words, known) + 0 * known["dY"]
+    return Part(_shown(words), value, frozenset({_shown(key)} if key else ()), rarity)
 
 
-def _product(batch: Batch, received: np.ndarray, likely: str) -> str:
-    """Name the product of a number, powers and a sum that `received` is; the simplest one."""
-    if np.abs(received).max() <= EXACT:
-        return "0"
-    best, cheapest = "", 99
-    sums = [(words, value, words != likely) for words, value in batch.sums()]
-    for factor, value, cost in batch.factors():
-        for words, total, other in sums:
-            here = value * total
-            k = float((received * here).sum() / max((here**2).sum(), 1e-300))
-            if abs(k * 12 - round(k * 12)) > 1e-6 or not 0.08 < abs(k) < 13:
-                continue
-            if np.abs(received - k * here).max() > EXACT * max(1, np.abs(received).max()):
-                continue
-            expense = cost + 2 * other + 2 * (k not in (1, -1)) + words.startswith("sum of all")
-            if expense < cheapest:
-                cheapest, best = expense, _written(round(k * 12) / 12, words, factor)
-    return best
+def _way(known: dict, place: int) -> Iterator[Part]:
+    """Yield what may be one of the ways."""
+    way, right = WAYS[place], _RIGHT[place]
+    yield _part(known, right, "")
+    yield _part(known, "0 * dY", f"{way}, 0")
+    for words, rarity in _factors():
+        yield _part(known, right + words, f"{way}, times:{words}", rarity)
+    if place == 0:
+        others: Iterable[str] = (f"({each}) / std" for each in _DIRECT.split("; "))
+    else:
+        inner = (_FIRST, _SECOND)[place - 1].split("; ")
+        by = [""] if place == 1 else [f"{each} * " for each in _BY.split("; ")]
+        means = [mean.format(each) for mean, each in product(_MEANS, inner)]
+        others = (f"{times}{mean} / std".replace("1 * ", "") for times, mean in product(by, means))
+    for words in others:
+        if words != right:
+            yield _part(known, words, f"{way}: {words}", 1)
 
 
-def _written(k: float, words: str, factor: str) -> str:
-    sign = "-" if k < 0 else ""
-    number = f"{abs(k):.4g}" if abs(k) != 1 else ""
-    above = [part for part in (number, words) if part]
-    text = f"{sign}{' * '.join(above) or '1'} {factor}".strip()
-    text = text.replace("1 * ", "", 1) if text.lstrip("-").startswith("1 * ") else text
-    return text
-
-
-def of_input(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Return which ways in `dX` are wrong, and what they are, or ""."""
-    found = _by_feature(case, dY, dX)
-    return found or _by_axes(case, dY, dX)
-
-
-def _by_feature(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Each feature by itself: dX = a * dY + b + c * X_hat."""
-    batch = Batch(case, dY)
-    rights = (case.gamma / batch.stds["std"]) * np.stack(
-        [
-            np.ones((1, dY.shape[1])),
-            -dY.mean(0, keepdims=True),
-            -(dY * batch.X_hat).mean(0, keepdims=True),
-        ]
-    )
-    if len(dX) < 5:
-        return ""
-    coefficients = []
-    for feature in range(dX.shape[1]):
-        basis = np.stack([dY[:, feature], np.ones(len(dX)), batch.X_hat[:, feature]], axis=1)
-        solved, *_ = np.linalg.lstsq(basis, dX[:, feature], rcond=None)
-        if np.abs(basis @ solved - dX[:, feature]).max() > EXACT * max(1, np.abs(dX).max()):
-            return ""
-        coefficients.append(solved)
-    theirs = np.array(coefficients).T[:, None, :]
-    written = (
-        "gamma / std * dY",
-        "-gamma / std / n * sum(dY)",
-        "-gamma / std / n * sum(dY * X_hat) * X_hat",
-    )
-    likely = ("", "sum(dY)", "sum(dY * X_hat)")
-    if close(theirs, rights * theirs[0] / rights[0], 1e-8):
-        words = _product(batch, theirs[0], "")
-        return f"all three ways begin with {words}, where it is gamma / std." if words else ""
-    wrong, unknown = [], []
-    for place, (way, mine, right) in enumerate(zip(WAYS, theirs, rights)):
-        if close(mine, right, 1e-8):
-            continue
-        words = _product(batch, mine, likely[place])
-        if not words and place == 1:
-            extra = _product(batch, mine - right, "sum(dY * X_hat)")
-            words = f"{written[1]} and {extra}" if extra else ""
-        if not words:
-            unknown.append(way)
-            continue
-        last = ("dY", "", "X_hat")[place]
-        words = "0" if words == "0" else f"{words} * {last}".removesuffix(" * ")
-        wrong.append(f"your {way} is {words}, where it is {written[place]}")
-    if unknown or not wrong:
-        return ""
-    return "; ".join(wrong) + "."
-
-
-# Averages by themselves, with what each costs; {} is what is averaged.
-_AVERAGES = {
-    "mean({})": (lambda values: values.mean(0), 0),
-    "sum({})": (lambda values: values.sum(0), 1),
-    "mean of {} over axis 1": (lambda values: values.mean(1, keepdims=True), 1),
-    "sum of {} over axis 1": (lambda values: values.sum(1, keepdims=True), 1),
-    "sum of {} over axis 1 / n": (lambda values: values.sum(1, keepdims=True) / len(values), 1),
-    "mean of all {}": (np.mean, 1),
-    "sum of all {}": (np.sum, 1),
-    "sum of all {} / n": (lambda values: values.sum() / len(values), 1),
-    "{}": (lambda values: values, 1),
-}
-# Expressions by cost: dX = (direct - a first average - a second one, in proportion) outer.
-_DIRECT = {0: "g", 1: "dY; 0; n * g", 2: "g * X_hat"}
-_OUTER = {
-    0: "1 / std",
-    1: "1; 1 / std ** 2; gamma / std; 1 / (n * std); 1 / sqrt_var",
-    2: "std; 1 / n; gamma / (n * std)",
-}
-_FIRST = {0: "g", 1: "dY", 2: "g * X_hat"}
-_SECOND = {0: "g * X_hat", 1: "dY * X_hat; g * X; g * (X - mean)", 2: "g; dY; X_hat"}
-_PROPORTION = {0: "X_hat", 1: "1; X; (X - mean); -X_hat; 2 * X_hat; X_hat / 2", 2: "X_hat ** 2"}
-
-
-def _by_axes(case: Case, dY: np.ndarray, dX: np.ndarray) -> str:
-    """Averages over other axes: dX = outer * (direct - average - proportion * average)."""
-    batch = Batch(case, dY)
-    known = {"X": case.X, "dY": dY, "g": case.gamma * dY, "n": batch.n, "X_hat": batch.X_hat}
-    known.update(gamma=case.gamma, mean=batch.mean, std=batch.stds["std"])
-    known.update(sqrt_var=batch.stds["sqrt(var)"])
-
-    def values(table: dict[int, str]) -> Iterator[tuple[str, np.ndarray, int]]:
-        for cost, expressions in table.items():
-            for words in expressions.split("; "):
-                yield words, eval(words, {"__builtins__": {}}, known) + 0 * dY, cost
-
-    def averages(table: dict[int, str]) -> Iterator[tuple[str, np.ndarray, int]]:
-        for (words, each, cost), (name, (average, more)) in product(
-            values(table), _AVERAGES.items()
-        ):
-            yield name.format(words), average(each) + 0 * dY, cost + more
-        yield "0", 0 * dY, 1
-
-    first = list(averages(_FIRST))
-    second = [
-        ("0" if name == "0" else f"{by} * {name}".removeprefix("1 * "), share * each, cost + more)
-        for (name, each, cost), (by, share, more) in product(averages(_SECOND), values(_PROPORTION))
+def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
+    """The slots of dX: the path through the variance, and what that is subtracted from."""
+    known = _names(case, dY)
+    direct, first, second = (list(_way(known, place)) for place in range(3))
+    pairs = [(direct[0], each) for each in first] + [(each, first[0]) for each in direct[1:]]
+    pairs += [(each, first[1]) for each in direct[1:]]
+    minus = [part._replace(value=-part.value) for part in second]
+    for words, rarity in chain(_factors(), ((std, 0) for std in _STDS.split("; "))):
+        std = words in _STDS.split("; ")
+        scope = {**known, "std": grammar.value(words, known)} if std else known
+        scope["X_hat"] = (case.X - scope["mu"]) / scope["std"] if std else known["X_hat"]
+        key = f"std: {words}" if std else f"dX, times:{words}"
+        ways = [_part(scope, right + words * (not std), key, rarity) for right in _RIGHT]
+        pairs.append((ways[0], ways[1]))
+        minus.append(ways[2]._replace(value=-ways[2].value))
+    before = [
+        Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
+        for a, b in pairs
     ]
-    flat = np.stack([each.reshape(-1) for _, each, _ in second])
-    best, cheapest = "", 6
-    for (outer, factor, f_cost), (direct, ahead, d_cost) in product(
-        values(_OUTER), values(_DIRECT)
-    ):
-        bound = 10 * EXACT * max(1, np.abs(dX / factor).max())
-        for middle, each, m_cost in first:
-            cost = f_cost + d_cost + m_cost
-            left = (ahead - dX / factor - each).reshape(-1)
-            for index in np.flatnonzero(abs(flat[:, 0] - left[0]) <= bound):
-                total = cost + second[index][2]
-                if 0 < total < cheapest and np.abs(flat[index] - left).max() <= bound:
-                    cheapest = total
-                    best = f"({direct} - {middle} - {second[index][0]}) * {outer}"
-    if not best:
-        return ""
-    best = best.replace(") * 1 / ", ") / ").removesuffix(" * 1").replace("sqrt_var", "sqrt(var)")
-    right = "(g - mean(g) - X_hat * mean(g * X_hat)) / std"
-    return (
-        f"your numbers are those of dX = {best} with g = gamma * dY. The formula is dX = {right}."
-    )
+    one = [Part("1", np.ones(1))]
+    return one, minus, one, before
+
+
+def _pools_of_sum(case: Case, dY: np.ndarray, name: str) -> Pools:
+    """The slots of dgamma or dbeta: what is summed, what multiplies it, and what is added."""
+    known, right = _names(case, dY), _SUMS[name]
+    zero = np.zeros((1, dY.shape[1]))
+    sums = [right] + [f"{way}({term})" for way, term in product(
+        ("sum", "mean_all", "sum_all"), _TERMS.split("; "))]  # fmt: skip
+    summed = [Part(_shown(words), grammar.value(words, known) + zero,
+                   frozenset({f"{name}: {_shown(words)}"} if place else ()), "all" in words)
+              for place, words in enumerate(dict.fromkeys(sums))]  # fmt: skip
+    if name == "dgamma":
+        for words in _STDS.split("; "):
+            value = (dY * (case.X - known["mu"])).sum(0) / grammar.value(words, known)
+            summed.append(Part(f"sum(dY * (X - mean)) / ({_shown(words)})", value,
+                               frozenset({f"std: {_shown(words)}"})))  # fmt: skip
+    factors = [Part("", zero + 1)]
+    for words, rarity in _factors():
+        value = 1 / grammar.value("1" + words, known) + zero
+        factors.append(Part(words, value, frozenset({f"{name}, times:{words}"}), rarity))
+    added = [Part("", zero)]
+    for words in _SUMS.values():
+        value = grammar.value(words, known)
+        added.append(Part(f" + {words}", value, frozenset({f"{name}, and: {words}"}), 1))
+    return [Part("1", np.ones(1))], summed, factors, added
+
+
+def _search(pools: list[Pools], received: list[np.ndarray], most: int):
+    counted = [np.ones(each.shape) for each in received]
+    with np.errstate(all="ignore"):
+        return Search(pools, received, counted, 10 * FLOAT64).best(most)
+
+
+def of_sum(instances: Instances, name: str) -> Cause:
+    """The cause of wrong gradients of gamma or beta."""
+    received = [each.reshape(1, -1) for *_, each in instances]
+    if not any((abs(each) > FLOAT64).any() for each in received):
+        return explained("gradient", [f"{name}, 0"])
+    parts = _search([_pools_of_sum(case, dY, name) for case, dY, _ in instances], received, 3)
+    if not parts:
+        return said("left: gradient")
+    _, summed, factor, added = parts
+    words = f"{summed.words}{factor.words}{added.words}"
+    return _explained(parts, f"your {name} is {words}, where it is {_SUMS[name]}.")
+
+
+def _explained(parts: Sequence[Part], formula: str) -> Cause:
+    labels = sorted(frozenset().union(*(part.keys for part in parts)))
+    return explained("gradient", labels, formula)
+
+
+def of_input(instances: Instances) -> Cause:
+    """The cause of wrong gradients of X."""
+    pools = [_pools_of_input(case, dY) for case, dY, _ in instances]
+    parts = _search(pools, [dX for *_, dX in instances], 3)
+    if not parts:
+        return said("left: gradient")
+    _, second, _, before = parts
+    words = f"{before.words} - {second.words}".replace("0 * dY - ", "- ").replace(" - 0 * dY", "")
+    formula = said("gradient: formula", what=words)
+    whole = [key for key in before.keys if key.startswith(("dX, ", "std: "))]
+    if whole and not second.keys.issuperset(whole):  # not in all three ways
+        return Cause(formula, "dX: some ways")
+    return _explained(parts, formula)
+
+
+def of_autograd(case: Case, name: str, dY, received, expected, training: bool) -> Cause:
+    """The cause of a wrong gradient by autograd, though the output is right."""
+    if name == "X" and case.mask is not None:
+        padding = received[np.broadcast_to(case.mask, received.shape) == 0]
+        if np.abs(padding).max(initial=0) > 1e-3:
+            return explained("gradient", ["graph: padding"])
+    if not np.any(received):
+        return said("graph: none", what=name)
+    return _cut(case, dY, received) if name == "X" and training else Cause()
+
+
+def _cut(case: Case, dY: np.ndarray, dX: np.ndarray) -> Cause:
+    """Which of the three ways is cut from the graph, or has another factor."""
+    mean, var = case.moments()
+    std = np.sqrt(var + case.eps)
+    X_hat, dY = (case.X - mean) / std, case.shown(dY)
+    ways = [dY, case.average(dY) + 0 * dY, X_hat * case.average(dY * X_hat)]
+    counted = case.shown(np.ones_like(dX)) == 1
+    basis = np.stack([(case.gamma / std * way)[counted] for way in ways], axis=1)
+    solved = np.linalg.lstsq(basis, dX[counted], rcond=None)[0]
+    if not close(basis @ solved, dX[counted], 1e-3):
+        return said("left: gradient")
+    factors = np.round(solved * [1, -1, -1], 3) + 0.0
+    cut = [way for way, factor in zip(("direct", "mean", "variance"), factors) if factor == 0]
+    if cut and all(factor in (0, 1) for factor in factors):
+        return explained("gradient", [f"graph: {' and '.join(cut)}"])
+    wrong = [f"the {way} counts {factor:.4g} times" for way, factor in zip(WAYS, factors)
+             if factor != 1]  # fmt: skip
+    return Cause(f"{', '.join(wrong)}. Each counts once.", "graph: times")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-WIDTH = 96
+WIDTH, LINES = 80, 10
 
 
 class CheckFailed(AssertionError):
@@ -45,60 +45,78 @@ class CheckFailed(AssertionError):
         self.expected = expected
         self.received = received
         self.cause = cause
+        self.label = getattr(cause, "label", "") or property.splitlines()[0]
         super().__init__(self._message())
 
     def _message(self) -> str:
-        title, *lines = f"{self.part[:1].upper()}{self.part[1:]}: {self.property}".splitlines()
-        lines = textwrap.wrap(title, WIDTH, subsequent_indent="  ", break_on_hyphens=False) + lines
-        if self.input:
-            lines += _join([(f"{name} = ", show(value)) for name, value in self.input.items()])
-        outcome = {"  expected ": self.expected, "  received ": self.received}
-        digits = next((n for n in (4, 5, 6) if show(self.expected, n) != show(self.received, n)), 7)
-        for label, value in outcome.items():
-            if value is not None:
-                lines.append(label + _indent(show(value, digits), len(label)))
-        if self.cause:
-            lines += textwrap.wrap(
-                f"Likely cause: {self.cause}",
-                WIDTH,
-                initial_indent="  ",
-                subsequent_indent="    ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+        """The whole, with as many numbers as ten lines have room for."""
+        for most in ((36, 36), (36, 6), (16, 6), (6, 4), (0, 4)):
+            lines = self._lines(*most)
+            if len(lines) <= LINES:
+                break
         return "\n".join(lines)
+
+    def _lines(self, given: int, compared: int) -> list[str]:
+        title, *code = f"{self.part[:1].upper()}{self.part[1:]}: {self.property}".splitlines()
+        lines = _wrap(title, "", "  ")
+        lines = lines if len(lines) < 4 else [*lines[:2], f"{lines[2][: WIDTH - 4]} ..."]
+        lines += [_cut(line, WIDTH) for line in code]
+        lines += _join([(f"{name} = ", show(each, 4, given)) for name, each in self.input.items()])
+        both = self.expected, self.received
+        apart = (n for n in (4, 5, 6) if len({show(each, n, compared) for each in both}) > 1)
+        digits = next(apart, 7)
+        for label, value in zip(("  expected ", "  received "), both):
+            if value is not None:
+                shown = _indent(show(value, digits, compared), len(label))
+                lines += [_cut(line, WIDTH) for line in (label + shown).splitlines()]
+        return lines + _wrap(f"Likely cause: {self.cause}", "  ", "    ") * bool(self.cause)
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython prints in place of a traceback."""
         return str(self).splitlines()
 
 
+def _wrap(text: str, first: str, then: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
 def _join(given: list[tuple[str, str]]) -> list[str]:
     """Put "on a = ..., b = ..." into lines that are not too wide."""
-    lines, line = [], "  on"
-    for name, text in given:
-        item = name + _indent(text, 5 + len(name))
-        if line != "  on" and ("\n" in line + item or len(line + item) + 2 > WIDTH):
-            lines.append(line + ",")
-            line = "    "
-        line += (" " if line in ("  on", "    ") else ", ") + item
-    return [*lines, line]
+    lines: list[str] = []
+    for place, (name, text) in enumerate(given):
+        item = name + _indent(text, 5 + len(name)) + "," * (place < len(given) - 1)
+        if not lines or "\n" in item or len(lines[-1]) + len(item) >= WIDTH:
+            lines += (("     " if lines else "  on ") + item).splitlines()
+        else:
+            lines[-1] += f" {item}"
+    return [_cut(line, WIDTH) for line in lines]
 
 
 def _indent(text: str, spaces: int) -> str:
     return text.replace("\n", "\n" + " " * spaces)
 
 
-def show(value, digits: int = 4) -> str:
-    """Words as they are, numbers rounded, small arrays as nested lists."""
+def show(value, digits: int = 4, most: int = 36) -> str:
+    """Words as they are, numbers rounded, arrays of up to so many values as nested lists."""
     if value is None or isinstance(value, str):
         return value or ""
     value = np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value)
-    if value.size > 36:
-        first = ", ".join(_nested(v, digits) for v in value.reshape(-1)[:6])
-        return f"an array of shape {tuple(map(int, value.shape))}, first values {first}, ..."
-    if value.ndim == 4 and value.shape[0] == value.shape[2] == value.shape[3] == 1:
-        return f"{_nested(value.reshape(-1), digits)} in shape {tuple(map(int, value.shape))}"
+    if value.size > max(most, 4):
+        first = ", ".join(_nested(v, digits) for v in value.reshape(-1)[:4])
+        return f"[{first}, ...] of shape {tuple(map(int, value.shape))}"
+    if value.size == max(value.shape, default=0) and value.ndim > 1:  # one for each channel
+        return _nested(value.reshape(-1), digits)
     return _rows(value, digits)
 
 

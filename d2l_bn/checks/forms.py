@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
-from d2l_bn.checks import axes
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, make
-from d2l_bn.checks.mistakes import Mistakes
 
 
 class Form(NamedTuple):
@@ -48,28 +45,12 @@ class Form(NamedTuple):
         given = self.arguments(case)
         return {renamed.get(name, name): given[name] for name in names if name in given}
 
-    def wrong_axes(self, case: Case) -> Mistakes:
-        """The mistakes in what is averaged."""
-        if case.mask is not None:
-            return chain(axes.of_padding(case), axes.of_mask(case))
-        if not self.flat:
-            return axes.of_axes(case)
-        return axes.of_any_axes(case, self.axis, self.where(case))
-
-    def wrong_prediction(self, case: Case) -> Mistakes:
-        """The mistakes in where the values of the channels and the mask belong."""
-        if case.mask is not None or not self.flat:
-            return axes.of_padding(case, "moving_mean", "moving_var")
-        return chain(
-            axes.of_order(case.prediction(), self.axis),
-            axes.of_lining_up(case, self.axis, case.mean, case.var),
-        )
-
     def where(self, case: Case) -> str:
         """Where the channels are, and what to average over."""
         rest = tuple(place for place in range(case.X.ndim) if place != self.axis % case.X.ndim)
         axes = f"axis {rest[0]}" if len(rest) == 1 else f"axes {rest}"
-        return f"Here the channels are axis {self.axis}: average over {axes}."
+        counts = ", where the mask is 1" if case.mask is not None else ""
+        return f"Here the channels are axis {self.axis}: average over {axes}{counts}."
 
 
 class Kind(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import inference, mistakes
-from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks import derivation, leftover
+from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, close, per_channel
 from d2l_bn.checks.forms import (
     ANY_AXIS,
@@ -24,7 +24,8 @@ from d2l_bn.checks.forms import (
     Kind,
     padded,
 )
-from d2l_bn.checks.question import NAMES, STATISTICS, Question, explained
+from d2l_bn.checks.phrases import Cause, said
+from d2l_bn.checks.question import NAMES, STATISTICS, Question
 
 TRAINING = ("X", "mask", "gamma", "beta", "eps", "axis")
 PREDICTION = ("X", "mask", "gamma", "beta", "mean", "var", "eps", "axis")
@@ -144,9 +145,9 @@ def _output(check: Question) -> None:
     if close(values[0], form.array(case.prediction())):
         recorded = check.result("record")[0]
         if close(recorded, form.array(case.training())):
-            causes = [(_RECORDING, case.prediction())]
+            causes = [(said("mode: recording asked"), case.prediction())]
         elif len(case.X) == 1:
-            causes = [(_ONE_IMAGE, case.prediction())]
+            causes = [(said("mode: one image"), case.prediction())]
     check.compare("the output", "train", values, TRAINING, causes)
 
 
@@ -154,13 +155,7 @@ def _examples() -> Iterator[tuple[str, np.ndarray]]:
     """Yield the numbers of the examples that are shown: they may have been written down."""
     for kind in (DENSE, IMAGES, CHANNELS_LAST, ANY_AXIS, PADDED):
         for _, example in kind.visible:
-            yield _HARD_CODED, example.training()
-
-
-_HARD_CODED = (
-    "these are the numbers of an example that the check shows. Compute everything from the "
-    "arguments."
-)
+            yield said("hard-coded"), example.training()
 
 
 def _statistics(check: Question, kinds: tuple[Kind, ...]) -> str:
@@ -179,20 +174,6 @@ def _statistics(check: Question, kinds: tuple[Kind, ...]) -> str:
             for name in NAMES[1:]:
                 here.compare(name, "train", values, STATISTICS)
     return part
-
-
-_ONE_IMAGE = (
-    "a batch of one image is taken for prediction. autograd.is_training() alone tells the mode; "
-    "one image has a mean and a variance over its pixels."
-)
-_RECORDING = (
-    "you ask autograd.is_recording(), which tells whether operations are recorded. "
-    "autograd.is_training() tells the mode."
-)
-_RECORDED = (
-    "the batch's statistics are used whenever autograd records. Recording is not training: ask "
-    "autograd.is_training() alone."
-)
 
 
 def _prediction(check: Question, kinds: tuple[Kind, ...]) -> str:
@@ -226,11 +207,13 @@ def _modes(check: Question, kind: Kind) -> None:
     recorded = here.result("record")[0]  # like with it; a wrong formula is told elsewhere
     values = here.result("train")
     if not close(values[0], recorded):
-        here.compare("the output", "train", values, PREDICTION, [(_RECORDED, case.prediction())])
+        here.compare(
+            "the output", "train", values, PREDICTION, [(said("mode: recorded"), case.prediction())]
+        )
 
     here = check.on(form, case, "recording without training mode")
     values = here.result("record without training")
-    causes = [(_RECORDED, case.training())]
+    causes = [(said("mode: recorded"), case.training())]
     here.compare("the output", "record without training", values, PREDICTION, causes)
 
 
@@ -255,7 +238,7 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
     check = replace(check, given={**given, "dY": form.array(dY)})
     answer = check.ask(
         "call",
-        lambda words: "" if "computational graph" in words else explained(check, mode, words),
+        lambda words: "" if "computational graph" in words else check.explained(mode, words),
         arguments=list(form.arguments(case).values()),
         mode=mode,
         variables=len(names),
@@ -272,36 +255,30 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
         if close(received, expected, 1e-3):
             continue
         if not close(Y, output, 1e-3):
-            ours_of_Y = np.moveaxis(Y, form.axis, 1)
             replace(check, given=given).fail(
-                f"the gradient of {name} is wrong, and so is the output. Mend the output first.",
+                f"the gradient of {name} is wrong, and so is the output.",
                 expected=output,
                 received=Y,
-                cause=check.in_front("the output", mode)
-                or check.cause("the output", mode, ours_of_Y),
+                cause=_of_output(check, mode),
             )
-        causes = mistakes.of_cut(case, dY) if name == "X" and training else ()
-        none = f"the output does not depend on {name} by operations that autograd records."
         theirs = np.moveaxis(received, form.axis, 1) if name == "X" else received
+        theirs = theirs.reshape(ours.shape)
+        times = leftover.share(theirs, ours)
         check.fail(
             f"the gradient of {name} is wrong, though the output is right.",
             expected=expected,
             received=received,
-            cause=find([*causes, (none, 0 * ours)], theirs.reshape(ours.shape), ours)
-            or _of_gradient(case, name, dY, theirs.reshape(ours.shape), ours, training),
+            cause=said("gradient: times", times=f"{times:.4g}", what=name)
+            if times
+            else derivation.of_autograd(case, name, dY, theirs, ours, training),
         )
 
 
-def _of_gradient(case: Case, name: str, dY, received, expected, training: bool) -> str:
-    """Return what a wrong gradient says of itself, or ""."""
-    if name == "X" and case.mask is not None and close(case.shown(received), expected, 1e-3):
-        return "a gradient goes to the padding. Where the mask is 0, Y is 0 whatever X is."
-    share = inference.share(received, expected)
-    if share:
-        return f"it is {share:.4g} times the right one. Does {name} reach the output by one way?"
-    if name == "X" and training:
-        return inference.of_gradient(case, dY, received, 1e-3)
-    return ""
+def _of_output(check: Question, mode: str) -> Cause:
+    """Which part tells what is wrong with an output, whose gradient is wrong, too."""
+    if check.attempt("train") is not None and mode == "record":
+        return said("first: gradient", part=check.first_part)
+    return said("first: gradient", part="prediction")
 
 
 def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
@@ -330,15 +307,8 @@ def _far_from_zero(check: Question, form: Form, case: Case, kind: Kind) -> None:
         "the output is wrong in float32.",
         expected=expected,
         received=received,
-        cause=_OFFSET if right else "the output is wrong without the offset, too.",
+        cause=said("precision") if right else said("first: offset", part=here.first_part),
     )
-
-
-_OFFSET = (
-    "the variance is taken as E[x^2] - E[x]^2, or as what is the same on paper: the difference of "
-    "two large numbers, of which float32 keeps seven digits. Subtract the mean first: "
-    "((X - mean) ** 2).mean(...)."
-)
 
 
 def _shapes(check: Question, dense_only: bool) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import axes, composition, inference, mistakes
+from d2l_bn.checks import causes, leftover
 from d2l_bn.checks.asking import Check, find
-from d2l_bn.checks.averages import CROSSED, predicts, statistics, swapped
-from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, registered
+from d2l_bn.checks.averages import predicts, statistics, swapped
+from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, of_start, registered
 from d2l_bn.checks.cases import Case, close
+from d2l_bn.checks.phrases import said
 
 
 def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
@@ -122,43 +123,22 @@ def _output(block: Layer, part: str, X: np.ndarray, training: bool) -> None:
     here = replace(block.check, given=given)
     here.finite("the output", received, "a division by zero. Is eps inside the root?")
     if not close(received, expected):
-        causes = (
-            chain(axes.of_axes(case), mistakes.of_training(case))
-            if training
-            else chain(mistakes.of_prediction(case), [(_ZEROS, case.output(0, 0))])
-        )
         here.fail(
             "the output is wrong.",
             expected=expected,
             received=received,
-            cause=find(chain(_other_eps(case, training), causes), received, expected)
-            or _of_start(block.state())
-            or composition.of_output([(case, received)], training)
-            or (inference.ROUGH if close(received, expected, 3e-3) else "")
-            or inference.of_output(
-                case,
-                received,
-                *(case.moments() if training else (case.mean, case.var)),
-                "the batch" if training else "the moving average",
-            ),
+            cause=find(_directly(case, training), received, expected)
+            or of_start(block.state())
+            or block.cause(X, "record" if training else "predict", received),
         )
 
 
-_ZEROS = "forward hands zeros to batch_norm in place of the averages that the layer keeps."
-
-
-def _of_start(held: dict) -> str:
-    """Return a cause if gamma or beta of a layer that isn't trained is another than asked for."""
-    for name, start in (("gamma", 1), ("beta", 0)):
-        if held[name]["array"] is None or np.any(np.asarray(held[name]["array"]) != start):
-            return f'{name} doesn\'t start at {start}. Mend what the part "parameters" says first.'
-    return ""
-
-
-def _other_eps(case: Case, training: bool) -> mistakes.Mistakes:
-    """Yield the output with other values of eps, each with its cause."""
+def _directly(case: Case, training: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield outputs with other arguments than those that the layer has, each with its cause."""
+    if not training:
+        yield said("layer: zeros"), case.output(0, 0)
     crossed = case._replace(eps=0.9)
-    yield CROSSED, crossed.training() if training else crossed.prediction()
+    yield said("layer: eps and momentum"), crossed.training() if training else crossed.prediction()
     for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8):
         other = case._replace(eps=eps)
         yield (
@@ -189,18 +169,21 @@ def _trains(block: Layer, part: str) -> None:
     moved = [case.gamma, case.beta]
     for place, name in enumerate(("gamma", "beta")):
         if held[name]["gradient"] is not None:
-            moved[place] = moved[place] - rate * np.asarray(held[name]["gradient"], np.float64)
+            gradient = np.asarray(held[name]["gradient"], np.float64)
+            if gradient.size == moved[place].size:
+                gradient = gradient.reshape(moved[place].shape)
+            moved[place] = moved[place] - rate * gradient
     case = case._replace(gamma=moved[0], beta=moved[1])
     received = block.forward(X, "record", dY=-dY)
     check.ask("step", key=block.key, rate=rate)  # back again: a wrong layer may share them
     if not close(received, case.training(), 1e-3):
         given = {"X": X, "gamma": case.gamma, "beta": case.beta}
+        found = causes.of_output([(case, received)], True)
         replace(check.at(part), given=given).fail(
             "the output is wrong after a step of a trainer.",
             expected=case.training(),
             received=received,
-            cause=find(mistakes.of_training(case), received, case.training())
-            or composition.of_output([(case, received)], True)
+            cause=(found if found.named else "")
             or "forward does not use the gamma and beta that are registered as parameters.",
         )
     _receive(block.at(part).check, held, block.case(X), dY)
@@ -219,7 +202,7 @@ def _receive(check: Check, held: dict, case: Case, dY: np.ndarray) -> None:
             )
         received = np.asarray(held[name]["gradient"], np.float64)
         if not close(received, expected, 1e-3):
-            times = inference.share(received, expected)
+            times = leftover.share(received, expected)
             cause = "Mend the output first, which both follow from."
             if close(received, other, 1e-3):
                 cause = "gamma and beta are in each other's place. gamma multiplies, beta is added."

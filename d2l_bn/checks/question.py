@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, combinations
 from typing import Optional
 
 import numpy as np
 
-from d2l_bn.checks import axes, composition, inference, mistakes
-from d2l_bn.checks.asking import Check, find, matches
+from d2l_bn.checks import causes, leftover, shapes
+from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.forms import Form, padded
+from d2l_bn.checks.phrases import Cause, said
 
 NAMES = ("Y", "moving_mean", "moving_var")
 STATISTICS = ("X", "mask", "mean", "var", "momentum", "axis")
@@ -50,17 +49,6 @@ class Question(Check):
         value, shape = values[NAMES.index(name)], self.case.mean.shape
         return value.reshape(shape) if value.size == self.case.mean.size else value
 
-    def known(self, name: str, mode: str) -> Iterator[tuple[str, np.ndarray]]:
-        """The known mistakes in the output or in a moving average."""
-        case, form = self.case, self.form
-        if name == "moving_mean":
-            return mistakes.of_moving_mean(case)
-        if name == "moving_var":
-            return mistakes.of_moving_var(case)
-        if mode in TRAINS:
-            return chain(form.wrong_axes(case), mistakes.of_training(case))
-        return chain(form.wrong_prediction(case), mistakes.of_prediction(case))
-
     def attempt(self, mode: str) -> Optional[list[np.ndarray]]:
         """What is returned, or None if something is wrong with its form."""
         try:
@@ -79,21 +67,20 @@ class Question(Check):
     def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
         """Call the function and check the form of what it returns, but not the numbers."""
         given = self.form.arguments(self.case)
-        explain = explain or partial(explained, self, mode)
+        explain = explain or partial(self.explained, mode)
         answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
         values = self.three_values(answer["result"], NAMES)
         self._untouched(given, answer["after"], mode, dtype)
         X = self.form.array(self.case.X)
         if values[0].shape != X.shape and any(value.shape == X.shape for value in values[1:]):
-            self.shape("Y", values[0], X.shape, f"the order is another one: {mistakes.ORDER}.")
+            self.shape("Y", values[0], X.shape, said("shape: order of results"))
         self._shape("Y", values[0], self.case.X)
         if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
             replace(self, given={"X": f"an array of {dtype}"}).fail(
                 "the output has another type than X.",
                 expected=dtype,
                 received=answer["result"]["values"][0]["dtype"],
-                cause="the result keeps the type of X. It is cast with astype, or an array of your "
-                "own is made in float32: make that with dtype=X.dtype.",
+                cause=said("type: cast"),
             )
         return values
 
@@ -101,16 +88,16 @@ class Question(Check):
         if name in ("Y", "the output"):
             right = self.form.array(ours).shape
             turned = sorted(value.shape) == sorted(right)
-            cause = axes.ORDER_OF_AXES if turned else ""
+            cause = said("shape: order of axes") if turned else Cause()
             if not turned and value.size == ours.size:
-                cause = (
-                    "Y has as many values as X in another shape. What changes the shape (reshape, "
-                    "transpose, concat, stack) isn't undone, or joins along another axis."
-                )
+                cause = said("shape: other")
             self.shape(name, value, right, cause)
         else:
             right = self.form.value(ours).shape
-            self.shape(name, value, right, DROP_AXES if value.ndim > len(right) else KEEP_SHAPE)
+            kept = "kept axes" if value.ndim > len(right) else "average"
+            first = said("first: output", part=self.first_part)
+            wrong = bool(self._instances("the output", "train", [self.case]))
+            self.shape(name, value, right, first if wrong else said(f"shape: {kept}"))
 
     def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
         """Say so if the call changed its arguments; the averages may change while training."""
@@ -127,20 +114,19 @@ class Question(Check):
                     f"your function changes its argument {name} in place.",
                     expected="the same after the call",
                     received=np.asarray(now, np.float64),
-                    cause="the moving averages are updated when predicting. Leave them alone "
-                    "unless autograd.is_training() is True."
-                    if average and mode == "predict"
-                    else "[:] = and += write into the caller's array. Make a new one: "
-                    "moving_mean = momentum * moving_mean + (1 - momentum) * mean."
-                    if average
-                    else "+=, -=, *=, /= and [:] = write into the caller's array. Make a new one: "
-                    "X_hat = X - mean.",
+                    cause=said(
+                        "in place: averages when predicting"
+                        if average and mode == "predict"
+                        else "in place: averages"
+                        if average
+                        else "in place"
+                    ),
                 )
 
-    def compare(self, name: str, mode: str, values, shown, causes: Iterable = ()) -> None:
+    def compare(self, name: str, mode: str, values, shown, known: Iterable = ()) -> None:
         """Say so if one of the values returned is wrong, with the mistake that gives the same.
 
-        `causes` are looked at before the known mistakes.
+        `known` are causes with their numbers, which are looked at first.
         """
         here = replace(self, given=self.form.shown(self.case, shown))
         expected, output = self.right(mode, name), name == "the output"
@@ -148,7 +134,7 @@ class Question(Check):
         here._shape(name, received, expected)
         counts = self.form.array(self.case.shown(np.ones_like(self.case.X)))
         only_padding = output and np.isfinite(received[counts != 0]).all()
-        here.finite(name, received, _NAN_IN_PADDING if only_padding else _NAN)
+        here.finite(name, received, said("NaN: padding" if only_padding else "NaN"))
         right = self.form.array(expected) if output else self.form.value(expected)
         if close(received, right):
             return
@@ -157,60 +143,76 @@ class Question(Check):
             f"{name} is wrong.",
             expected=right,
             received=received,
-            cause=(output and _of_sign(self, mode))
+            cause=(output and shapes.of_sign(self, mode))
             or self.in_front(name, mode)
-            or find(self._masked(causes), ours, expected)
-            or here.cause(name, mode, ours),
+            or find(known, ours, expected)
+            or self._once(name, mode),
         )
 
-    def cause(self, name: str, mode: str, received: np.ndarray) -> str:
-        """Return the mistake that explains wrong numbers.
+    def _once(self, name: str, mode: str) -> Cause:
+        """The cause, unless the output in training mode has it, too, and tells it first."""
+        cause = self.cause(name, mode)
+        if not cause.named or (name == "the output" and mode in TRAINS):
+            return cause
+        first = self.cause("the output", "train")
+        label = first.label.replace("variance: ", "new: ") if name != "the output" else first.label
+        label = label.removeprefix("variance ").removeprefix("subtracted ")
+        same = first.named and cause.label.split(", ", 1)[-1] in (first.label, label)
+        return said("first: same", part=self.first_part) if same else cause
 
-        On a small input two mistakes may give the same numbers. So what explains them here is held
-        against one more input, on which none does.
-        """
-        right, output = self.right(mode, name), name == "the output"
-        here = list(matches(self._masked(self.known(name, mode)), received, right))
-        general = self.on(self.form, self.general(), self.part)
-        values, expected = general.attempt(mode), general.right(mode, name)
-        theirs = np.array(np.nan) if values is None else general.ours(name, values)
-        if (
-            not np.isfinite(theirs).all()
-            or theirs.shape != expected.shape
-            or close(theirs, expected)
-        ):
-            return (
-                next(iter(here), "")
-                or self._composed(name, mode, [(self.case, received)])
-                or (inference.ROUGH if close(received, right, 3e-3) else "")
-                or self._inferred(name, received, mode)
-            )
-        there = list(matches(general._masked(general.known(name, mode)), theirs, expected))
+    @property
+    def first_part(self) -> str:
+        """The part of the check that looks at the output in training mode."""
+        return "training" if self.form.flat else {2: "dense", 4: "images"}[self.case.X.ndim]
+
+    def explained(self, mode: str, words: str) -> Cause:
+        """The cause of an exception with these words."""
         return (
-            next(iter([cause for cause in there if cause in here] or there), "")
-            or self._composed(name, mode, [(general.case, theirs), *self._more(name, mode)])
-            or (inference.ROUGH if close(theirs, expected, 3e-3) else "")
-            or (
-                self._inferred(name, received, mode)
-                if output
-                else general._inferred(name, theirs, mode)
-            )
+            shapes.of_sign(self, mode) or self.on_cubes(mode) or shapes.of_words(self, mode, words)
         )
 
-    def in_front(self, name: str, mode: str) -> str:
+    def cause(self, name: str, mode: str) -> Cause:
+        """The cause of wrong numbers, on inputs where no two slips give the same numbers."""
+        instances = self._instances(name, mode, [self.general(), self.general(1)])
+        if not instances:  # it is right there, or raises
+            again = [self._again(number) for number in (2, 3)]
+            instances = self._instances(name, mode, again)
+        here = self._instances(name, mode, [self.case])
+        found = self._named(name, mode, instances or here)
+        if found.named or not here:
+            return found
+        if name == "the output":  # told by the numbers that are shown
+            return leftover.of_output(here[0][0], here[0][1], mode in TRAINS)
+        return leftover.of_average(here[0][0], here[0][1], name, NAMES.index(name) - 1)
+
+    def _instances(self, name: str, mode: str, cases: Iterable[Case]) -> list:
+        """Those inputs, with what is returned for them, where that is wrong in its numbers."""
+        found = []
+        for case in cases:
+            there = self.on(self.form, case, self.part)
+            values, right = there.attempt(mode), there.right(mode, name)
+            ours = None if values is None else there.ours(name, values)
+            if ours is not None and ours.shape == right.shape and not close(ours, right):
+                found.append((there.case, ours))
+        return found
+
+    def _named(self, name: str, mode: str, instances: list) -> Cause:
+        where = self.form.where(self.case)
+        if name == "the output":
+            return causes.of_output(instances, mode in TRAINS, where)
+        return causes.of_average(instances, name == "moving_var", where)
+
+    def in_front(self, name: str, mode: str) -> Cause:
         """Return a cause if the padding is in front here, and is right where it is at the end."""
         mask = self.case.mask
         if mask is None or mask[:, 0, 0].all():
-            return ""
+            return Cause()
         turned = self.case._replace(X=self.case.X[:, :, ::-1], mask=mask[:, :, ::-1])
         there = self.on(self.form, turned, self.part)
         values = there.attempt(mode)
         if values is None or not close(there.ours(name, values), there.right(mode, name)):
-            return ""
-        return (
-            "it is right where the padding is at the end, but not where it is in front. The mask "
-            "alone says what counts."
-        )
+            return Cause()
+        return said("padding: in front")
 
     def unmoved(self, values: list[np.ndarray]) -> None:
         """Say so if the averages that prediction mode returns are not those that it got."""
@@ -220,16 +222,14 @@ class Question(Check):
             NAMES[1:], (case.mean, case.var), (case.var, case.mean), values[1:]
         ):
             here._shape(name, received, old)
-            here.finite(name, received, _NAN)
+            here.finite(name, received, said("NaN"))
             if not close(received, self.form.value(old)):
                 swapped = close(received, self.form.value(other))
                 here.fail(
                     f"{name} is wrong.",
                     expected=self.form.value(old),
                     received=received,
-                    cause=f"the two averages are swapped: {mistakes.ORDER}."
-                    if swapped
-                    else _UPDATED,
+                    cause=said("averages: swapped" if swapped else "averages: updated"),
                 )
 
     def general(self, number: int = 0) -> Case:
@@ -237,187 +237,34 @@ class Question(Check):
         ndim = self.case.X.ndim
         shape = {2: (7, 3), 3: (5, 3, 7), 4: (5, 3, 2, 7)}[ndim]
         shape = tuple(length + number for length in shape)
-        eps = 0.03 if self.case.eps > 1e-9 else self.case.eps  # where it doesn't matter, nor there
+        eps = 0.03 / (1 + 9 * number) if self.case.eps > 1e-9 else self.case.eps
         case = self.draw(shape, 900 + number, eps=eps, momentum=0.7, offset=3)
-        case = case._replace(mean=np.abs(case.mean))  # so that a root can be taken of it by mistake
-        return (
-            case
-            if self.case.mask is None
-            else padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
-        )
+        scale = 0.03 if number else 1.0  # where eps counts
+        case = case._replace(X=scale * case.X, mean=np.abs(case.mean))  # which may have a root
+        case = case._replace(var=case.var * scale**2)
+        case.X[0] = np.where(case.X[0] == case.X[0].max(), 0, case.X[0])  # 0 is a value, too
+        if self.case.mask is None:
+            return case
+        case = padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
+        part = np.arange(len(case.X))[:, None, None] < 3 * number  # whose padding is 0
+        return case._replace(X=np.where(part, case.X * case.mask, case.X))
 
-    def _masked(self, causes: Iterable) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield the mistakes, and what they give where the output is masked."""
-        for cause, numbers in causes:
-            yield cause, numbers
-            if self.case.mask is not None and np.shape(numbers) == self.case.X.shape:
-                yield cause, self.case.shown(numbers)
+    def _again(self, number: int) -> Case:
+        """An input in the shape of this one."""
+        case = self.draw(self.case.X.shape, 910 + number, eps=0.03, momentum=0.7, offset=3)
+        case = case._replace(mean=np.abs(case.mean), eps=self.case.eps)
+        return case if self.case.mask is None else case._replace(mask=self.case.mask)
 
-    def _more(self, name: str, mode: str) -> list[tuple[Case, np.ndarray]]:
-        """One more input with what is returned for it, where that has the right form."""
-        other = self.on(self.form, self.general(1), self.part)
-        values = other.attempt(mode)
-        ours = np.array(np.nan) if values is None else other.ours(name, values)
-        return [(other.case, ours)] if ours.shape == other.right(mode, name).shape else []
+    def on_cubes(self, mode: str) -> Cause:
+        """The cause of wrong numbers where all axes are equally long, so that shapes fit.
 
-    def _composed(self, name: str, mode: str, instances: list) -> str:
-        """Return of which quantities the numbers are composed, or ""."""
-        if name == "the output":
-            return composition.of_output(instances, mode in TRAINS)
-        return composition.of_average(instances, name == "moving_var")
-
-    def _inferred(self, name: str, received: np.ndarray, mode: str) -> str:
-        """Return what an unknown mistake says of itself."""
-        case, (mean, var) = self.case, self.case.moments()
-        if name == "moving_mean":
-            return inference.of_average(case, name, received, case.mean, mean)
-        if name == "moving_var":
-            return inference.of_average(case, name, received, case.var, var)
-        if mode in TRAINS:
-            return inference.of_output(case, received, mean, var, "the batch")
-        return inference.of_output(case, received, case.mean, case.var, "the moving average")
-
-
-KEEP_SHAPE = (
-    "the moving averages must keep the shape that they came with. Average with keepdims=True, or "
-    "reshape the mean and the variance to it."
-)
-DROP_AXES = (
-    "it has more axes than the average that came in. Leave keepdims out, or reshape what you "
-    "return to the shape that it came with, and average over all axes but the channels'."
-)
-_NAN = (
-    "a division by zero, or the root of a negative number. eps, inside the root, prevents "
-    "the first: nd.sqrt(var + eps). ((X - mean) ** 2).mean(...) is never negative."
-)
-_NAN_IN_PADDING = (
-    "it is so where the mask is 0. Multiply by the mask, and don't divide by it: 0 / 0 is no "
-    "number."
-)
-_UPDATED = (
-    "the moving averages are updated when predicting. Return them as they came unless "
-    "autograd.is_training() is True."
-)
-
-
-def explained(check: Question, mode: str, words: str) -> str:
-    """Find the cause of an exception.
-
-    It is sought on an input where all axes are equally long: there the shapes fit by accident, so
-    that numbers come out and can be recognized.
-    """
-    form, case = check.form, check.case
-    square = check.draw((3,) * case.X.ndim, 7, eps=0.01)
-    if case.X.shape == square.X.shape:
-        return ""
-    square = padded(square, check, 7) if case.mask is not None else square
-    cause = _of_sign(check, mode)
-    here = check.on(form, square, check.part)
-    values = here.attempt(mode)
-    if not cause and values is not None:
-        name = "the output"
-        cause = find(here.known(name, mode), here.ours(name, values), here.right(mode))
-    return cause or _of_shapes(check, mode, words)
-
-
-def _of_sign(check: Question, mode: str) -> str:
-    """Return a cause if the same axis, counted from the other end, gives the right output."""
-    form, ndim = check.form, check.case.X.ndim
-    if not form.says_axis:
-        return ""
-    axis = form.axis + ndim if form.axis < 0 else form.axis - ndim
-    there = check.on(form._replace(axis=axis), check.case, check.part)
-    values = there.attempt(mode)
-    if values is None or not close(values[0], form.array(there.right(mode))):
-        return ""
-    advice = ""
-    if form.axis < 0:
-        advice = " Negative axes count from the end: axis % len(X.shape)."
-    elif form.axis == 0:
-        advice = " 0 is an axis, too: neither `axis or ...` nor `if axis` tells it."
-    return (
-        f"with axis {axis} your function is right, with axis {form.axis}, which is the same, it "
-        f"isn't.{advice}"
-    )
-
-
-def _of_rank(check: Question, mode: str) -> tuple[str, bool]:
-    """Return a cause if the function is right for other numbers of axes than this input has.
-
-    Also return whether it is right for two axes alone, as whatever averages one axis is.
-    """
-    form, ndim = check.form, check.case.X.ndim
-    if not form.flat or check.case.mask is not None:
-        return "", False
-    found = {}
-    for shape in ((6, 3), (2, 5, 3), (4, 2, 3, 5)):
-        axis = max(-len(shape), min(form.axis, len(shape) - 1))
-        there = check.on(form._replace(axis=axis), check.draw(shape, 7, eps=0.01), check.part)
-        values = there.attempt(mode)
-        right = values is not None and close(values[0], there.form.array(there.right(mode)))
-        found[len(shape)] = right
-    if found[ndim] or not any(found.values()):
-        return "", False
-    fit, unfit = ([each for each in found if found[each] is held] for held in (True, False))
-    return (
-        f"where X has {' or '.join(map(str, fit))} axes your function is right, where it has "
-        f"{' or '.join(map(str, unfit))} it isn't. Look at what depends on the number of axes: "
-        "which are averaged over, and the shapes. len(X.shape) tells how many there are."
-    ), fit == [2]
-
-
-def _of_shapes(check: Question, mode: str, words: str) -> str:
-    """Return a cause by the shapes that an exception names."""
-    form, case = check.form, check.case
-    if "Reduction axis" in words:
-        ndim = case.X.ndim
-        return (
-            f"an axis is averaged that isn't there: your X has {ndim} axes, 0 to {ndim - 1}. "
-            f"len(X.shape) tells. {form.where(case)}"
-        )
-    rank, dense = _of_rank(check, mode)
-    if rank and not dense:
-        return rank
-    if not form.flat or not re.search("broadcast|reshape array of size", words):
-        return rank
-    general = check.on(form, check.general(), check.part)
-    for here, said in ((check, words), (general, general.raised(mode))):
-        cause = _of_axes_left(here, said)
-        if cause:
-            return cause
-    if rank or "broadcast" not in words:
-        return rank
-    if case.mask is not None:
-        return (
-            "two arrays of different shapes meet. MXNet lines shapes up from the last axis on: "
-            "what there is for each channel has the shape (channels,), and the mask (batch, "
-            "length), and that isn't the end of every shape."
-        )
-    return (
-        "two arrays of different shapes meet. MXNet lines shapes up from the last axis on. What "
-        "there is for each channel has the shape (channels,), which fits where the channels are "
-        "last; elsewhere it takes lengths of 1 along all other axes: reshape it."
-    )
-
-
-def _of_axes_left(check: Question, words: str) -> str:
-    """Return a cause if one choice of axes leaves an array of the shape or size in these words."""
-    form, case = check.form, check.case
-    shape, axes = form.array(case.X).shape, range(case.X.ndim)
-    channels = form.axis % case.X.ndim
-    left = {
-        gone: tuple(length for axis, length in enumerate(shape) if axis not in gone)
-        for count in range(1, len(axes))
-        for gone in combinations(axes, count)
-    }
-    for shapes, size in re.findall(r"\[([\d,]+)\]|array of size (\d+)", words):
-        if size:
-            gone = [each for each in left if np.prod(left[each]) == int(size)]
-        else:
-            gone = [each for each in left if left[each] == tuple(map(int, shapes.split(",")))]
-        if len(gone) == 1 and set(gone[0]) != set(axes) - {channels}:
-            return (
-                f"where X has shape {shape}, an array has shape {left[gone[0]]}, as if axes "
-                f"{gone[0]} were averaged away. {form.where(case)}"
-            )
-    return ""
+        Where they don't, an exception tells less.
+        """
+        cubes = [self.draw((3,) * self.case.X.ndim, number, eps=0.01) for number in (7, 8)]
+        if self.case.X.shape == cubes[0].X.shape:
+            return Cause()
+        if self.case.mask is not None:
+            cubes = [padded(cube, self, 7) for cube in cubes]
+        instances = self._instances("the output", mode, cubes)
+        found = self._named("the output", mode, instances) if instances else Cause()
+        return found if found.named else Cause()

@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 from types import CodeType
 
-import mxnet as mx
-from mxnet import autograd, gluon, nd
-
 OPERATORS = (
     "BatchNorm",
     "BatchNormWithReLU",
@@ -37,12 +34,7 @@ ANSWERS = {
         "reference/mathematics.py": "d2l_bn.reference.mathematics",
     }.items()
 }
-AUTOGRAD = {
-    autograd.record.__code__: "autograd.record",
-    autograd.backward.__code__: "autograd.backward",
-    autograd.grad.__code__: "autograd.grad",
-    nd.NDArray.backward.__code__: "NDArray.backward",
-}
+AUTOGRAD = ("autograd.record", "autograd.backward", "autograd.grad", "nd.NDArray.backward")
 
 
 class Watch:
@@ -53,7 +45,7 @@ class Watch:
     """
 
     def __init__(self, by_hand: bool = False) -> None:
-        self.autograd = AUTOGRAD if by_hand else {}
+        self.by_hand = by_hand
 
     def __enter__(self) -> Watch:
         self.calls: list[str] = []
@@ -67,10 +59,14 @@ class Watch:
     def _notice(self, frame, event, _argument) -> None:
         if event != "call":
             return
-        code = frame.f_code
-        name = self.autograd.get(code) or _operators().get(code) or ANSWERS.get(code.co_filename)
-        if code is gluon.Block.__call__.__code__:
-            name = _layer_name(frame.f_locals.get("self"))
+        code, mxnet = frame.f_code, sys.modules.get("mxnet")
+        name = ANSWERS.get(code.co_filename)
+        if mxnet is not None and hasattr(mxnet, "npx"):  # it is imported whole
+            name = name or _codes(mxnet).get(code)
+            if name in AUTOGRAD and not self.by_hand:
+                name = None
+            if code is mxnet.gluon.Block.__call__.__code__:
+                name = _layer_name(frame.f_locals.get("self"))
         if name and name not in self.calls:
             self.calls.append(name)
 
@@ -87,18 +83,16 @@ def _layer_name(block) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _operators() -> dict[CodeType, str]:
-    """Map the code of each of MXNet's operators that normalize to its name."""
+def _codes(mxnet) -> dict[CodeType, str]:
+    """Map the code of each of MXNet's functions that are ready-made to its name."""
+    places = ("nd", "nd.contrib", "sym", "sym.contrib", "npx")
+    names = [f"{place}.{operator}" for place in places for operator in OPERATORS]
     codes = {}
-    for place, module in (
-        ("nd", mx.nd),
-        ("nd.contrib", mx.nd.contrib),
-        ("sym", mx.sym),
-        ("sym.contrib", mx.sym.contrib),
-        ("npx", mx.npx),
-    ):
-        for name in OPERATORS:
-            code = getattr(getattr(module, name, None), "__code__", None)
-            if code is not None:
-                codes[code] = f"{place}.{name}"
+    for name in (*names, *AUTOGRAD):
+        found = mxnet
+        for step in name.split("."):
+            found = getattr(found, step, None)
+        code = getattr(found, "__code__", None)
+        if code is not None:
+            codes[code] = name
     return codes

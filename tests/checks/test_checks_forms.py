@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import corpus
 import numpy as np
 import pytest
-import wrong
 
 from d2l_bn import checks
 
@@ -41,7 +41,7 @@ def words_of(check, candidate):
     with pytest.raises(checks.CheckFailed) as caught:
         check(candidate)
     message = str(caught.value)
-    assert max(map(len, message.splitlines())) <= 100
+    assert max(map(len, message.splitlines())) <= 80
     return caught.value
 
 
@@ -62,7 +62,7 @@ def test_layer(thing):
         forward = staticmethod(thing)
 
     words_of(checks.layer, lambda *_: thing(None))
-    right = wrong.run(wrong.LAYER, "BatchNorm")
+    right = corpus.run(corpus.LAYER, "BatchNorm")
     right.forward = lambda self, X: thing(X)
     words_of(checks.layer, right)
 
@@ -76,20 +76,15 @@ def test_what_cannot_be_called(check, candidate):
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["moving_mean", "moving_var"])
 def test_statistics_that_are_no_numbers(name, number):
-    change = wrong.wrong(
-        wrong.RETURN, f"return Y, moving_mean, moving_var + float('{number}') * 1", "", ""
-    )
-    if name == "moving_mean":
-        change = wrong.wrong(
-            wrong.RETURN, f"return Y, moving_mean + float('{number}') * 1, moving_var", "", ""
-        )
-    failed = words_of(checks.batch_norm, change.candidate())
+    changed = "return Y, moving_mean, moving_var".replace(name, f"{name} + float('{number}') * 1")
+    solution = corpus.solution("batch_norm", f"return Y, moving_mean, moving_var -> {changed}")
+    failed = words_of(checks.batch_norm, solution)
     assert failed.property == f"{name} contains NaN or infinity."
 
 
 @pytest.mark.parametrize("part", ["modes", "statistics", "contexts", "saving"])
 def test_a_layer_of_nan_fails_each_part(part):
-    broken = wrong.wrong("return Y", "return Y", "", "", wrong.LAYER).candidate()
+    broken = corpus.solution("layer")
     forward = broken.forward
 
     def poisoned(self, X):

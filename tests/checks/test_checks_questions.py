@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 
+import corpus
 import numpy as np
 import pytest
-import wrong
 
 from d2l_bn import checks
 from d2l_bn.checks import gradient, plain
@@ -31,25 +31,25 @@ class Elsewhere(Respondent):
 
 
 def test_a_check_asks_elsewhere_as_it_does_here(capsys):
-    function = Elsewhere(f=wrong.run(wrong.FUNCTION, "batch_norm"))
+    function = Elsewhere(f=corpus.run(corpus.FUNCTION, "batch_norm"))
     checks.batch_norm(function)
-    layer = Elsewhere(f=wrong.run(wrong.LAYER, "BatchNorm"))
+    layer = Elsewhere(f=corpus.run(corpus.LAYER, "BatchNorm"))
     checks.layer(layer)
-    checks.backward(Elsewhere(f=wrong.run(wrong.BACKWARD, "backward")))
+    checks.backward(Elsewhere(f=corpus.run(corpus.BACKWARD, "backward")))
     checks.mended(function, layer, "eps", "axes", "averages", "mode", "parameters", "shared")
     assert len(function.told) == 13 and len(layer.told) == 6
     assert capsys.readouterr().out == ""
     with pytest.raises(checks.CheckFailed) as here:
-        checks.batch_norm(wrong.OF_FUNCTION["root forgotten"].candidate())
+        checks.batch_norm(corpus.made("batch_norm", "root forgotten"))
     with pytest.raises(checks.CheckFailed) as there:
-        checks.batch_norm(Elsewhere(f=wrong.OF_FUNCTION["root forgotten"].candidate()))
+        checks.batch_norm(Elsewhere(f=corpus.made("batch_norm", "root forgotten")))
     assert str(here.value) == str(there.value)
 
 
 def test_another_seed_asks_with_other_inputs():
     asked = {}
     for seed in ((), (1, 2), (1, 3)):
-        one = Elsewhere(f=wrong.run(wrong.FUNCTION, "batch_norm"))
+        one = Elsewhere(f=corpus.run(corpus.FUNCTION, "batch_norm"))
         one.seed = seed
         seen = asked[seed] = []
         keep = one.ask
@@ -65,7 +65,7 @@ def test_another_seed_asks_with_other_inputs():
 
 @pytest.mark.slow
 def test_speed_is_measured_from_outside():
-    one = Elsewhere(f=wrong.run(wrong.BACKWARD, "backward"))
+    one = Elsewhere(f=corpus.run(corpus.BACKWARD, "backward"))
     assert checks.fast_backward(one) is None and one.seconds > 0
     assert one.told[0].startswith("gradient: ") and one.told[0].endswith(" ms")
 
@@ -107,32 +107,37 @@ def test_what_is_no_answer_is_refused(text):
         plain.loads(text)
 
 
-LAYER = wrong.LAYER.replace("1e-5, 0.9)", "EPS, 0.9)")
+LAYER = corpus.LAYER.replace("1e-5, 0.9)", "EPS, 0.9)")
 CAUSES = [
     # Once misdiagnosed.
-    (wrong.FUNCTION, wrong.RETURN, "return moving_mean, moving_var, Y", "the order is another one"),
     (
-        wrong.LAYER,
+        corpus.FUNCTION,
+        "return Y, moving_mean, moving_var",
+        "return moving_mean, moving_var, Y",
+        "the order is another one",
+    ),
+    (
+        corpus.LAYER,
         "set_data(mean.detach())\n        self.var.set_data(var.",
         "set_data(var.detach())\n        self.var.set_data(mean.",
         "stored in each other's place",
     ),
     # Once without a cause.
     (
-        wrong.FUNCTION,
+        corpus.FUNCTION,
         "(X - mean) / nd.sqrt(var + eps)\n        m",
         "X - mean / nd.sqrt(var + eps)\n        m",
         "parentheses",
     ),
-    (wrong.LAYER, "mean, var, 1e-5", "var, mean, 1e-5", "in each other's place"),
+    (corpus.LAYER, "mean, var, 1e-5", "var, mean, 1e-5", "in each other's place"),
     (
-        wrong.LAYER,
+        corpus.LAYER,
         "X, gamma, beta, mean, var",
         "X, gamma, beta, self.mean, self.var",
         "a Parameter is used as an array",
     ),
     (
-        wrong.LAYER.replace("moving_mean = property(lambda self: self.mean)", "").replace(
+        corpus.LAYER.replace("moving_mean = property(lambda self: self.mean)", "").replace(
             "self.mean", "self.moving_mean"
         ),
         "self.moving_mean.set_data(mean.detach())",
@@ -140,27 +145,27 @@ CAUSES = [
         "an array is assigned over a Parameter",
     ),
     # Once accepted.
-    (wrong.LAYER, "1e-5", "1e-3", "eps = 0.001"),
+    (corpus.LAYER, "1e-5", "1e-3", "eps = 0.001"),
     (
-        wrong.LAYER,
+        corpus.LAYER,
         "self.gamma.data(X.context), self.beta.data(X.context)",
         "self.gamma.data(), self.beta.data()",
         "X.context",
     ),
     (
-        wrong.LAYER,
+        corpus.LAYER,
         "    def forward(self, X):\n",
         "    def forward(self, X):\n        X = X.as_in_context(mx.cpu(0))\n",
         "context",
     ),
     (
-        wrong.LAYER,
+        corpus.LAYER,
         '"var", shape=shape, init=init.Zero()',
         '"var", shape=shape, init=init.One()',
         "both moving averages at zeros",
     ),
     (
-        wrong.LAYER,
+        corpus.LAYER,
         "        self.mean.set_data(mean.detach())\n        self.var.set_data(var.detach())\n",
         "        if autograd.is_recording():\n            self.mean.set_data(mean.detach())\n"
         "            self.var.set_data(var.detach())\n",
@@ -175,12 +180,12 @@ def test_a_mistake_is_noticed_with_its_own_cause(source, old, new, cause):
     name = "BatchNorm" if "class" in source else "batch_norm"
     check = checks.layer if name == "BatchNorm" else checks.batch_norm
     with pytest.raises(checks.CheckFailed) as caught:
-        check(wrong.run(source.replace(old, new), name))
+        check(corpus.run(source.replace(old, new), name))
     assert cause in caught.value.cause, str(caught.value)
 
 
 def test_averages_of_all_layers_are_told_in_the_part_where_they_show():
-    shared = wrong.PLAIN.replace("(nn.Block):\n", "(nn.Block):\n    kept = {}\n")
+    shared = corpus.PLAIN.replace("(nn.Block):\n", "(nn.Block):\n    kept = {}\n")
     shared = shared.replace("self.moving_mean = nd.zeros(shape)", 'self.kept.setdefault("m", nd.zeros(shape))')  # fmt: skip # noqa: E501
     shared = shared.replace("self.moving_var = nd.zeros(shape)", 'self.kept.setdefault("v", nd.zeros(shape))')  # fmt: skip # noqa: E501
     shared += (
@@ -188,7 +193,7 @@ def test_averages_of_all_layers_are_told_in_the_part_where_they_show():
         '    moving_var = property(lambda self: self.kept["v"])\n'
     )
     with pytest.raises(checks.CheckFailed, match="shared by all layers"):
-        checks.layer(wrong.run(shared, "BatchNorm"), "parameters")
+        checks.layer(corpus.run(shared, "BatchNorm"), "parameters")
 
 
 FORWARD = """
@@ -212,7 +217,7 @@ def test_difference_quotients_are_no_gradient_by_hand():
         "DIFFERENCE", "(forward(X + H, gamma, eps) - forward(X, gamma, eps))"
     )
     with pytest.raises(checks.CheckFailed, match=r"not all that float64 has|takes more than"):
-        checks.backward(wrong.run(rough, "backward"), "input")
+        checks.backward(corpus.run(rough, "backward"), "input")
 
 
 @pytest.mark.slow
@@ -220,4 +225,4 @@ def test_exact_difference_quotients_take_too_long(monkeypatch):
     monkeypatch.setattr(gradient, "SECONDS", 0.3)
     exact = FORWARD.replace("STEP", "1e-200j").replace("np.zeros_like(X)", "np.zeros(X.shape, complex)").replace("DIFFERENCE", "forward(X + H, gamma, eps).imag")  # fmt: skip # noqa: E501
     with pytest.raises(checks.CheckFailed, match="takes more than"):
-        checks.backward(wrong.run(exact, "backward"), "input")
+        checks.backward(corpus.run(exact, "backward"), "input")
