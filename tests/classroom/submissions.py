@@ -104,12 +104,12 @@ HONEST = {
     "magic": (first("%matplotlib inline"), 15),
 }
 HOSTILE = {
-    "loops": (first("while True:\n    pass"), 0),
+    "loops": (first("while True:\n    pass"), 10),
     "loops-later": (
         {**answer(), ANY: "def any_axis(*given):\n    while True:\n        pass"},
-        5,
+        10,
     ),
-    "forks": (first("import os\nwhile True:\n    os.fork()"), 0),
+    "forks": (first("import os\nwhile True:\n    os.fork()"), 10),
     "eats-memory": (
         first(
             "def eat():\n    hold = []\n    while True:\n"
@@ -123,7 +123,7 @@ HOSTILE = {
             "        hold = bytearray(os.urandom(2**20) * 600)\n        time.sleep(60)\n"
             "time.sleep(4)"  # less than the limit: the memory has to be noticed
         ),
-        0,
+        10,
     ),
     "deletes": (
         first(
@@ -139,7 +139,7 @@ HOSTILE = {
         10,
     ),
     "reads-home": (first("import os\nprint(sorted(os.listdir('/')), os.listdir('/home'))"), 10),
-    "exits": (first("import os\nos._exit(0)"), 0),
+    "exits": (first("import os\nos._exit(0)"), 10),
     "system-exit": (first("raise SystemExit(0)"), 10),
     "patches-checks": (
         {LAST: "from d2l_bn import checks\nchecks.channels_last = lambda *given: None"},
