@@ -121,7 +121,7 @@ HOSTILE = {
         first(
             "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
             "        hold = bytearray(os.urandom(2**20) * 600)\n        time.sleep(60)\n"
-            "time.sleep(4)"  # less than the limit: the memory has to be noticed
+            "time.sleep(8)"  # less than the limit: the memory has to be noticed
         ),
         10,
     ),
@@ -152,6 +152,7 @@ HOSTILE = {
     "not-utf8": (None, 0),
     "another-exercise": (None, 0),
 }
+NOT_MARKED = {"eats-memory"}  # whom the sandbox refuses memory
 BY_HAND = {
     "loops",
     "loops-later",
