@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from classroom import EXERCISES, ClassroomError
 
+COMMAND = ("command", "run")
 FULL = "; make some, or choose another place with --out, and the same command goes on"
 
 
@@ -38,46 +39,26 @@ def parser() -> argparse.ArgumentParser:
     release = commands.add_parser("release", help="make the students' folder")
     release.set_defaults(run=_release)
     release.add_argument("--out", type=Path, default=Path("runs/release"))
-    release.add_argument(
-        "--only", nargs="+", default=(), metavar="NAME", help="some exercises, such as 1 3"
-    )
+    some: dict[str, Any] = {"nargs": "+", "default": (), "metavar": "NAME"}
+    release.add_argument("--only", help="some exercises, such as 1 3", **some)
 
     grade = commands.add_parser("grade", help="mark a folder of submissions")
     grade.set_defaults(run=_grade)
-    grade.add_argument(
-        "submissions",
-        nargs="?",
-        type=Path,
-        default=Path("submissions"),
-        help="holds STUDENT/NOTEBOOK.ipynb (default: submissions)",
-    )
-    grade.add_argument("--out", type=Path, default=Path("runs/grade"))
-    grade.add_argument("--seconds", type=positive, default=120, help="for each cell (120)")
-    grade.add_argument(
-        "--memory",
-        type=count,
-        default=4000,
-        help="MB for each submission, all its processes together (4000)",
-    )
-    grade.add_argument("--jobs", type=count, default=2, help="submissions at a time (2)")
-    grade.add_argument(
-        "--only",
-        nargs="+",
-        default=(),
-        metavar="STUDENT",
-        help="mark these again, whatever is kept",
-    )
-    grade.add_argument(
-        "--due", type=end, help="2026-11-30T18:00, say, or a day, to its end: tells who was late"
-    )
-    grade.add_argument("--anonymous", action="store_true", help="made-up names; names.csv has both")
-    how = grade.add_mutually_exclusive_group()
-    how.add_argument("--image", default="", help="use containers of this image, not bubblewrap")
-    how.add_argument(
-        "--without-isolation",
-        action="store_true",
-        help="run the students' code as yourself, with your files and your network",
-    )
+    holds = "STUDENT/NOTEBOOK.ipynb, or what Moodle, Canvas or nbgrader give (submissions)"
+    grade.add_argument("submissions", nargs="?", type=Path, default="submissions", help=holds)
+    own = "run students' code as yourself, with your files and your network"
+    table: dict[str, dict[str, Any]] = {
+        "out": {"type": Path, "default": Path("runs/grade")},
+        "seconds": {"type": positive, "default": 120, "help": "for each cell (120)"},
+        "memory": {"type": count, "default": 4000, "help": "MB for each submission (4000)"},
+        "jobs": {"type": count, "default": 2, "help": "submissions at a time (2)"},
+        "only": {**some, "help": "students who are marked again, whatever is kept"},
+        "due": {"type": end, "help": "2026-11-30T18:00, or a day, to its end: tells who was late"},
+        "anonymous": {"action": "store_true", "help": "made-up names; names.csv has both"},
+        "without-isolation": {"action": "store_false", "dest": "isolated", "help": own},
+    }
+    for name, options in table.items():
+        grade.add_argument(f"--{name}", **options)
     for command in (release, grade):
         command.add_argument("--source", type=Path, default=EXERCISES, help="the exercises")
     return top
@@ -103,9 +84,8 @@ def end(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a time as in 2026-11-30T18:00, or a day as in 2026-11-30, got {text}"
-        ) from error
+        words = f"must be a time as in 2026-11-30T18:00, or a day as in 2026-11-30, got {text}"
+        raise argparse.ArgumentTypeError(words) from error
     return time + timedelta(days=1) if len(text) == len("2026-11-30") else time
 
 
@@ -117,26 +97,17 @@ def _release(options: argparse.Namespace) -> None:
 
 
 def _grade(options: argparse.Namespace) -> None:
+    from classroom.collected import CANVAS, MOODLE
     from classroom.grade import grade
 
-    idle = grade(
-        options.submissions,
-        options.out,
-        source=options.source,
-        seconds=options.seconds,
-        memory=options.memory,
-        jobs=options.jobs,
-        isolated=not options.without_isolation,
-        image=options.image,
-        only=options.only,
-        due=options.due,
-        anonymous=options.anonymous,
-    )
+    chosen = {name: value for name, value in vars(options).items() if name not in COMMAND}
+    idle = grade(**chosen)
     for path in sorted(options.submissions.glob("*.ipynb")):
-        print(f"not marked: {path}, which is in no student's folder")
+        if not (CANVAS.fullmatch(path.name) or MOODLE.fullmatch(path.name)):
+            print(f"not marked: {path}, which is in no student's folder")
     for student, exercise, cell in idle:
         print(f"counts for nothing in decisions.csv: {student}, {exercise}{cell and ', '}{cell}")
-    print(f"marks: {options.out / 'grades.csv'}, and canvas.csv and moodle.csv beside it")
+    print(f"marks: {options.out / 'grades.csv'}; canvas.csv, moodle.csv and gradescope beside it")
     print(f"to fill in: {options.out / 'decisions.csv'}; then run this again")
     print("what was hard, who is alike, who is fast: statistics.csv, alike.csv, league.csv")
     print(f"pages for the students: {options.out / 'feedback'}")

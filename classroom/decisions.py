@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional
+from typing import Callable, NoReturn, Optional
 
 from classroom import ClassroomError
 from classroom.files import write
@@ -22,28 +22,13 @@ Place = tuple[str, str, str]  # student, exercise, cell; no cell for the whole s
 
 @dataclass(frozen=True)
 class Decision:
-    """A line of the table.
+    """A line of the table."""
 
-    Parameters
-    ----------
-    maximum : float
-        The points that can be given here.
-    points : float, optional
-        Those that are given: to a written answer, or in place of the tests' where `decision` is
-        "override".
-    decision : {"", "clear", "override", "revoke"}
-        For a whole submission: what was looked at is fine, gets other points, or gets none.
-    late : float, optional
-        Days, in place of those that the file's time tells.
-    comment : str
-        What the student reads.
-    """
-
-    maximum: float
-    points: Optional[float] = None
-    decision: str = ""
-    late: Optional[float] = None
-    comment: str = ""
+    maximum: float  # the points that can be given here
+    points: Optional[float] = None  # to a written answer, or in place of the tests': "override"
+    decision: str = ""  # what was looked at is fine, gets other points, or none: see DECISIONS
+    late: Optional[float] = None  # days, in place of those that the file's time tells
+    comment: str = ""  # which the student reads
 
     @property
     def empty(self) -> bool:
@@ -83,41 +68,39 @@ def _text(path: Path) -> str:
 
 
 def _decisions(path: Path, lines: csv.DictReader) -> dict[Place, Decision]:
+    def refuse(words: str) -> NoReturn:
+        raise ClassroomError(f"{path}, line {lines.line_num}{words}")
+
     if not set(COLUMNS) <= set(lines.fieldnames or ()):
-        raise ClassroomError(
-            f"{path} must have the columns {', '.join(COLUMNS)}, with commas or semicolons between "
+        refuse(
+            f": there must be the columns {', '.join(COLUMNS)}, with commas or semicolons between "
             f"them, got {', '.join(lines.fieldnames or ()) or 'none'}"
         )
     found: dict[Place, Decision] = {}
     for row in lines:
-        where = f"{path}, line {lines.line_num}"
         if any(row.get(None, ())):
-            raise ClassroomError(
-                f"{where} has more columns than the first line. A text with "
-                f"{lines.reader.dialect.delimiter!r} in it stands in quotes"
-            )
+            mark = lines.reader.dialect.delimiter
+            refuse(f" has more columns than the first. A text with {mark!r} in it stands in quotes")
         row = {name: (row[name] or "").strip() for name in COLUMNS}
-        maximum = _number(row["maximum"], where, "maximum") or 0.0
-        points = _number(row["points"], where, "points", maximum)
+        maximum = _number(row["maximum"], refuse, "maximum") or 0.0
+        points = _number(row["points"], refuse, "points", maximum)
         decision = row["decision"].lower()
         if decision not in DECISIONS or (decision and row["cell"]):
-            raise ClassroomError(
-                f"{where}: the decision must be clear, override, revoke or nothing, and stand in a "
-                f"line without a cell, got {row['decision']!r}"
+            refuse(
+                ": the decision must be clear, override, revoke or nothing, and stand in a line "
+                f"without a cell, got {row['decision']!r}"
             )
         if not row["cell"] and (decision == "override") != (points is not None):
-            raise ClassroomError(
-                f"{where}: points for a whole submission go with the decision override, got "
+            refuse(
+                ": points for a whole submission go with the decision override, got "
                 f"{row['points']!r} with {row['decision']!r}"
             )
-        late = _number(row["late"], where, "late")
+        late = _number(row["late"], refuse, "late")
         place = row["student"], row["exercise"], row["cell"]
         decided = Decision(maximum, points, decision, late, row["comment"])
         if found.setdefault(place, decided) != decided:
-            raise ClassroomError(
-                f"{where}: {', '.join(filter(None, place))} is decided otherwise in an "
-                "earlier line: leave one of the two"
-            )
+            name = ", ".join(filter(None, place))
+            refuse(f": {name} is decided otherwise in an earlier line: leave one of the two")
     return found
 
 
@@ -127,7 +110,7 @@ def separator(text: str) -> str:
     return ";" if first.count(";") > first.count(",") else ","
 
 
-def _number(text: str, where: str, name: str, most: float = float("inf")) -> Optional[float]:
+def _number(text: str, refuse: Callable, name: str, most: float = float("inf")) -> Optional[float]:
     if not text:
         return None
     try:
@@ -136,9 +119,7 @@ def _number(text: str, where: str, name: str, most: float = float("inf")) -> Opt
         number = -1
     if not 0 <= number <= most:
         upper = "up" if most == float("inf") else f"{most:g}"
-        raise ClassroomError(
-            f"{where}: {name} must be a number from 0 to {upper}, or nothing, got {text!r}"
-        )
+        refuse(f": {name} must be a number from 0 to {upper}, or nothing, got {text!r}")
     return number
 
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import hmac
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Optional
 
-from nbformat import NotebookNode
 from tqdm import tqdm
 
-from classroom import ClassroomError, decisions, feedback, isolation, records, tables
+from classroom import ClassroomError, collected, decisions, feedback, isolation, records, tables
 from classroom import release as exercises
+from classroom.collected import Student
 from classroom.decisions import Decision
 from classroom.feedback import Result
-from classroom.files import safe, write
+from classroom.files import write
 from classroom.marking import Marked, mark
 from classroom.records import Marker
+from classroom.runner import Worker
 from d2l_bn.system.files import locked
 
 DAY = 24 * 60 * 60
-UNREADABLE = 4, 0  # prctl's PR_SET_DUMPABLE
+READING = 20  # seconds to read a notebook, or a cell of it
 
 
 def grade(
@@ -41,7 +41,6 @@ def grade(
     memory: int = 4000,
     jobs: int = 2,
     isolated: bool = True,
-    image: str = "",
     only: Collection[str] = (),
     due: Optional[datetime] = None,
     anonymous: bool = False,
@@ -56,23 +55,10 @@ def grade(
     ----------
     submissions, out, source : Path
         The class, the folder of the results, and the exercises with solutions.
-    seconds : float
-        The longest that a cell may take.
-    memory : int
-        MB for all processes of a submission together.
-    jobs : int
-        How many submissions are run at a time.
-    isolated : bool
-        Whether students' code runs in a sandbox.
-    image : str
-        Of the containers to use as sandboxes; bubblewrap by default.
-    only : collection of str
-        Students who are marked again, whatever has been kept.
-    due : datetime, optional
-        When submissions were due; the times of the files tell who was late.
-    anonymous : bool
-        Whether pages and tables name students by made-up names; ``out/names.csv`` has both. What
-        was decided under the one name holds under the other.
+    seconds, memory, jobs, isolated, only, due, anonymous
+        As the command line says: the longest that a cell may take; MB for all processes of a
+        submission together; how many are run at a time; whether in sandboxes; labels of students
+        who are marked again; when it was due; whether pages and tables have made-up names.
 
     Returns
     -------
@@ -87,81 +73,76 @@ def grade(
     """
     out = out.absolute()  # workers start elsewhere
     originals = {path.name: exercises.read(path) for path in sorted(source.glob("*.ipynb"))}
-    students = sorted(path for path in _listed(submissions) if path.is_dir())
-    handed_in = sum(len(_notebooks(student)) for student in students)
+    students = {each.label: each for each in collected.students(submissions, originals)}
+    handed_in = sum(len(student.files) for student in students.values())
     if not originals or not handed_in:
         raise ClassroomError(
             f"needs exercises in {source} and STUDENT/NOTEBOOK.ipynb in {submissions}, got "
-            f"{len(originals)} exercises and {handed_in} notebooks in {len(students)} folders"
+            f"{len(originals)} exercises and {handed_in} notebooks of {len(students)} students"
         )
-    strangers = sorted(set(only) - {student.name for student in students})
+    strangers = sorted(set(only) - students.keys())
     if strangers:
-        raise ClassroomError(f"--only must name a folder in {submissions}, got {strangers[0]}")
+        raise ClassroomError(f"--only must name a student in {submissions}, got {strangers[0]}")
     with _alone(out):
         decisions.read(out / "decisions.csv")  # a mistake in it is told before the work
-        sandbox = isolation.sandbox(out / "sandbox", isolated=isolated, image=image)
-        limits = {"seconds": seconds, "memory": memory, "isolated": isolated, "image": image}
+        sandbox = isolation.sandbox(out / "sandbox", isolated=isolated)
+        limits = {"seconds": seconds, "memory": memory, "isolated": isolated}
         run = partial(mark, sandbox=sandbox, seconds=seconds, memory=memory)
+        read = partial(Worker, sandbox, seconds=READING, memory=memory, mxnet=False)
         secret = records.secret(out)
-        marker = Marker(out / "records", originals, run, limits, secret, only)
-        _unreadable()
-        tasks = [(s, n) for s in students for n in _names(s, originals)]
+        marker = Marker(out / "records", submissions, originals, run, read, limits, secret, only)
+        tasks = [
+            (student, name)
+            for student in students.values()
+            for name in [*originals, *sorted(student.files.keys() - originals.keys())]
+        ]
         marked = _all(marker, tasks, jobs)
-        made_up = {s.name: _made_up(s.name, secret) for s in students}
-        names = {name: made_up[name] if anonymous else name for name in made_up}
+        made_up = {label: _made_up(label, secret) for label in students}
+        names = {label: made_up[label] if anonymous else label for label in students}
         now = {
             place: decision
             for (student, name), each in zip(tasks, marked)
-            for place, decision in _to_decide(names[student.name], name, each).items()
+            for place, decision in _to_decide(names[student.label], name, each).items()
         }
-        same = {safe(n): safe(names[real]) for real in names for n in (real, made_up[real])}
+        same = {name: names[real] for real in names for name in (real, made_up[real])}
         given = decisions.merged(now, decisions.named(decisions.read(out / "decisions.csv"), same))
         results = [
-            _result(names[student.name], student / name, each, given, due)
+            _result(names[student.label], name, each, given, due, student)
             for (student, name), each in zip(tasks, marked)
         ]
         _hold(results, out / "decisions.csv")
         decisions.save(out / "decisions.csv", given)
         given_out = [r for r in results if r.counts and f"{r.exercise}.ipynb" in originals]
         _write_pages(out / "feedback", given_out, {*names, *made_up.values()})
-        tables.write_all(out, results)
+        tables.write_all(out, results, originals)
         if anonymous:
             tables.save(out / "names.csv", ["student", "made up"], names.items())
     return _idle(given, results)
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder, without what systems and editors leave there."""
-    if not folder.is_dir():
-        return []
-    return [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+def _all(marker: Marker, tasks: list[tuple[Student, str]], jobs: int) -> list[Marked]:
+    """Mark several at a time; then once more, alone, what another one may have disturbed."""
 
+    def one(task: tuple[Student, str], alone: bool = False) -> Marked:
+        student, name = task
+        path = student.last(name) if name in student.files else None
+        marked = marker(student.label, name, path, alone)
+        count = len(student.files.get(name, ()))
+        if path and count > 1:
+            marked.notes.append(f"{count} files have this name; {path.name}, the newest, is marked")
+        return marked
 
-def _notebooks(student: Path) -> set[str]:
-    with contextlib.suppress(OSError):  # a folder that can't be read holds nothing for us
-        return {path.name for path in _listed(student) if path.suffix == ".ipynb"}
-    return set()
-
-
-def _names(student: Path, originals: dict[str, NotebookNode]) -> list[str]:
-    """The exercises, and whatever else a student handed in as a notebook."""
-    return [*originals, *sorted(_notebooks(student) - originals.keys())]
-
-
-def _all(marker: Marker, tasks: list[tuple[Path, str]], jobs: int) -> list[Marked]:
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            found = pool.map(lambda task: marker(*task), tasks)
-            return list(tqdm(found, total=len(tasks), desc="notebooks, handed in or not"))
+            words = "notebooks, handed in or not"
+            found = list(tqdm(pool.map(one, tasks), total=len(tasks), desc=words))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _unreadable() -> None:
-    """Keep other processes of the same user from reading this one's memory, as far as one can."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(*UNREADABLE, 0, 0, 0)
+    again = [place for place, each in enumerate(found) if each.again]
+    for place in tqdm(again, desc="once more, alone", disable=not again):
+        found[place] = one(tasks[place], alone=True)
+    return found
 
 
 def _made_up(student: str, secret: str) -> str:
@@ -174,24 +155,23 @@ def _to_decide(student: str, name: str, marked: Marked) -> dict[decisions.Place,
     """A line for a submission, and one for each written answer in it."""
     if marked.status == "not handed in":
         return {}
-    place, tests = (safe(student), Path(name).stem), [c for c in marked.cells if c.kind == "test"]
-    lines = {(*place, ""): Decision(sum(cell.maximum for cell in tests))}
-    for cell in marked.cells:
-        if cell.kind == "written":
-            lines[(*place, cell.id)] = Decision(cell.maximum)
-    return lines
+    place = student, Path(name).stem
+    written = {c.id: Decision(c.maximum) for c in marked.cells if c.kind == "written"}
+    tests = Decision(sum(cell.maximum for cell in marked.cells if cell.kind == "test"))
+    return {(*place, cell): each for cell, each in {"": tests, **written}.items()}
 
 
 def _result(
-    student: str, path: Path, marked: Marked, given: dict, due: Optional[datetime]
+    label: str, name: str, marked: Marked, given: dict, due: Optional[datetime], student: Student
 ) -> Result:
-    place = safe(student), path.stem
+    place = label, Path(name).stem
     own = {cell: given[(*place, cell)] for cell in _places(marked) if (*place, cell) in given}
     late = 0.0
-    if due is not None and marked.status != "not handed in":
+    if due is not None and name in student.files:
         with contextlib.suppress(OSError):
-            late = max(0.0, -(-(path.lstat().st_mtime - due.timestamp()) // DAY))
-    return Result(student, path.stem, marked, own, late)
+            time = student.last(name).lstat().st_mtime
+            late = max(0.0, -(-(time - due.timestamp()) // DAY))
+    return Result(*place, marked, own, late, student)
 
 
 def _places(marked: Marked) -> list[str]:
@@ -214,7 +194,7 @@ def _hold(results: list[Result], path: Path) -> None:
 
 def _idle(given: dict, results: list[Result]) -> list[decisions.Place]:
     """The places of what was filled in for nothing: a name is misspelled, or a folder is gone."""
-    known = {(safe(r.student), r.exercise, cell) for r in results for cell in _places(r.marked)}
+    known = {(r.student, r.exercise, cell) for r in results for cell in _places(r.marked)}
     return [place for place in given if place not in known]
 
 
@@ -226,27 +206,28 @@ def _write_pages(folder: Path, results: list[Result], students: Collection[str])
     folder.mkdir(parents=True, exist_ok=True)
     pages = tables.by_student(results)
     for student in students:
-        for page in (folder / student).glob("*.html"):
+        own = folder / collected.file_name(student)
+        for page in own.glob("*.html"):
             page.unlink()
         if student not in pages:
-            (folder / f"{student}.zip").unlink(missing_ok=True)
+            own.with_name(f"{own.name}.zip").unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it isn't there, or holds what isn't ours
-                (folder / student).rmdir()
-    for student, own in pages.items():
-        for result in own:
-            write(folder / student / f"{result.exercise}.html", feedback.page(result))
+                own.rmdir()
+    for student, found in pages.items():
+        own = folder / collected.file_name(student)
+        for result in found:
+            write(own / f"{result.exercise}.html", feedback.page(result))
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            made = shutil.make_archive(str(Path(temporary, "pages")), "zip", folder / student)
-            os.replace(made, folder / f"{student}.zip")
+            made = shutil.make_archive(str(Path(temporary, "pages")), "zip", own)
+            os.replace(made, own.with_name(f"{own.name}.zip"))
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def _alone(out: Path) -> contextlib.ExitStack:
     """Let no other run work on the same folder at the same time."""
     out.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(out))
-        except BlockingIOError as error:
-            raise ClassroomError(f"another run marks into {out}: wait, or use --out") from error
-        yield
+    held = contextlib.ExitStack()
+    try:
+        held.enter_context(locked(out))
+    except BlockingIOError as error:
+        raise ClassroomError(f"another run marks into {out}: wait, or use --out") from error
+    return held

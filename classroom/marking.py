@@ -10,7 +10,7 @@ import builtins
 import contextlib
 import hashlib
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Callable, Optional
 
@@ -19,58 +19,26 @@ import numpy as np
 from classroom import runner
 from classroom.isolation import Sandbox
 from classroom.runner import Worker, WorkerError, in_words
-from classroom.submission import Cell, runnable
+from classroom.submission import Cell
 from d2l_bn import checks
 from d2l_bn.checks import CheckFailed
 from d2l_bn.checks.asking import Respondent
 
 
 @dataclass
-class Outcome:
-    """What became of one cell.
-
-    Parameters
-    ----------
-    id, kind, source : str
-        Of the cell; see `submission.Cell`.
-    points, maximum : float
-        What it earns, and what it can earn.
-    message, output : str
-        The checks' words, and what the student's code said or printed.
-    """
-
-    id: str
-    kind: str
-    source: str
-    points: float = 0
-    maximum: float = 0
-    message: str = ""
-    output: str = ""
-    seconds: Optional[float] = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether a test found it right; one that gives no points has measured its time."""
-        return self.points == self.maximum and (self.maximum > 0 or self.seconds is not None)
-
-
-@dataclass
 class Marked:
     """What became of one submission."""
 
-    status: str = "marked"  # or "look at by hand"
+    status: str = "marked"  # or "look at by hand", "not marked" or "not handed in"
     notes: list[str] = field(default_factory=list)
-    cells: list[Outcome] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
     reading: list[str] = field(default_factory=list)  # lines that a teacher may want to read
+    again: bool = False  # whether it may end otherwise where nothing else runs
 
-    def by_hand(self, note: str) -> None:
+    def by_hand(self, note: str, status: str = "look at by hand") -> None:
         """Ask the teacher to look."""
-        self.status = "look at by hand"
+        self.status = self.status if self.status == "not marked" else status
         self.notes.append(note)
-
-    def as_dict(self) -> dict:
-        """Plain data, for the record."""
-        return asdict(self)
 
 
 class Across(Respondent):
@@ -78,13 +46,14 @@ class Across(Respondent):
 
     def __init__(self, run: Run, worker: Worker, name: str, seed: tuple[int, ...]) -> None:
         self.run, self.worker, self.name, self.seed = run, worker, name, seed
+        self.clock = worker.cpu
         self.told: list[str] = []
 
     def ask(self, what: str, **request) -> dict:
         """Return the answer to a question."""
         answer = bounded(self.worker.ask(what, name=self.name, **request))
         if "error" in answer:
-            answer["error"] = in_words(answer["error"])
+            answer["error"] = self.run.noticed(in_words(answer["error"]))
         return {**answer, "ready_made": []}
 
     def afresh(self) -> Respondent:
@@ -107,7 +76,7 @@ class Names(dict):
     def __missing__(self, name: str) -> Across:
         if hasattr(builtins, name):
             raise KeyError(name)
-        self.asked.append(Across(self.run, self.run.worker, name, self.seed))
+        self.asked.append(Across(self.run, self.run.alive(), name, self.seed))
         return self.asked[-1]
 
 
@@ -126,35 +95,39 @@ def mark(
     secret: str = "",
     mxnet: bool = True,
 ) -> Marked:
-    """Run the cells of a submission in a new worker; points for each test that passes.
+    """Run the cells of a submission in a sandbox; points for each test that passes.
 
-    Points are lost, and a person is asked to look, where the worker ends early.
+    What each function answers is asked in a new worker, so that nothing but its own points is lost
+    where it ends the worker; then a person is asked to look.
     """
-    marked = Marked()
+    marked = Marked(cells=cells)
     end = time.monotonic() + runner.longest(seconds)
     runs = any(cell.kind == "test" for cell in cells)
-    start = partial(Worker, sandbox, seconds=seconds, memory=memory, mxnet=mxnet)
-    with contextlib.ExitStack() as open_workers:
-        run = Run(lambda: open_workers.enter_context(start()))
+    with contextlib.closing(
+        Run(partial(Worker, sandbox, seconds=seconds, memory=memory, mxnet=mxnet))
+    ) as run:
         for cell in cells:
-            outcome = Outcome(cell.id, cell.kind, cell.source, maximum=cell.points)
-            marked.cells.append(outcome)
-            if cell.kind == "written" or not runs:
-                continue
-            if marked.status != "marked":
-                outcome.message = "Not run: the run ended with an earlier cell."
+            if cell.kind in ("written", "text") or not runs:
                 continue
             if time.monotonic() > end:
                 marked.by_hand(f"it took longer than {runner.WHOLE * seconds:g} seconds in all")
+                cell.message, marked.again = "Not run: time was up before.", True
                 continue
             try:
                 if cell.asks:
-                    question(outcome, run, seed_of(secret, cell.id))
+                    run.turn_to(cell.asks)
+                    question(cell, run, seed_of(secret, cell.id))
                 else:
-                    outcome.output = run.cell(runnable(cell.source))
+                    cell.output = run.cell(cell.source)
             except WorkerError as error:
-                outcome.message = f"This cell {error}."
+                run.close()
+                run.noticed({"kind": "the sandbox", "words": str(error)})
+                cell.message = f"This cell {error}."
+                marked.again = marked.again or error.again
                 marked.by_hand(f"{cell.id or 'an added cell'} {error}")
+    if run.refused:
+        marked.again = True
+        marked.by_hand(f"the machine refused: {run.refused[0]}", "not marked")
     return marked
 
 
@@ -162,26 +135,61 @@ class Run:
     """The cells of a submission that have run so far, in a worker, and in others like it."""
 
     def __init__(self, start: Callable[[], Worker]) -> None:
-        self.start, self.worker = start, start()
+        self.start = start
+        self.worker: Optional[Worker] = None
         self.spare: Optional[Worker] = None
-        self.sources: list[str] = []
+        self.sources: list[str] = []  # of the cells that ended no worker
+        self.refused: list[str] = []
+        self.name = ""
+
+    def alive(self) -> Worker:
+        """The worker, which is started where there is none, and has run the cells so far."""
+        if self.worker is None:
+            self.worker = self._new()
+        return self.worker
+
+    def _new(self) -> Worker:
+        worker = self.start()
+        try:
+            for source in self.sources:
+                self.noticed(worker.run(source)["error"])
+        except BaseException:
+            worker.close()
+            raise
+        return worker
 
     def cell(self, source: str) -> str:
         """Run a cell; what it printed, and the exception that it ended with."""
+        answer = self.alive().run(source)
         self.sources.append(source)
-        answer = self.worker.run(source)
-        if answer["error"]:
+        if self.noticed(answer["error"]):
             return "{output}{error[kind]}: {error[words]}{error[where]}".format(**answer)
         return answer["output"]
+
+    def noticed(self, error: Optional[dict]) -> Optional[dict]:
+        """The same error, which is kept in mind if the machine refused something."""
+        if error and runner.REFUSED.search("{kind}: {words}".format(**error)):
+            self.refused.append("{kind}: {words}".format(**error)[:200])
+        return error
+
+    def turn_to(self, name: str) -> None:
+        """Let another function than the last be asked in a new worker."""
+        if self.name not in ("", name):
+            self.close()
+        self.name = name
 
     def another(self) -> Worker:
         """A new worker in which the same cells have run; it takes the place of an earlier one."""
         if self.spare is not None:
             self.spare.close()
-        self.spare = self.start()
-        for source in self.sources:
-            self.spare.run(source)
+        self.spare = self._new()
         return self.spare
+
+    def close(self) -> None:
+        """End all workers; others are started where they are needed."""
+        for worker in filter(None, (self.worker, self.spare)):
+            worker.close()
+        self.worker = self.spare = None
 
 
 def bounded(value):
@@ -193,18 +201,18 @@ def bounded(value):
     return [bounded(each) for each in value] if isinstance(value, list) else value
 
 
-def question(outcome: Outcome, run: Run, seed: tuple[int, ...]) -> None:
+def question(cell: Cell, run: Run, seed: tuple[int, ...]) -> None:
     """Run a test cell here, where the student's names answer from the sandbox."""
     names = Names(run, seed)
     try:
-        exec(compile(outcome.source, f"<{outcome.id}>", "exec"), {"__builtins__": builtins}, names)
+        exec(compile(cell.source, f"<{cell.id}>", "exec"), {"__builtins__": builtins}, names)
     except CheckFailed as failed:
-        outcome.message = str(failed)
+        cell.message = str(failed)
     except WorkerError:
         raise
     except Exception as error:  # an answer that is no answer
         raise WorkerError(f"answered what it was not asked ({type(error).__name__})") from error
     else:
-        outcome.points = outcome.maximum
-        outcome.message = "\n".join(line for one in names.asked for line in one.told)
-        outcome.seconds = next((one.seconds for one in names.asked if one.seconds), None)
+        cell.points = cell.maximum
+        cell.message = "\n".join(line for one in names.asked for line in one.told)
+        cell.seconds = next((one.seconds for one in names.asked if one.seconds), None)

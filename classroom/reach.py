@@ -22,22 +22,21 @@ from pathlib import Path
 
 import d2l_bn
 from classroom import ClassroomError
+from d2l_bn.checks.watch import OPERATORS
 
 PACKAGE = Path(d2l_bn.__file__).parent
 HERE = Path(__file__).parent
-ROOTS = ("numpy", "matplotlib", "tqdm")  # the packages that students' code may use
+ROOTS = ("numpy", "matplotlib", "tqdm", "latex2mathml")  # what students' code may use
 NORMALIZATION = re.compile(r"batch_?norm|layer_?norm|group_?norm|instance_?norm|l2_?norm", re.I)
 COMPUTES = re.compile(r"Forward|Backward|Compute|CreateOp|CPU|execute")
 # An instruction that ends the process, for each processor by its number in the library's header.
 TRAPS = {62: b"\x0f\x0b", 183: bytes(4)}  # x86-64, 64-bit Arm
+COPIED = ["_compat", *(f"checks/{name}" for name in ("answers", "plain", "sources"))]
+COPIED += ["nn/__init__", "nn/statistic"]  # which chapter 2 teaches
 FILES = {
+    **{f"d2l_bn/{name}.py": PACKAGE / f"{name}.py" for name in COPIED},
     "d2l_bn/__init__.py": HERE / "stand_in.py",
-    "d2l_bn/_compat.py": PACKAGE / "_compat.py",
-    "d2l_bn/checks/answers.py": PACKAGE / "checks" / "answers.py",
-    "d2l_bn/checks/plain.py": PACKAGE / "checks" / "plain.py",
-    "d2l_bn/nn/__init__.py": PACKAGE / "nn" / "__init__.py",
-    "d2l_bn/nn/statistic.py": PACKAGE / "nn" / "statistic.py",  # which chapter 2 teaches
-    "worker.py": HERE / "worker.py",
+    **{name: HERE / name for name in ("reader.py", "worker.py")},
 }
 SILENT = '''"""Work is marked from outside of this process: in here, checks say nothing."""
 
@@ -51,6 +50,11 @@ def __getattr__(name):
         raise AttributeError(name)
     return lambda *candidates, **options: None
 '''
+WRITTEN = {
+    "__init__": SILENT,
+    "failure": "from d2l_bn.checks import CheckFailed\n",
+    "watch": f"OPERATORS = {OPERATORS!r}\n",
+}
 
 
 def prepare(folder: Path) -> Path:
@@ -62,7 +66,9 @@ def prepare(folder: Path) -> Path:
         If MXNet is missing, or its library is not one whose code is known how to be taken out.
     """
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in FILES.values()))
-    digest.update(f"{HERE.stat().st_ino} {library()} {library().stat().st_mtime_ns}".encode())
+    digest.update(
+        f"{WRITTEN} {HERE.stat().st_ino} {library()} {library().stat().st_mtime_ns}".encode()
+    )
     made = folder / f"made-{digest.hexdigest()[:16]}"
     if made.exists():
         return made
@@ -72,7 +78,8 @@ def prepare(folder: Path) -> Path:
         for name, source in FILES.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, new / name)
-        (new / "d2l_bn" / "checks" / "__init__.py").write_text(SILENT, encoding="utf-8")
+        for name, text in WRITTEN.items():
+            (new / "d2l_bn" / "checks" / f"{name}.py").write_text(text, encoding="utf-8")
         without_normalizations(library(), new / "libmxnet.so")
         for old in folder.glob("made-*"):  # of an earlier version
             shutil.rmtree(old, ignore_errors=True)

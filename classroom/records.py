@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 from nbformat import NotebookNode
 
 from classroom import reach, submission
 from classroom.files import write
-from classroom.marking import Marked, Outcome
+from classroom.marking import Marked
+from classroom.runner import Worker
 from classroom.submission import Cell
-from d2l_bn.checks.sources import ready_made
 
 
 def secret(folder: Path) -> str:
@@ -34,59 +32,57 @@ def secret(folder: Path) -> str:
 
 @dataclass
 class Marker:
-    """Marks submissions, each at most once.
+    """Marks submissions, each at most once."""
 
-    Parameters
-    ----------
-    folder : Path
-        Where the records are kept.
-    originals : dict of str to NotebookNode
-        The exercises with solutions, by file name.
-    run : callable (cells, secret, mxnet) -> Marked
-        Runs the cells of a submission.
-    limits : dict
-        What the outcome depends on besides.
-    secret : str
-        What the inputs are drawn from, together with the submission.
-    again : collection of str
-        Students who are marked again, whatever has been kept.
-    """
+    folder: Path  # where the records are kept
+    top: Path  # the folder of the submissions
+    originals: dict[str, NotebookNode]  # the exercises with solutions, by file name
+    run: Callable[..., Marked]  # runs cells, given a secret and whether there is MXNet
+    read: Callable[[], Worker]  # starts what reads a notebook
+    limits: dict  # what the outcome depends on besides
+    secret: str = ""  # what the inputs are drawn from, together with the submission
+    again: Collection[str] = ()  # students who are marked again, whatever has been kept
 
-    folder: Path
-    originals: dict[str, NotebookNode]
-    run: Callable[..., Marked]
-    limits: dict
-    secret: str = ""
-    again: Collection[str] = ()
+    def __call__(
+        self, student: str, name: str, path: Optional[Path], alone: bool = False
+    ) -> Marked:
+        """The outcome of one notebook, from its record where nothing has changed since.
 
-    def __call__(self, student: Path, name: str) -> Marked:
-        """The outcome of one notebook, from its record where nothing has changed since."""
-        short = hashlib.sha256(os.fsencode(name)).hexdigest()  # a name may be as long as is allowed
-        record = self.folder / student.name / f"{short[:16]}.json"
-        content = self._content(student / name)
-        key = self._fingerprint(student / name, content)
+        What may have been another one's doing is not kept, unless the notebook is marked `alone`,
+        and nothing that isn't marked.
+        """
+        digest = hashlib.sha256(f"{student}\0{name}".encode("utf-8", "surrogateescape"))
+        record = self.folder / f"{digest.hexdigest()[:32]}.json"
+        content = self._content(path)
+        key = self._fingerprint(name, content)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             saved = json.loads(record.read_text())
-            if saved.pop("key") == key and student.name not in self.again:
-                cells = [Outcome(**cell) for cell in saved.pop("cells")]
+            if saved.pop("key") == key and student not in self.again:
+                cells = [Cell(**cell) for cell in saved.pop("cells")]
                 return Marked(cells=cells, **saved)
         try:
-            marked = self._mark(student / name, content)
-        except Exception as error:  # the others get their marks; this one is tried again next time
-            return Marked("look at by hand", [f"it can't be marked ({type(error).__name__})"])
-        write(record, json.dumps({"key": key, **marked.as_dict()}))
+            marked = self._mark(student, name, content)
+        except Exception as error:  # the others get their marks; this one is tried again
+            marked = Marked(again=True)
+            marked.by_hand(f"it can't be marked ({type(error).__name__})", "not marked")
+        if marked.status != "not marked" and (alone or not marked.again):
+            write(record, json.dumps({"key": key, **asdict(marked)}))
         return marked
 
-    def _content(self, path: Path) -> bytes:
-        with contextlib.suppress(OSError):  # what can't be read is looked at by hand
-            if submission.is_plain(path) and path.stat().st_size <= submission.LARGEST:
-                return path.read_bytes()
+    def _content(self, path: Optional[Path]) -> Optional[bytes]:
+        """What was handed in, with nothing in it where it can't be read; None where nothing was."""
+        if path is None:
+            return None
+        with contextlib.suppress(OSError):
+            if submission.is_plain(path, self.top):
+                with path.open("rb") as file:
+                    return file.read(submission.LARGEST + 1)
         return b""
 
-    def _fingerprint(self, path: Path, content: bytes) -> str:
-        kind = str(submission.is_plain(path))
-        rest = [self.originals.get(path.name), self.limits, kind, self._program, self.secret]
-        return hashlib.sha256(content + json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    def _fingerprint(self, name: str, content: Optional[bytes]) -> str:
+        rest = [self.originals.get(name), self.limits, content is None, self._program, self.secret]
+        text = json.dumps(rest, sort_keys=True)
+        return hashlib.sha256((content or b"") + text.encode()).hexdigest()
 
     @cached_property
     def _program(self) -> str:
@@ -97,44 +93,30 @@ class Marker:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def _misnamed(self, name: str) -> str:
-        """What to do about a name that no exercise has, such as a browser's ``(1)`` makes."""
-        near = difflib.get_close_matches(name, self.originals, n=1) or ["an exercise's"]
-        return f"it has the name of no exercise; renamed to {near[0]}, it is marked in the next run"
-
-    def _mark(self, path: Path, content: bytes) -> Marked:
+    def _mark(self, student: str, name: str, content: Optional[bytes]) -> Marked:
         """Mark one file, whatever it is."""
-        exercise = self.originals.get(path.name)
+        exercise = self.originals.get(name)
         if exercise is None:
-            return Marked("look at by hand", [self._misnamed(path.name)])
-        if not os.path.lexists(path):
-            return Marked("not handed in", [], _nothing(exercise))
+            return Marked("look at by hand", ["it has the name of no exercise"])
+        every, _ = submission.merge(exercise, submission.plain(exercise))
+        most = [replace(c, source="") for c in every if c.kind in ("test", "written")]
+        if content is None:
+            return Marked("not handed in", [], most)
         try:
-            cells = submission.merge(exercise, submission.read(path))
+            if not content:
+                raise submission.ByHandError("it is empty, or not a plain file in a plain folder")
+            cells, notes = submission.merge(exercise, submission.read(content, self.read))
         except submission.ByHandError as error:
-            return Marked("look at by hand", [str(error)], _nothing(exercise))
-        own = hashlib.sha256(content + os.fsencode(path.parent.name)).hexdigest()
+            return Marked("look at by hand", [str(error)], most)
+        aids = submission.examine(cells, self.read)
+        own = hashlib.sha256(content + student.encode("utf-8", "replace")).hexdigest()
         mxnet = exercise.metadata.get("d2l_bn", {}).get("reach") != "numpy"
         marked = self.run(cells, secret=self.secret + own, mxnet=mxnet)
-        for name in submission.for_ipython(cells):
-            marked.by_hand(f"{name} needs IPython, and cells are run as plain Python")
-        marked.reading = reading_aids(cells)
+        marked.notes += notes
+        for cell in cells:
+            where = cell.id or "an added cell"
+            if cell.more.get("ipython"):
+                marked.by_hand(f"{where} needs IPython, and cells are run as plain Python")
+            aids += [f"{where}, line {line}: {what}" for line, what in cell.more.get("aids", ())]
+        marked.reading = aids
         return marked
-
-
-def _nothing(exercise: NotebookNode) -> list[Outcome]:
-    """What can be earned in an exercise, and nothing earned."""
-    cells = submission.merge(exercise, exercise)
-    asked = [cell for cell in cells if cell.kind in ("test", "written")]
-    return [Outcome(cell.id, cell.kind, "", maximum=cell.points) for cell in asked]
-
-
-def reading_aids(cells: list[Cell]) -> list[str]:
-    """What a teacher may want to read in a student's code, which is no verdict."""
-    found = set()
-    for cell in cells:
-        if cell.kind == "student":
-            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-                for line, what in ready_made(submission.runnable(cell.source)):
-                    found.add(f"{cell.id or 'an added cell'}, line {line}: {what}")
-    return sorted(found)

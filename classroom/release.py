@@ -13,20 +13,7 @@ from nbformat import NotebookNode
 from classroom import ClassroomError, nbgrader
 
 STUB = 'raise NotImplementedError("write your solution here, in place of this line")'
-README = """\
-# Exercises on batch normalization
-
-Open the notebooks in JupyterLab, in the order of their numbers. They need d2l_bn, whose README says
-how to install it. Where it is missing, the first cell of each notebook installs it, if the teacher
-has set an address to install from, and says what to do otherwise.
-
-Write in the cells that say so, and add cells if you like. The other cells are put back as they were
-before your work is marked, and all are run as plain Python: lines that begin with % or ! do nothing
-then. Run a check as often as you want: it says what is wrong and why, and what it calls right gets
-its points. Before you hand in, restart the kernel and run all cells: what an earlier version of a
-cell left behind is gone then, as it is in marking. Hand in the notebooks under the names that they
-have.
-"""
+README = Path(__file__).with_name("students.md")
 
 
 def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
@@ -48,7 +35,7 @@ def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
     if not paths:
         raise ClassroomError(f"--only must begin a name in {source}, got {' '.join(only)}")
     files = {path.name: nbformat.writes(student_version(read(path))) + "\n" for path in paths}
-    files["README.md"] = README
+    files["README.md"] = README.read_text(encoding="utf-8")
     if out.exists() and {path.name for path in out.iterdir()} - known:
         raise ClassroomError(f"{out} holds other files than a release: choose another with --out")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import selectors
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn, Optional
 
 from classroom.isolation import PROCESSES, Sandbox, environment
 from d2l_bn.checks.plain import dumps, loads
@@ -21,6 +23,11 @@ OUTPUT = 4000  # characters of what a cell prints
 WHOLE = 5  # times the seconds of a cell, for all cells of a submission
 STARTING = 60  # seconds that a worker gets besides those of its first cell
 PAUSE = 0.25  # seconds from one look at the processes to the next
+SHORT = 0.04  # the share of the machine's memory that is left for others
+REFUSED = re.compile(
+    r"MemoryError|BlockingIOError|annot allocate|start new thread|temporarily unavailable|"
+    r"bad_alloc|Too many open files|can't be started|ran short of memory"
+)
 
 
 def longest(seconds: float) -> int:
@@ -36,7 +43,18 @@ def in_words(error: Mapping) -> dict[str, str]:
 
 
 class WorkerError(Exception):
-    """The worker ended, took too much, or answered what it wasn't asked."""
+    """The worker ended, took too much, or answered what it wasn't asked.
+
+    `again` tells that it may have been another one's doing.
+    """
+
+    def __init__(self, words: str, again: bool = False) -> None:
+        super().__init__(words)
+        self.again = again
+
+
+def _used(processes: list[list[str]]) -> float:
+    return sum(sum(map(int, each[11:15])) for each in processes) / os.sysconf("SC_CLK_TCK")
 
 
 class Worker:
@@ -47,17 +65,21 @@ class Worker:
     ) -> None:
         self.seconds, self.memory, self.buffer, self.first = seconds, memory, b"", True
         self.looked = 0.0
-        self.sandbox, self.name = sandbox, f"d2l-bn-{secrets.token_hex(8)}"
-        variables = environment(sandbox, memory=memory, seconds=longest(seconds))
-        self.process = subprocess.Popen(
-            sandbox.command(self.name, variables, mxnet=mxnet),
-            env=variables,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/tmp",
+        self.began: Optional[tuple[float, float]] = (
+            None  # when it was first looked at, and its time
         )
+        try:
+            self.process = subprocess.Popen(
+                sandbox.command(mxnet=mxnet),
+                env=environment(sandbox, memory=memory, seconds=longest(seconds)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/tmp",
+            )
+        except OSError as error:
+            raise WorkerError(f"can't be started ({error})", again=True) from error
         assert self.process.stdin is not None
         os.set_blocking(self.process.stdin.fileno(), False)  # a write never waits
 
@@ -74,7 +96,6 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # with the sandbox dies all that is in it
         self.process.wait()
-        self.sandbox.end(self.name)
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr]
@@ -83,13 +104,13 @@ class Worker:
         """Send a request; the worker's answer, of which nothing is sure but that it is data."""
         token = secrets.token_hex(16)
         limit = time.monotonic() + self.seconds + (STARTING if self.first else 0)
-        self.first = False
+        self.first, self.began = False, None
         try:
             if self.buffer or self._ready(0):
                 raise WorkerError("answered what it was not asked")
             self._send(dumps({"token": token, "what": what, **request}).encode() + b"\n", limit)
         except BrokenPipeError as error:
-            raise WorkerError("ended the process") from error
+            raise WorkerError("ended the process", again=True) from error
         try:
             answer = loads(self._line(limit))
             if not isinstance(answer, dict) or answer.pop("token", None) != token:
@@ -117,7 +138,7 @@ class Worker:
             while left:  # it may never be emptied
                 wait = limit - time.monotonic()
                 if wait <= 0 or not selector.select(wait):
-                    raise WorkerError(f"took longer than {self.seconds:g} seconds")
+                    self._late()
                 with contextlib.suppress(BlockingIOError):  # the reader may make the pipe smaller
                     left = left[os.write(pipe, left) :]
 
@@ -128,13 +149,13 @@ class Worker:
         while b"\n" not in parts[-1]:
             left = limit - time.monotonic()
             if left <= 0:
-                raise WorkerError(f"took longer than {self.seconds:g} seconds")
+                self._late()
             if not self._ready(min(left, PAUSE)):
                 self._tree()
                 continue
             parts.append(os.read(self.process.stdout.fileno(), 2**20))
             if not parts[-1]:
-                raise WorkerError("ended the process")
+                raise WorkerError("ended the process", again=True)
             total += len(parts[-1])
             if total > LONGEST:
                 raise WorkerError("answered what it was not asked")
@@ -146,20 +167,37 @@ class Worker:
             selector.register(self.process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
             return bool(selector.select(seconds))
 
+    def _late(self) -> NoReturn:
+        """Say that time is up; who got little of a processor's may have waited for others."""
+        since, used = self.began or (0.0, 0.0)
+        waited = self.cpu() - used < (time.monotonic() - since) / 2
+        raise WorkerError(f"took longer than {self.seconds:g} seconds", again=waited)
+
+    def cpu(self) -> float:
+        """Seconds of processors' time that all processes of the sandbox have had together."""
+        return _used(self._below())
+
+    def _below(self) -> list[list[str]]:
+        """What the system says of each process below the sandbox, the sandbox itself first."""
+        found: dict[str, list[str]] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, IndexError):
+                found[folder.name] = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        below = [str(self.process.pid)]
+        for parent in below:
+            below += [name for name, fields in found.items() if fields[1] == parent]
+        return [found[name] for name in below if name in found]
+
     def _tree(self) -> None:
         """Look at all processes below the sandbox: their number, and their memory together."""
-        self.looked = time.monotonic()
-        parents: dict[int, list[tuple[int, int]]] = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-                parents.setdefault(int(fields[1]), []).append((int(folder.name), int(fields[21])))
-        below, pages = [self.process.pid], 0
-        for parent in below:
-            for child, resident in parents.get(parent, ()):
-                below.append(child)
-                pages += resident
+        self.looked, below = time.monotonic(), self._below()
+        self.began = self.began or (self.looked, _used(below))
         if len(below) > PROCESSES + 4:
             raise WorkerError(f"had more than {PROCESSES} processes")
+        pages = sum(int(fields[21]) for fields in below[1:])
         if pages * os.sysconf("SC_PAGE_SIZE") > self.memory * 2**20:
             raise WorkerError(f"took more than {self.memory:,} MB, all its processes together")
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        memory = {name: int(rest.split()[0]) for name, rest in (line.split(":") for line in lines)}
+        if memory["MemAvailable"] < SHORT * memory["MemTotal"]:
+            raise WorkerError("was ended, since the machine ran short of memory", again=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable, Optional
 
-import nbformat
+import numpy as np
 from nbformat import NotebookNode
 
-LARGEST = 5_000_000  # bytes of a notebook
-MOST_CELLS = 200
-LONGEST_LINE = 2000  # characters; a chain of 100,000 operators can crash Python's parser
-ASKS = re.compile(r"^checks\.\w+\(", re.MULTILINE)
+from classroom.runner import Worker, WorkerError, in_words
+
+LARGEST = 10_000_000  # bytes of a notebook
+ASKS = re.compile(r"^checks\.\w+\((\w+)", re.MULTILINE)
 MISSING = 'raise NotImplementedError("this cell is missing in what was handed in")'
 
 
@@ -23,77 +23,123 @@ class ByHandError(Exception):
 
 @dataclass
 class Cell:
-    """A cell in the order in which it is run, or shown."""
+    """A cell in the order in which it is run, or shown, and what became of it."""
 
-    id: str
-    kind: str  # "given", "student", "test" or "written"
+    id: str  # or "", where the student added it
+    kind: str  # "given", "student", "test", "written", which is marked by hand, or an added "text"
     source: str
+    maximum: float = 0
     points: float = 0
+    message: str = ""  # of a check
+    output: str = ""  # what the student's code said or printed
+    seconds: Optional[float] = None  # that a test measured
+    more: dict = field(default_factory=dict)  # what reader.py says, and outputs handed in: "shown"
 
     @property
-    def asks(self) -> bool:
-        """Whether it is a cell of the teacher's that asks the student's code by a check."""
-        return self.kind in ("given", "test") and re.search(ASKS, self.source) is not None
+    def passed(self) -> bool:
+        """Whether a test found it right; one that gives no points has measured its time."""
+        return self.points == self.maximum and (self.maximum > 0 or self.seconds is not None)
+
+    @property
+    def asks(self) -> str:
+        """The name that a cell of the teacher's asks about by a check, or an empty text."""
+        found = re.search(ASKS, self.source) if self.kind in ("given", "test") else None
+        return found[1] if found else ""
 
 
-def runnable(source: str) -> str:
-    """`source` as plain Python: lines that only IPython understands do nothing."""
-    if is_python(source):  # where such a line is part of an expression
-        return source
-    return re.sub(r"^([ \t]*)([%!].*|.*\?[ \t]*)$", r"\1pass", source, flags=re.MULTILINE)
+def is_plain(path: Path, folder: Path) -> bool:
+    """Whether it is a file below a folder, and no link to somewhere else."""
+    way = [path, *path.parents][: len(path.relative_to(folder).parts)]
+    return path.is_file() and not any(each.is_symlink() for each in way)
 
 
-def is_python(source: str) -> bool:
-    """Whether Python can read it, or gives up for another reason than its grammar."""
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError):
-        return False
-    except (RecursionError, MemoryError):
-        return True
-    return True
-
-
-def for_ipython(cells: list[Cell]) -> list[str]:
-    """The student's cells that run in a notebook but not as plain Python: ``x = %timeit f()``."""
-    own = [cell for cell in cells if cell.kind == "student"]
-    wrong = [c for c in own if re.search(r"=\s*[%!]", c.source) and not is_python(c.source)]
-    return [cell.id or "an added cell" for cell in wrong]
-
-
-def is_plain(path: Path) -> bool:
-    """Whether it is a file in a folder, and neither of them a link to somewhere else."""
-    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
-
-
-def read(path: Path) -> NotebookNode:
-    """Read a notebook that a student handed in.
+def read(content: bytes, start: Callable[[], Worker]) -> list[dict]:
+    """The cells of a notebook that a student handed in, as `reader.py` finds them in a sandbox.
 
     Raises
     ------
     ByHandError
-        If it is no file, too large, or not a notebook.
+        If it is too large, or not a notebook.
     """
-    if not is_plain(path):
-        raise ByHandError("it is not a plain file in a plain folder")
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ByHandError(f"it is larger than {LARGEST:,} bytes")
-        notebook = nbformat.reads(path.read_bytes().decode("utf-8-sig"), as_version=4)
-        nbformat.validate(notebook)
-        ids = [grade_id(cell) for cell in notebook.cells]
-    except ByHandError:
-        raise
-    except Exception as error:  # nbformat raises many kinds for what is no notebook
-        raise ByHandError(f"it is not a readable notebook ({type(error).__name__})") from error
-    if len(ids) > MOST_CELLS:
-        raise ByHandError(f"it has more than {MOST_CELLS} cells")
-    if any(len(line) > LONGEST_LINE for c in notebook.cells for line in c.source.splitlines()):
-        raise ByHandError(f"it has a line of more than {LONGEST_LINE:,} characters")
-    twice = sorted({name for name in ids if name and ids.count(name) > 1})
-    if twice:
-        raise ByHandError(f"it has two cells named {twice[0]!r}")
-    return notebook
+    if len(content) > LARGEST:
+        raise ByHandError(f"it is larger than {LARGEST:,} bytes")
+    with start() as worker:
+        try:
+            answer = worker.ask("read", notebook=np.frombuffer(content, np.uint8))
+        except WorkerError as error:
+            if error.again:
+                raise
+            raise ByHandError(f"it is not a readable notebook: reading it {error}") from error
+    if "error" in answer:
+        words = "{kind}: {words}".format(**in_words(answer["error"]))
+        raise ByHandError(f"it is not a readable notebook ({words})")
+    return answer["cells"]
+
+
+def examine(cells: list[Cell], start: Callable[[], Worker]) -> list[str]:
+    """Let `reader.py` say what there is to say of a student's texts; notes on what can't be read.
+
+    It reads them in a sandbox, where a text that Python's parser can't bear ends nothing else.
+    """
+    notes, worker = [], None
+    for cell in cells:
+        if cell.kind not in ("student", "written", "text") or not cell.source.strip():
+            continue
+        worker = worker or start()
+        try:
+            code = cell.kind == "student"
+            cell.more |= worker.ask("examine", source=cell.source, code=code)
+        except WorkerError as error:
+            notes.append(f"{cell.id or 'an added cell'} can't be examined: that {error}")
+            worker.close()
+            worker = None
+    if worker is not None:
+        worker.close()
+    return notes
+
+
+def merge(exercise: NotebookNode, handed_in: list[dict]) -> tuple[list[Cell], list[str]]:
+    """The exercise with the student's answers and additional cells in their places, and notes.
+
+    Cells that have been split or copied have one name, and are joined.
+    """
+    names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
+    answers: dict[str, dict] = {}
+    notes = []
+    for cell in handed_in:
+        first = answers.setdefault(cell["name"], cell)
+        if first is not cell and cell["name"] in names:
+            first["source"] += f"\n\n{cell['source']}"
+            first["shown"] += cell["shown"]
+    infos = [cell.metadata.nbgrader for cell in exercise.cells if grade_id(cell)]
+    for name in (info.grade_id for info in infos if info.solution):
+        count = sum(cell["name"] == name for cell in handed_in)
+        if count > 1:
+            notes.append(f"{name} came as {count} cells, split or copied, which are joined")
+    if not {info.grade_id for info in infos if info.solution or info.grade} & answers.keys():
+        raise ByHandError("it has none of this exercise's cells")
+    texts = {cell.source.strip() for cell in exercise.cells if cell.cell_type == "markdown"}
+    added = additional(handed_in, names, texts)
+    cells = added.pop("", [])
+    for cell in exercise.cells:
+        name = grade_id(cell)
+        if not name:
+            continue  # text
+        info = cell.metadata.nbgrader
+        points, more = float(info.get("points", 0)), {}
+        if not info.solution:
+            kind, source = ("test" if info.grade else "given"), cell.source
+        else:
+            kind = "written" if info.grade else "student"
+            source = MISSING if kind == "student" else ""
+            if name in answers:
+                source, more = answers[name]["source"], {"shown": answers[name]["shown"]}
+        if cell.cell_type == "code" and kind == "written":  # run, and marked by hand
+            cells.append(Cell(name, "student", source, more=more))
+            source, more = "", {}
+        cells.append(Cell(name, kind, source, points, more=more))
+        cells += added.pop(name, [])
+    return cells, notes
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -101,42 +147,26 @@ def grade_id(cell: NotebookNode) -> str:
     return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
 
 
-def merge(exercise: NotebookNode, handed_in: NotebookNode) -> list[Cell]:
-    """The exercise with the student's answers and additional cells in their places."""
-    answers = {grade_id(cell): cell.source for cell in handed_in.cells if grade_id(cell)}
-    names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
-    infos = [cell.metadata.nbgrader for cell in exercise.cells if grade_id(cell)]
-    asked = {info.grade_id for info in infos if info.solution or info.grade}
-    if not asked & answers.keys():
-        raise ByHandError("it has none of this exercise's cells")
-    added = additional(handed_in, names)
-    cells = [Cell("", "student", source) for source in added.pop("", [])]
-    for cell in exercise.cells:
-        name = grade_id(cell)
-        if not name:
-            continue  # text
-        info = cell.metadata.nbgrader
-        points = float(info.get("points", 0))
-        if not info.solution:
-            kind, source = ("test" if info.grade else "given"), cell.source
-        else:
-            kind = "written" if info.grade else "student"
-            source = answers.get(name, MISSING if kind == "student" else "")
-        if cell.cell_type == "code" and kind == "written":  # run, and marked by hand
-            cells.append(Cell(name, "student", source))
-            source = ""
-        cells.append(Cell(name, kind, source, points))
-        cells += [Cell("", "student", source) for source in added.pop(name, [])]
-    return cells
+def additional(handed_in: list[dict], names: set[str], texts: set[str]) -> dict[str, list[Cell]]:
+    """Cells that a student added, under the name of the cell that they follow, if any.
 
-
-def additional(handed_in: NotebookNode, names: set[str]) -> dict[str, list[str]]:
-    """Code cells that a student added, under the name of the cell that they follow, if any."""
-    added: dict[str, list[str]] = {}
+    The exercise's own `texts` are left out.
+    """
+    added: dict[str, list[Cell]] = {}
     last = ""
-    for cell in handed_in.cells:
-        if grade_id(cell) in names:
-            last = grade_id(cell)
-        elif cell.cell_type == "code":
-            added.setdefault(last, []).append(cell.source)
+    for cell in handed_in:
+        if cell["name"] in names:
+            last = cell["name"]
+        elif cell["code"] or cell["source"].strip() not in texts:
+            kind = "student" if cell["code"] else "text"
+            new = Cell("", kind, cell["source"], more={"shown": cell["shown"]})
+            added.setdefault(last, []).append(new)
     return added
+
+
+def plain(exercise: NotebookNode) -> list[dict]:
+    """The cells of an exercise as `reader.py` gives those of a student's."""
+    return [
+        {"name": grade_id(c), "code": c.cell_type == "code", "source": c.source, "shown": []}
+        for c in exercise.cells
+    ]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import ast
 import csv
-import difflib
 import io
 import itertools
-import re
+import json
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nbformat import NotebookNode
+
+from classroom.collected import file_name
 from classroom.feedback import Result
 from classroom.files import safe, write
+from classroom.reader import bare
 from classroom.release import STUB
-from classroom.submission import runnable
 
-ALIKE = 0.95  # the share of equal text from which two answers are listed
-OWN = 0.75  # and that with code of the exercise from which an answer is no text of one's own
-SHORTEST = 150  # characters of an answer that can be alike by more than chance
+CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+SHEET = ("Identifier", "Full name", "Grade", "Last modified (grade)", "Feedback comments")  # Moodle
+GRAM = 10  # words and signs in a row, of which an answer is compared
+ALIKE, LEAST = 0.75, 20  # the share, and the number, of an answer's own from which it is listed
+MANY = 10  # who have the same, or a quarter of the class, from which it is nobody's own
 
 
 def save(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
@@ -35,15 +39,14 @@ def _text(value) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
-def write_all(out: Path, results: list[Result]) -> None:
+def write_all(out: Path, results: list[Result], originals: dict[str, NotebookNode]) -> None:
     """Write every table, about the exercises of which anything was handed in."""
     asked = {result.exercise for result in results if result.counts}
     results = [result for result in results if result.exercise in asked]
     grades(out / "grades.csv", results)
-    canvas(out / "canvas.csv", results)
-    moodle(out / "moodle.csv", results)
+    exports(out, results)
     statistics(out / "statistics.csv", results)
-    alike(out / "alike.csv", results)
+    alike(out / "alike.csv", results, originals)
     league(out / "league.csv", results)
 
 
@@ -57,22 +60,20 @@ def by_student(results: list[Result]) -> dict[str, list[Result]]:
 
 def grades(path: Path, results: list[Result]) -> None:
     """A line for each submission, and one for each student's sum, under the exercise "all"."""
-    header = "student exercise status points possible hand waiting total most late tests notes read"
+    names = ("points", "possible", "by_hand", "waiting", "total", "most", "days_late")
     rows: list[list] = []
     for student, own in by_student(results).items():
         for r in own:
+            sums = [getattr(r, name) for name in names]
+            if r.status == "not marked":
+                sums[0] = ""
             tests = " ".join(f"{c.id}={c.points:g}/{c.maximum:g}" for c in r.tests)
-            notes = "; ".join(dict.fromkeys(r.marked.notes))
-            sums = [r.points, r.possible, r.by_hand, r.waiting, r.total, r.most, r.days_late]
-            aids = "; ".join(r.marked.reading)
+            notes, aids = "; ".join(dict.fromkeys(r.marked.notes)), "; ".join(r.marked.reading)
             rows.append([student, r.exercise, r.status, *sums, tests, notes, aids])
-        sums = [
-            sum(getattr(r, name) for r in own)
-            for name in ("points", "possible", "by_hand", "waiting", "total", "most", "days_late")
-        ]
+        sums = [sum(getattr(r, name) for r in own) for name in names]
         rows.append([student, "all", "", *sums, "", "", ""])
-    names = {"hand": "by hand", "late": "days late", "read": "worth reading"}
-    save(path, [names.get(name, name) for name in header.split()], rows)
+    header = ["student", "exercise", "status", *(name.replace("_", " ") for name in names)]
+    save(path, [*header, "tests", "notes", "worth reading"], rows)
 
 
 def exercises(results: list[Result]) -> dict[str, float]:
@@ -83,107 +84,106 @@ def exercises(results: list[Result]) -> dict[str, float]:
     return {name: most for name, most in found.items() if most}
 
 
-def canvas(path: Path, results: list[Result]) -> None:
-    """What Canvas imports: a column for each exercise; folders are named by the login."""
-    names = exercises(results)
-    header = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *names]
-    rows: list[list] = [["    Points Possible", "", "", "", "", *names.values()]]
-    for student, own in by_student(results).items():
-        points = {result.exercise: result.total for result in own if result.counts}
-        rows.append([student, "", "", student, "", *(points.get(name, "") for name in names)])
-    save(path, header, rows)
+def exports(out: Path, results: list[Result]) -> None:
+    """What Canvas, Moodle and Gradescope import; no points where some wait to be given.
 
-
-def moodle(path: Path, results: list[Result]) -> None:
-    """What Moodle imports: points and feedback of each exercise; folders are named by the user.
-
-    Its word for no points is a dash.
+    They know students by the numbers in what Canvas and Moodle delivered, or by the login, which a
+    folder is named by. Moodle's word for no points is a dash.
     """
+    shutil.rmtree(out / "gradescope", ignore_errors=True)
     names = exercises(results)
-    header = ["Username", *itertools.chain(*((name, f"{name} feedback") for name in names))]
-    rows: list[list] = []
+    canvas: list[list] = [["    Points Possible", "", "", "", "", *map(str, names.values())]]
+    moodle: list[list] = []
+    sheets: dict[str, list] = defaultdict(list)
     for student, own in by_student(results).items():
-        found = {r.exercise: (r.total, r.whole.comment) for r in own if r.counts}
-        rows.append([student, *itertools.chain(*(found.get(name, ("-", "")) for name in names))])
-    save(path, header, rows)
+        found = {r.exercise: (r.total, r.whole.comment) for r in own if r.final}
+        points = [found.get(name, ("", ""))[0] for name in names]
+        number, participant = own[0].origin.canvas, own[0].origin.moodle
+        canvas.append([student, number, "", "" if number else student, "", *points])
+        moodle.append([student, *itertools.chain(*(found.get(n, ("-", "")) for n in names))])
+        for name in names if participant else ():
+            total, comment = found.get(name, ("", ""))
+            sheets[name].append([f"Participant {participant}", student, total, "-", comment])
+        write(out / "gradescope" / file_name(student) / "results.json", gradescope(own))
+    save(out / "canvas.csv", [*CANVAS, *names], canvas)
+    both = itertools.chain(*((name, f"{name} feedback") for name in names))
+    save(out / "moodle.csv", ["Username", *both], moodle)
+    for name, lines in sheets.items():
+        save(out / f"moodle-{name}.csv", SHEET, lines)
+
+
+def gradescope(results: list[Result]) -> str:
+    """A student's results.json, as an autograder of Gradescope's leaves it."""
+    counted = [r for r in results if r.counts]
+    cells = [(r.exercise, cell) for r in counted if r.decided for cell in r.tests]
+    found: dict = {
+        "output": "\n".join(f"{r.exercise}: {note}" for r in results for note in r.marked.notes),
+        "tests": [
+            {"name": f"{name}: {c.id}", "score": c.points, "max_score": most, "output": c.message}
+            for name, c in cells
+            if (most := c.maximum)
+        ],
+        "leaderboard": [
+            {"name": c.id, "value": c.seconds, "order": "asc"} for _, c in cells if c.seconds
+        ],
+    }
+    if counted and all(r.final for r in counted):
+        found["score"] = sum(r.total for r in counted)
+    return json.dumps(found, indent=1)
 
 
 def statistics(path: Path, results: list[Result]) -> None:
     """For each test: solved by how many, and the five messages that were seen most often."""
-    tried: Counter = Counter()
-    solved: Counter = Counter()
-    messages: dict[tuple, Counter] = defaultdict(Counter)
+    tried: dict[tuple, list] = defaultdict(list)
     for result in results:
-        if result.marked.status == "not handed in":
-            continue
-        for cell in filter(lambda cell: cell.maximum, result.tests):
-            key = result.exercise, cell.id
-            tried[key] += 1
-            solved[key] += cell.passed
-            if not cell.passed and cell.message:
-                messages[key][_gist(cell.message)] += 1
-    header = ["exercise", "test", "handed in", "solved", *(f"message {n}" for n in range(1, 6))]
+        for cell in result.tests if result.marked.status != "not handed in" else ():
+            if cell.maximum:
+                tried[result.exercise, cell.id].append(cell)
     rows = []
-    for key, count in tried.items():
-        often = [f"{times} x {text}" for text, times in messages[key].most_common(5)]
-        rows.append([*key, count, solved[key], *often, *[""] * (5 - len(often))])
-    save(path, header, rows)
+    for key, cells in tried.items():
+        said = (" ".join(cell.message.split()) for cell in cells if not cell.passed)
+        causes = Counter(words.split("Likely cause: ", 1)[-1][:200] for words in said if words)
+        often = [f"{times} x {text}" for text, times in causes.most_common(5)]
+        solved = sum(cell.passed for cell in cells)
+        rows.append([*key, len(cells), solved, *often, *[""] * (5 - len(often))])
+    messages = (f"message {n}" for n in range(1, 6))
+    save(path, ["exercise", "test", "handed in", "solved", *messages], rows)
 
 
-def _gist(message: str) -> str:
-    """A check's message without its numbers: the cause, or else what it says first."""
-    words = " ".join(message.split())
-    return words.split("Likely cause: ", 1)[-1][:200]
+def alike(path: Path, results: list[Result], originals: dict[str, NotebookNode]) -> None:
+    """Pairs of students whose answers have in common what few others have, names aside.
 
-
-def alike(path: Path, results: list[Result]) -> None:
-    """Pairs of students whose answers are nearly the same text, comments and spaces aside.
-
-    Who has more answers in common comes first. What is nearly the text that the exercise itself
-    shows, to be mended, is nobody's own and isn't compared.
+    Compared are runs of words and signs, without those of the exercise and its solution, and those
+    that many have: short answers are alike by nature. Who has more answers in common comes first.
     """
-    answers: dict[tuple, list[tuple[str, str]]] = defaultdict(list)
-    for result in results:
-        shown = [_bare(cell.source) for cell in result.marked.cells if cell.kind == "given"]
-        for cell in result.marked.cells:
-            if cell.kind == "student" and cell.id:
-                text = _bare(cell.source.replace(STUB, "pass"))
-                if len(text) >= SHORTEST and not any(_share(text, each, OWN) for each in shown):
-                    answers[result.exercise, cell.id].append((result.student, text))
+    answers: dict[tuple, dict[str, set]] = defaultdict(dict)
+    for r in results:
+        for cell in r.marked.cells:
+            if cell.kind == "student" and cell.id and STUB not in cell.source:
+                answers[r.exercise, cell.id][r.student] = _grams(cell.more.get("bare", ""))
+    known: dict[str, set] = {}
+    for name, notebook in originals.items():
+        code = (bare(cell.source) for cell in notebook.cells if cell.cell_type == "code")
+        known[Path(name).stem] = set().union(*map(_grams, code))
     pairs: dict[tuple, list[tuple[float, str]]] = defaultdict(list)
-    for (exercise, cell), texts in answers.items():
-        for (one, first), (other, second) in itertools.combinations(texts, 2):
-            share = _share(first, second, ALIKE)
-            if share:
-                pairs[exercise, one, other].append((share, cell))
+    for (exercise, cell_id), grams in answers.items():
+        count = Counter(itertools.chain(*grams.values()))
+        many, ours = min(MANY, max(2, len(grams) // 4)), known.get(exercise, set())
+        own = {s: {g for g in had if count[g] <= many} - ours for s, had in grams.items()}
+        for one, other in itertools.combinations(own, 2):
+            shared = len(own[one] & own[other])
+            share = shared / max(1, min(len(own[one]), len(own[other])))
+            if shared >= LEAST and share >= ALIKE:
+                pairs[exercise, one, other].append((share, cell_id))
     ordered = sorted(pairs.items(), key=lambda pair: -sum(share for share, _ in pair[1]))
     rows = [[*pair, len(s), ", ".join(f"{c} {share:.0%}" for share, c in s)] for pair, s in ordered]
-    words = "equal text, without comments, docstrings and spacing"
+    words = "what both have of what few have, whatever names and comments"
     save(path, ["exercise", "student", "other student", "answers alike", words], rows)
 
 
-def _share(first: str, second: str, least: float) -> float:
-    """The share of equal words and signs in the same order; 0 where it is less than `least`."""
-    # Of words rather than letters: 20 times as fast.
-    one, other = (re.findall(r"\w+|\S", text) for text in (first, second))
-    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
-        return 0
-    share = matcher.ratio()
-    return share if share > least else 0
-
-
-def _bare(source: str) -> str:
-    """Code without comments, docstrings and spacing; "" where it isn't Python."""
-    try:
-        tree = ast.parse(runnable(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
-    kinds = ast.Module, ast.FunctionDef, ast.ClassDef
-    for node in ast.walk(tree):
-        if isinstance(node, kinds) and len(node.body) > 1 and ast.get_docstring(node) is not None:
-            del node.body[0]
-    return ast.unparse(tree)
+def _grams(text: str) -> set[tuple[str, ...]]:
+    words = text.split()
+    return {tuple(words[place : place + GRAM]) for place in range(len(words) - GRAM + 1)}
 
 
 def league(path: Path, results: list[Result]) -> None:

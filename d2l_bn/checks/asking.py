@@ -29,8 +29,7 @@ class Respondent:
     seconds : float or None
         The time that was measured, where a check measures one.
     clock : callable () -> float
-        The seconds that have passed. In a notebook they are the process's own, whatever else the
-        machine does; of another process only the wall's clock can be believed.
+        The seconds that whoever answers has had of a processor, whatever else the machine does.
     """
 
     seed: tuple[int, ...] = ()

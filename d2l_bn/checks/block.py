@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Callable, NoReturn
 
 import numpy as np
 
 from d2l_bn.checks import causes
+from d2l_bn.checks.answers import STATE
 from d2l_bn.checks.asking import Check
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.phrases import Cause, said
@@ -19,19 +21,56 @@ EPS = 1e-5  # of the layer that is asked for
 _numbers = count()
 
 
+class Last(Check):
+    """A check of a layer that has its channels last, and an array of shape (C,) for what it keeps.
+
+    A check reckons with the channels at axis 1, so that arrays are turned on the way to the student
+    and back, and in what the student reads.
+    """
+
+    def fail(self, property: str, *, expected=None, received=None, cause: str = "") -> NoReturn:
+        """Say that a property does not hold here."""
+        given = {name: _turned(value) for name, value in self.given.items()}
+        expected, received = _turned(expected), _turned(received)
+        words = cause.replace(SHAPE, SHAPE_LAST).replace("(0, 2, 3)", "all but the last")
+        cause = Cause(words, getattr(cause, "label", ""))
+        here = Check(self.respondent, self.part, given, self.ready_made)
+        here.fail(property, expected=expected, received=received, cause=cause)
+
+
+def _turned(value):
+    """An array as a student has it whose channels are last."""
+    if isinstance(value, list):
+        return [_turned(each) for each in value]
+    if not isinstance(value, np.ndarray) or value.ndim not in (2, 4):
+        return value
+    kept = value.size == value.shape[1]
+    return value.reshape(-1) if kept else np.moveaxis(value, 1, -1)
+
+
+def check_of(candidate: Callable, allow_library: bool, axis: int) -> Check:
+    """The check of a layer, which has its channels at axis 1 or -1."""
+    if axis not in (1, -1):
+        raise ValueError(f"the axis of the channels must be 1 or -1, got {axis}")
+    check = Check.of(candidate, allow_library)
+    return check if axis == 1 else Last(**vars(check))
+
+
 @dataclass
 class Layer:
     """One layer of the student's, known by a name on their side."""
 
     check: Check
     key: str
+    num_dims: int = 2
 
     @staticmethod
     def made(check: Check, num_dims: int, *, num_features: int = 3, contexts=(0,)) -> Layer:
         """A new layer, initialized."""
-        check = replace(check, given={"num_features": num_features, "num_dims": num_dims})
+        names = ("num_features",) if isinstance(check, Last) else ("num_features", "num_dims")
+        arguments = [num_features, num_dims][: len(names)]
+        check = replace(check, given=dict(zip(names, arguments)))
         key = f"layer {next(_numbers)}"
-        arguments = [num_features, num_dims]
         answer = check.ask("make", key=key, arguments=arguments, contexts=list(contexts))
         if not answer["block"]:
             check.fail(
@@ -43,13 +82,20 @@ class Layer:
             )
         for context in contexts:
             check.ask("state", _of_initialize, key=key, context=context, other=None)
-        return Layer(check, key)
+        return Layer(check, key, num_dims)
+
+    @property
+    def axis(self) -> int:
+        """Where the student's layer has the channels."""
+        return -1 if isinstance(self.check, Last) else 1
 
     def forward(self, X: np.ndarray, mode: str, *, dY=None, **contexts: int) -> np.ndarray:
         """The output; where a gradient `dY` of it is given, the parameters get theirs."""
         check = replace(self.check, given={"X": X})
+        given = np.moveaxis(X, 1, self.axis)
+        slope = None if dY is None else np.moveaxis(dY, 1, self.axis)
         answer = check.ask(
-            "forward", self._of_words, key=self.key, X=X, mode=mode, dY=dY, **contexts
+            "forward", self._of_words, key=self.key, X=given, mode=mode, dY=slope, **contexts
         )
         (value,) = answer["result"]["values"]
         if value["type"] != "NDArray":
@@ -63,11 +109,11 @@ class Layer:
         check.shape(
             "the output",
             Y,
-            X.shape,
-            "gamma, beta or the statistics have a shape that does not fit num_dims.",
+            given.shape,
+            "gamma, beta or the statistics have a shape that does not fit X.",
         )
         self.context = answer["context"]
-        return Y
+        return np.moveaxis(Y, self.axis, 1)
 
     def _of_words(self, words: str) -> str:
         """Return the cause of an exception of these words in forward, or ""."""
@@ -90,7 +136,19 @@ class Layer:
                     received=held[name]["kind"],
                     cause=f"__init__ does not set self.{name}, or sets it to something else.",
                 )
+        for each in (held[name] for name in STATE):
+            array = each["array"]
+            each["shape"] = None if array is None else array.shape
+            if self.axis == -1 and array is not None and array.ndim == 1:
+                for what in ("array", "gradient"):
+                    if each[what] is not None:
+                        each[what] = each[what].reshape(1, -1, *(1,) * (self.num_dims - 2))
         return held
+
+    def shape(self, num_features: int) -> tuple[int, ...]:
+        """The shape of what the layer keeps."""
+        rest = (1,) * (self.num_dims - 2)
+        return (num_features,) if self.axis == -1 else (1, num_features, *rest)
 
     def averages(self, context=None) -> list[np.ndarray]:
         """Both moving averages in float64."""
@@ -126,8 +184,9 @@ class Layer:
         """A new layer that has loaded what this one saves, in a process that has seen nothing."""
         file = self.check.ask("save", key=self.key)["file"]
         elsewhere = replace(self.check, respondent=check.respondent.afresh())
-        loaded = Layer(elsewhere, f"layer {next(_numbers)}")
-        elsewhere.ask("load", key=loaded.key, arguments=[3, num_dims], file=file)
+        loaded = Layer(elsewhere, f"layer {next(_numbers)}", num_dims)
+        arguments = [3, num_dims][: 1 + (self.axis == 1)]
+        elsewhere.ask("load", key=loaded.key, arguments=arguments, file=file)
         return loaded
 
     def predicts_like(self, saved: Layer, X: np.ndarray, cause: str) -> None:
@@ -143,7 +202,7 @@ class Layer:
 
     def at(self, part: str, **given) -> Layer:
         """The same layer at another place of the check."""
-        layer = Layer(self.check.at(part, **given), self.key)
+        layer = Layer(self.check.at(part, **given), self.key, self.num_dims)
         layer.context = getattr(self, "context", 0)
         return layer
 
@@ -183,6 +242,7 @@ SHAPE = (
     "the shape is (1, num_features) for num_dims 2 and (1, num_features, 1, 1) for num_dims 4, so "
     "that it broadcasts."
 )
+SHAPE_LAST = "the shape is (num_features,), which lines up with the last axis of X."
 
 
 def drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0) -> np.ndarray:

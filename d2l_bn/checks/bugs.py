@@ -9,8 +9,9 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import AVERAGES, INPUTS, Layer, registered
-from d2l_bn.checks.cases import make
+from d2l_bn.checks.block import AVERAGES, INPUTS, Layer, drawn, registered
+from d2l_bn.checks.cases import close, make
+from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
 from d2l_bn.checks.phrases import said
 
@@ -19,6 +20,8 @@ TINY = 1e-12  # an eps that doesn't matter, wherever it stands
 
 def mended(function, layer, *parts: str, allow_library: bool = False) -> None:
     """Check that bugs are mended, in a function like `batch_norm` and a layer that calls it.
+
+    Each part also looks whether the layer gives what the function gives, whichever bugs are left.
 
     Parameters
     ----------
@@ -45,8 +48,41 @@ def mended(function, layer, *parts: str, allow_library: bool = False) -> None:
         "parameters": partial(_parameters, layer=respondent),
         "shared": partial(_shared, layer=respondent),
     }
+    known = {part: partial(_whole, look=look, layer=respondent) for part, look in known.items()}
     check = Check.of(function, allow_library)
     Question(check.respondent, ready_made=allow_library).run(known, parts)
+
+
+def _whole(check: Question, look: Callable, layer: Check) -> str:
+    """Look at one bug, and whether the layer has its output and its averages of the function."""
+    part, compared = look(check), 0
+    for num_dims, shape in INPUTS.items():
+        block = Layer.made(layer.at(part), num_dims)
+        for mode in ("predict", "record without training", "train", "record"):
+            X = drawn(check, shape, 505, 0.01)
+            case = block.case(X)
+            if case.mean.shape != np.shape(block.averages()[0]):
+                break  # another layer's, while all layers have the same ones
+            question = check.on(PLAIN, case, part)
+            theirs = question.attempt(mode)
+            try:
+                ours = [block.forward(X, mode), *block.averages()]
+            except CheckFailed:
+                if theirs is None:
+                    continue
+                raise
+            compared += 1
+            if theirs is None or not all(map(partial(close, tolerance=1e-3), ours, theirs)):
+                replace(block.check, given={"X": X}).fail(
+                    f"the layer does not give what your function gives, in mode {mode!r}.",
+                    expected=theirs and theirs[0],
+                    received=ours[0],
+                    cause="forward calls another function than batch_norm, hands it something else "
+                    "than the layer keeps, or returns something else.",
+                )
+    if not compared:
+        check.on(PLAIN, case, part).result(mode)  # which says what the function raises
+    return part
 
 
 def _eps(check: Question) -> str:
@@ -125,7 +161,10 @@ def _shared(_: Question, layer: Check) -> str:
                     "Make them in __init__, new ones for each layer.",
                 )
     if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
-        check.fail(
-            "training a layer changes neither of its averages.", cause=said("layer: not kept")
+        replace(check, given={"X": X}).fail(
+            "training a layer changes none of its averages.",
+            expected="other averages than before",
+            received=before,
+            cause=said("layer: not kept"),
         )
     return check.part

@@ -9,7 +9,7 @@ import numpy as np
 
 from d2l_bn.checks import causes, grammar, leftover, slots
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import EPS, INPUTS, Layer, drawn
+from d2l_bn.checks.block import EPS, INPUTS, Layer, check_of, drawn
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.phrases import Cause, said
 from d2l_bn.checks.slots import Part, Pools
@@ -17,14 +17,14 @@ from d2l_bn.checks.slots import Part, Pools
 MOMENTUM = 0.9
 
 
-def corrected(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+def corrected(candidate: Callable, *parts: str, allow_library: bool = False, axis: int = 1) -> None:
     """Check a layer that divides its moving averages by 1 - 0.9 ** t when it predicts.
 
     t is the number of batches that it was trained on. Before the first it predicts anything finite.
 
     Parameters
     ----------
-    candidate, allow_library
+    candidate, allow_library, axis
         As in `layer`.
     *parts : {"prediction", "contexts", "saving"}
         What to check; without any, everything.
@@ -34,7 +34,7 @@ def corrected(candidate: Callable, *parts: str, allow_library: bool = False) -> 
         "contexts": _contexts,
         "saving": _saving,
     }
-    Check.of(candidate, allow_library).run(known, parts)
+    check_of(candidate, allow_library, axis).run(known, parts)
 
 
 def _prediction(check: Check) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -34,7 +35,7 @@ def backward(
     candidate : callable
         Called with the gradient dY of the output and the input X, shape (m, d), the scale gamma,
         shape (d,), and eps. The arrays are NumPy's, float64, and so are those that it returns.
-    *parts : {"beta", "gamma", "input"}
+    *parts : {"beta", "gamma", "input", "precision"}
         What to check; without any, everything.
     allow_library : bool, default False
         Accept that `candidate` calls a ready-made normalization, or autograd.
@@ -52,6 +53,7 @@ def backward(
         part: partial(_compare, part=f"gradient of {words}", index=index)
         for part, words, index in (("beta", "beta", 2), ("gamma", "gamma", 1), ("input", "X", 0))
     }
+    known["precision"] = _precision
     Check.of(candidate, allow_library, by_hand=by_hand).run(known, parts)
 
 
@@ -88,7 +90,47 @@ def _compare(check: Check, part: str, index: int) -> str:
                 cause=_swapped(values, index, case, dY)
                 or _cause(here, index, case, received, close(received, expected, 1e-4)),
             )
+    if index == 0:
+        _linear(check, part)
     _large(check, part, LONG if index == 0 else WIDE)
+    return part
+
+
+def _linear(check: Check, part: str) -> None:
+    """Say so if dX does not follow dY where features differ by hundreds of powers of ten.
+
+    That is nothing to a gradient that is derived, but a step along dY, even an imaginary one, is
+    too short in one feature or too long in another.
+    """
+    case, dY = check.draw((6, 3), 402, eps=0.1), check.draw((6, 3), 403).X
+    scale = np.array([1e-290, 1e10, 1])
+    here = check.at(part, dY=dY * scale, X=case.X, gamma=case.gamma.reshape(-1), eps=case.eps)
+    received, expected = _call(here, case, dY * scale)[0] / scale, case.gradients(dY)[0]
+    if not close(received, expected, EXACT):
+        here.fail(
+            "dX is wrong where the features of dY have very different sizes.",
+            expected=expected * scale,
+            received=received * scale,
+            cause="a step, be it a small or an imaginary one, takes the place of the derivation. "
+            "Derive the gradient: it is linear in dY, of whatever size.",
+        )
+
+
+def _precision(check: Check) -> str:
+    """Check inputs that are far from zero, where E[x^2] - E[x]^2 has few digits left."""
+    part = "precision"
+    case, dY = check.draw((16, 3), 404, offset=1e5), check.draw((16, 3), 405).X
+    here = check.at(part, dY=dY, X=case.X, gamma=case.gamma.reshape(-1), eps=case.eps)
+    for name, received, right in zip(NAMES, _call(here, case, dY), case.gradients(dY)):
+        expected = right if name == "dX" else right.reshape(-1)
+        if not close(received.reshape(expected.shape), expected, 1e-8):
+            here.fail(
+                f"{name} is wrong for inputs far from zero.",
+                expected=expected,
+                received=received,
+                cause="the variance is the mean of the squares minus the square of the mean, two "
+                "large numbers. Subtract the mean first, then square.",
+            )
     return part
 
 
@@ -123,8 +165,8 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
         case, dY = check.draw(shape_now, 400, eps=0.1), check.draw(shape_now, 401).X
         here = check.at(part, dY=dY, X=case.X, gamma=case.gamma.reshape(-1), eps=case.eps)
         for _ in range(3):
-            ours = _seconds(check, case.gradients, dY)
-            took = _seconds(check, _call, here, case, dY)
+            ours = _seconds(time.thread_time, case.gradients, dY)
+            took = _seconds(check.respondent.clock, _call, here, case, dY)
             limit = max(SECONDS, TIMES * ours)
             if not limit < took < 2 * limit:
                 break
@@ -137,10 +179,10 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
             )
 
 
-def _seconds(check: Check, run: Callable, *arguments) -> float:
-    start = check.respondent.clock()
+def _seconds(clock: Callable[[], float], run: Callable, *arguments) -> float:
+    start = clock()
     run(*arguments)
-    return check.respondent.clock() - start
+    return clock() - start
 
 
 _ROUGH = (

@@ -11,12 +11,22 @@ import numpy as np
 from d2l_bn.checks import causes, leftover
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.averages import predicts, statistics, swapped
-from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, of_start, registered
+from d2l_bn.checks.block import (
+    AVERAGES,
+    EPS,
+    INPUTS,
+    SHAPE,
+    Layer,
+    check_of,
+    drawn,
+    of_start,
+    registered,
+)
 from d2l_bn.checks.cases import Case, close
 from d2l_bn.checks.phrases import said
 
 
-def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+def layer(candidate: Callable, *parts: str, allow_library: bool = False, axis: int = 1) -> None:
     """Check a layer like `d2l_bn.BatchNorm`, with eps 1e-5 and momentum 0.9.
 
     Parameters
@@ -25,10 +35,14 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None
         Called with (num_features, num_dims), for instance the class; returns a Block with the
         attributes gamma, beta, moving_mean and moving_var, or running_mean and running_var in
         place of the last two.
-    *parts : {"parameters", "modes", "statistics", "independence", "contexts", "saving"}
+    *parts : {"parameters", "modes", "statistics", "independence", "contexts", "saving",
+        "precision"}
         What to check; without any, everything.
     allow_library : bool, default False
         Accept that the layer calls a ready-made normalization, such as `d2l_bn.batch_norm`.
+    axis : {1, -1}
+        Where the channels of the input are. A layer that has them last is called with num_features
+        alone, and what it keeps has the shape (num_features,).
 
     Raises
     ------
@@ -44,8 +58,9 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False) -> None
         "independence": _independence,
         "contexts": _contexts,
         "saving": _saving,
+        "precision": _precision,
     }
-    Check.of(candidate, allow_library).run(known, parts)
+    check_of(candidate, allow_library, axis).run(known, parts)
 
 
 def _parameters(check: Check) -> str:
@@ -56,7 +71,7 @@ def _parameters(check: Check) -> str:
         held = block.state(other=before)
         for name, start in (("gamma", 1.0), ("beta", 0.0)):
             registered(block.check, name, held[name])
-            _start(block.check, name, held[name], shape, start)
+            _start(block, name, held[name], shape, start)
         for name in AVERAGES:
             if held[name]["parameter"] and held[name]["trained"]:
                 replace(block.check, given={}).fail(
@@ -66,7 +81,7 @@ def _parameters(check: Check) -> str:
                     cause="a trainer would change the moving averages. Make them with "
                     'grad_req="null".',
                 )
-            _start(block.check, name, held[name], shape, 0.0)
+            _start(block, name, held[name], shape, 0.0)
         before = block
     return check.part
 
@@ -80,14 +95,14 @@ _SHARED = (
 )
 
 
-def _start(check: Check, name: str, held: dict, shape: tuple[int, ...], start: float) -> None:
+def _start(block: Layer, name: str, held: dict, shape: tuple[int, ...], start: float) -> None:
     """Check the shape and the value after initialize()."""
-    value = np.asarray(held["array"], np.float64)
-    if value.shape != shape:
+    value, check, right = np.asarray(held["array"], np.float64), block.check, block.shape(shape[1])
+    if tuple(held["shape"] or ()) != right:
         cause = SHAPE if value.size == shape[1] else _FEATURES
         check.fail(
             f"the shape of {name} is wrong.",
-            expected=str(shape),
+            expected=str(right),
             received=str(value.shape),
             cause=_SHARED if held["shared"] else cause,
         )
@@ -236,7 +251,12 @@ def _independence(check: Check) -> str:
     before = other.state()
     one.forward(X, "record", dY=dY)
     one.check.ask("step", key=one.key, rate=0.5)
-    after = other.state()
+    after, own = other.state(), one.state()
+    if not any(np.any(own[name]["array"] != held[name]["array"]) for name in ("gamma", "beta")):
+        check.at(part, X=X).fail(
+            "a step of training changes neither gamma nor beta.",
+            cause="forward does not use self.gamma.data() and self.beta.data().",
+        )
     for name in ("gamma", "beta", *AVERAGES):
         was, now = before[name]["array"], after[name]["array"]
         if was is not None and not np.array_equal(was, now):
@@ -375,4 +395,22 @@ def _saving(check: Check) -> str:
         loaded.predicts_like(
             block, X, "the prediction depends on a value that is not saved. Keep it as a parameter."
         )
+    return part
+
+
+def _precision(check: Check) -> str:
+    """Check inputs that are far from zero, where E[x^2] - E[x]^2 has no digits left."""
+    part = "precision"
+    for num_dims, shape in INPUTS.items():
+        block = Layer.made(check.at(part), num_dims)
+        X = (drawn(check, shape, 450) + 10000).astype(np.float32).astype(np.float64)
+        expected, received = block.case(X).training(), block.forward(X, "record")
+        if not np.abs(received - expected).max() <= 0.05:  # not true of NaN
+            replace(block.check, given={"X": X}).fail(
+                "the output is wrong for inputs far from zero.",
+                expected=expected,
+                received=received,
+                cause="the variance is the mean of the squares minus the square of the mean: both "
+                "are near 10,000 squared, and float32 has seven digits. Subtract the mean first.",
+            )
     return part

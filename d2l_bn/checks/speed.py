@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from typing import Callable
 
+import numpy as np
+
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import Layer
+from d2l_bn.checks.block import Layer, check_of
 
 SHAPE = (256, 6, 24, 24)  # what LeNet's first layer gets
 
 
-def fast_layer(candidate: Callable) -> None:
+def fast_layer(candidate: Callable, axis: int = 1) -> None:
     """Measure a layer, forward and backward, on the array of LeNet's first layer."""
-    check = Check.of(candidate, True).at("speed of the layer")
+    check = check_of(candidate, True, axis).at("speed of the layer")
     block = Layer.made(check, 4, num_features=SHAPE[1])
-    X, dY = (check.draw(SHAPE, number).X.astype("float32") for number in (600, 601))
+    drawn = (check.draw(SHAPE, number).X.astype("float32") for number in (600, 601))
+    X, dY = (np.moveaxis(each, 1, axis) for each in drawn)
     given: dict = dict(key=block.key, X=X, mode="record", dY=dY)
     _told(check, "forward and backward", lambda n: check.ask("forward", **given, repeat=n), 10)
 

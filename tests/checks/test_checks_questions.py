@@ -37,7 +37,7 @@ def test_a_check_asks_elsewhere_as_it_does_here(capsys):
     checks.layer(layer)
     checks.backward(Elsewhere(f=corpus.run(corpus.BACKWARD, "backward")))
     checks.mended(function, layer, "eps", "axes", "averages", "mode", "parameters", "shared")
-    assert len(function.told) == 13 and len(layer.told) == 6
+    assert len(function.told) == 13 and len(layer.told) == 7
     assert capsys.readouterr().out == ""
     with pytest.raises(checks.CheckFailed) as here:
         checks.batch_norm(corpus.made("batch_norm", "root forgotten"))

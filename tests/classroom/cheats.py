@@ -246,6 +246,11 @@ CHEATS = {
         "for j in range(len(gamma))]\n"
         "    return dX, np.array(dgamma), dY.sum(axis=0)\n"
     )._replace(most=5),
+    "one imaginary step, along dY": by_hand(
+        FORWARD + "def backward(dY, X, gamma, eps):\n"
+        "    dX = forward(X + 1e-30j * dY, gamma, eps).imag / 1e-30\n"
+        "    return dX, (dY * forward(X, 1, eps)).sum(axis=0), dY.sum(axis=0)\n"
+    )._replace(most=5),  # for gamma and beta, which are right
     "autograd for the gradient by hand": by_hand(
         SEARCH + "sys.path += search('-packages')\n"
         "from mxnet import autograd, nd\nimport numpy as np\n"
@@ -262,9 +267,9 @@ CHEATS = {
 }
 CLASS = """
 class BatchNorm(nn.Block):
-    def __init__(self, num_features, num_dims):
+    def __init__(self, num_features):
         super().__init__()
-        shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
+        shape = (num_features,)
         self.gamma = self.params.get("gamma", shape=shape, init="ones")
         self.beta = self.params.get("beta", shape=shape, init="zeros")
         self.moving_mean, self.moving_var = nd.zeros(shape), nd.zeros(shape)
@@ -281,9 +286,10 @@ def layer(forward: str, code: str = "", most: float = 0) -> Cheat:
 
 
 PLAIN = (
-    "Y, self.moving_mean, self.moving_var = batch_norm(X, self.gamma.data(X.context), "
-    "self.beta.data(X.context), self.moving_mean.as_in_context(X.context), "
-    "self.moving_var.as_in_context(X.context), 1e-5, 0.9)\n        return Y"
+    "Y, self.moving_mean, self.moving_var = batch_norm(X.reshape((-1, X.shape[-1])), "
+    "self.gamma.data(X.context), self.beta.data(X.context), "
+    "self.moving_mean.as_in_context(X.context), "
+    "self.moving_var.as_in_context(X.context), 1e-5, 0.9)\n        return Y.reshape(X.shape)"
 )
 CHEATS |= {
     "a layer that lies about its state": layer(

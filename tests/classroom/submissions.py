@@ -104,12 +104,12 @@ HONEST = {
     "magic": (first("%matplotlib inline"), 15),
 }
 HOSTILE = {
-    "loops": (first("while True:\n    pass"), 0),
+    "loops": (first("while True:\n    pass"), 10),
     "loops-later": (
         {**answer(), ANY: "def any_axis(*given):\n    while True:\n        pass"},
-        5,
+        10,
     ),
-    "forks": (first("import os\nwhile True:\n    os.fork()"), 0),
+    "forks": (first("import os\nwhile True:\n    os.fork()"), 10),
     "eats-memory": (
         first(
             "def eat():\n    hold = []\n    while True:\n"
@@ -121,9 +121,9 @@ HOSTILE = {
         first(
             "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
             "        hold = bytearray(os.urandom(2**20) * 600)\n        time.sleep(60)\n"
-            "time.sleep(4)"  # less than the limit: the memory has to be noticed
+            "time.sleep(8)"  # less than the limit: the memory has to be noticed
         ),
-        0,
+        10,
     ),
     "deletes": (
         first(
@@ -139,7 +139,7 @@ HOSTILE = {
         10,
     ),
     "reads-home": (first("import os\nprint(sorted(os.listdir('/')), os.listdir('/home'))"), 10),
-    "exits": (first("import os\nos._exit(0)"), 0),
+    "exits": (first("import os\nos._exit(0)"), 10),
     "system-exit": (first("raise SystemExit(0)"), 10),
     "patches-checks": (
         {LAST: "from d2l_bn import checks\nchecks.channels_last = lambda *given: None"},
@@ -152,6 +152,7 @@ HOSTILE = {
     "not-utf8": (None, 0),
     "another-exercise": (None, 0),
 }
+NOT_MARKED = {"eats-memory"}  # whom the sandbox refuses memory
 BY_HAND = {
     "loops",
     "loops-later",

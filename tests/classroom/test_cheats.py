@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 
 import cheats
 import pytest
@@ -16,7 +14,7 @@ import nbformat
 from classroom import EXERCISES, reach
 from classroom.marking import mark
 from classroom.release import read
-from classroom.submission import merge
+from classroom.submission import merge, plain
 from d2l_bn.checks import gradient
 
 pytestmark = [
@@ -36,7 +34,7 @@ def marked(sandbox, exercise, cells, added=(), seconds=5):
     handed_in.cells[place:place] = [nbformat.v4.new_code_cell(source) for source in added]
     mxnet = original.metadata.get("d2l_bn", {}).get("reach") != "numpy"
     limits = dict(seconds=seconds, memory=3000, secret="test", mxnet=mxnet)
-    return mark(merge(original, handed_in), sandbox, **limits)
+    return mark(merge(original, plain(handed_in))[0], sandbox, **limits)
 
 
 def points(result):
@@ -65,9 +63,9 @@ IMPORTS = (
 # The chapters that define what an exercise asks for, or RENAMED does, and what each earns.
 PASTED = {
     "1-batch-norm": {"1": 0, "4": 0},
-    "2-the-layer": {"2": 8},
+    "2-the-layer": {"2": 0},
     "3-the-gradient": {"5": 0, "8": 0},
-    "4-six-bugs": {"1": 8, "2": 2, "4": 8},
+    "4-six-bugs": {"1": 0, "2": 0, "4": 0},
     "6-as-fast-as-you-can": {"2": 0, "5": 0, "8": 0},
 }
 CHAPTERS = {path.name[0]: path for path in sorted(EXERCISES.parent.glob("[0-9]-*.ipynb"))}
@@ -107,19 +105,3 @@ def test_the_code_of_normalizations_is_gone_and_the_rest_works(tmp_path):
         name for name, _, _ in reach.functions(bytearray((tmp_path / "libmxnet.so").read_bytes()))
     }
     assert before == after
-
-
-def test_another_process_of_the_same_user_reads_no_memory():
-    code = (
-        "import os, sys, time\nfrom classroom.grade import _unreadable\n_unreadable()\n"
-        "print(os.getpid(), flush=True)\ntime.sleep(600)"
-    )
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        pid = holder.stdout.readline().strip()
-        read_it = f"import os; os.setgid(65534); os.setuid(65534); open('/proc/{pid}/mem', 'rb')"
-        done = subprocess.run([sys.executable, "-c", read_it], capture_output=True, text=True)
-        assert done.returncode and "PermissionError" in done.stderr
-    finally:
-        holder.kill()
-        holder.communicate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import zipfile
 from datetime import datetime
@@ -11,12 +12,15 @@ import pytest
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
-from classroom import EXERCISES, ClassroomError, decisions, feedback, grade, records, tables
+from classroom import EXERCISES, ClassroomError, collected, decisions, feedback, grade, tables
 from classroom.__main__ import main, parser
+from classroom.collected import Student
 from classroom.decisions import Decision
 from classroom.feedback import Result
-from classroom.marking import Marked, Outcome
+from classroom.marking import Marked
+from classroom.reader import bare, typeset
 from classroom.release import STUB
+from classroom.submission import Cell
 
 PLACE = "ann", "5-your-experiment", "question"
 
@@ -25,10 +29,10 @@ def marked():
     """One test, one written answer, and code that is marked by hand."""
     return Marked(
         cells=[
-            Outcome("dense-output", "test", "check", points=2, maximum=3, message="too small"),
-            Outcome("question", "written", "Since <b>.", maximum=4),
-            Outcome("figure", "student", "draw()", output="said <i>"),
-            Outcome("figure", "written", "", maximum=5),
+            Cell("dense-output", "test", "check", points=2, maximum=3, message="too small"),
+            Cell("question", "written", "Since <b>.", maximum=4),
+            Cell("figure", "student", "draw()", output="said <i>"),
+            Cell("figure", "written", "", maximum=5),
         ]
     )
 
@@ -175,54 +179,134 @@ def test_what_is_filled_in_stays_and_what_waits_is_renewed():
 
 @pytest.mark.parametrize("student", ["=1+1", "caf\udce9", "a,b"])
 def test_odd_names_find_their_decisions_again(tmp_path, student):
-    path = tmp_path / "decisions.csv"
-    decisions.save(path, grade._to_decide(student, "5-your-experiment.ipynb", marked()))
+    path, label = tmp_path / "decisions.csv", collected.label(student)
+    decisions.save(path, grade._to_decide(label, "5-your-experiment.ipynb", marked()))
     text = path.read_text().replace("question,4,,", "question,4,3,")
     assert text[0] == "\ufeff" and not text.splitlines()[1].startswith("=")
     path.write_text(text)
-    file = tmp_path / "5-your-experiment.ipynb"
-    found = grade._result(student, file, marked(), decisions.read(path), None)
+    name, given = "5-your-experiment.ipynb", decisions.read(path)
+    found = grade._result(label, name, marked(), given, None, Student(label))
     assert found.decisions["question"] == Decision(4, 3)
+
+
+def test_two_students_never_share_a_line(tmp_path):
+    names = ["=x", "'=x", "caf\udce9", "caf\udcea", "caf?", "ann", "ann ", "a" * 255, "b" * 255]
+    names.append(collected.label("=x"))  # as if somebody knew it
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "5.ipynb").touch()
+    found = collected.students(tmp_path, {"5.ipynb"})
+    labels = {student.label for student in found}
+    assert len(labels) == len({label.strip() for label in labels}) == len(names)
+    assert {len(student.files) for student in found} == {1} and "ann" in labels
+    places = {collected.file_name(label) for label in labels}
+    assert len(places) == len(names) and max(len(os.fsencode(place)) for place in places) < 240
+
+
+LAYOUTS = {  # a file, whose it is, and the number by which a system knows the student
+    "ann/5.ipynb": ("ann", "", ""),
+    "ann2/5 (1).ipynb": ("ann2", "", ""),
+    "submitted-by/week 5/5.ipynb": ("submitted-by", "", ""),  # nbgrader
+    "Ann Lee_123_assignsubmission_file_/5.ipynb": ("Ann Lee_123", "", "123"),
+    "Bob Lee_124_assignsubmission_file/5.ipynb": ("Bob Lee_124", "", "124"),
+    "Cy Lee_125_assignsubmission_file_5.ipynb": ("Cy Lee_125", "", "125"),
+    "leeann_77_901_5.ipynb": ("leeann_77", "77", ""),
+    "leebob_LATE_78_902_5-2.ipynb": ("leebob_78", "78", ""),
+}
+
+
+def test_folders_are_read_as_systems_deliver_them(tmp_path):
+    for path in (*LAYOUTS, "notes.ipynb", ".hidden/5.ipynb"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    found = {s.label: (s.canvas, s.moodle) for s in collected.students(tmp_path, {"5.ipynb"})}
+    assert found == {label: tuple(numbers) for label, *numbers in LAYOUTS.values()}
+    for student in collected.students(tmp_path, {"5.ipynb"}):
+        (path,) = student.files["5.ipynb"]
+        assert LAYOUTS[path.relative_to(tmp_path).as_posix()][0] == student.label
+    os.utime(tmp_path / "ann" / "5.ipynb", (0, 0))
+    (tmp_path / "ann" / "5-1.ipynb").touch()
+    ann = next(s for s in collected.students(tmp_path, {"5.ipynb"}) if s.label == "ann")
+    assert ann.last("5.ipynb").name == "5-1.ipynb"
 
 
 def test_who_is_late_is_told_by_the_file_or_by_the_teacher(tmp_path):
     file = tmp_path / "5-your-experiment.ipynb"
     file.write_text("")
-    due = datetime(2026, 11, 30, 18)
+    student, due = Student("ann", {file.name: [file]}), datetime(2026, 11, 30, 18)
     for hours, days in ((-1, 0), (0, 0), (1, 1), (25, 2)):
         os.utime(file, (0, due.timestamp() + 3600 * hours))
-        assert grade._result("ann", file, marked(), {}, due).days_late == days
+        assert grade._result("ann", file.name, marked(), {}, due, student).days_late == days
     own = {("ann", "5-your-experiment", ""): Decision(3, late=0)}
-    assert grade._result("ann", file, marked(), own, due).days_late == 0
+    assert grade._result("ann", file.name, marked(), own, due, student).days_late == 0
 
 
-def test_canvas_and_moodle_get_their_columns(tmp_path):
-    results = [result({"": Decision(3, comment="well done")}), result(student="bob")]
-    tables.canvas(tmp_path / "canvas.csv", results)
-    first, ann, bob = rows(tmp_path / "canvas.csv")
-    assert first["Student"].strip() == "Points Possible" and first["5-your-experiment"] == "12"
-    assert (ann["SIS Login ID"], bob["5-your-experiment"]) == ("ann", "2")
-    tables.moodle(tmp_path / "moodle.csv", results)
-    ann, _ = rows(tmp_path / "moodle.csv")
-    assert ann["Username"] == "ann" and ann["5-your-experiment feedback"] == "well done"
+DONE = {"question": Decision(4, 4), "figure": Decision(5, 0)}
 
 
-def test_what_was_not_handed_in_is_no_zero(tmp_path):
-    """An import would give it to everybody, for exercises that wait to be given."""
+def test_what_waits_stays_empty_in_every_export(tmp_path):
+    """An early import would publish zeros."""
     absent = Marked("not handed in", [], marked().cells)
-    results = [result(), Result("bob", "5-your-experiment", absent, {})]
+    looked_at = Marked("look at by hand", ["it ended the process"], marked().cells[:1])
+    own = {**DONE, "": Decision(3, comment="well done")}
+    results = [
+        result(own, origin=Student("ann", canvas="7", moodle="8")),
+        result({"question": Decision(4, 4)}, student="bob"),  # the figure waits
+        Result("cid", "5-your-experiment", absent, {}),
+        Result("dan", "5-your-experiment", looked_at, {}),
+        Result("eve", "5-your-experiment", looked_at, {"": Decision(3, decision="clear")}),
+    ]
     results += [Result(student, "6-later", absent, {}) for student in ("ann", "bob")]
-    tables.write_all(tmp_path, results)
-    _, ann, bob = rows(tmp_path / "canvas.csv")
-    assert (ann["5-your-experiment"], bob["5-your-experiment"]) == ("2", "")
-    assert "6-later" not in ann and "6-later" not in (tmp_path / "grades.csv").read_text()
-    assert [row["5-your-experiment"] for row in rows(tmp_path / "moodle.csv")] == ["2", "-"]
+    tables.write_all(tmp_path, results, {})
+    most, *found = rows(tmp_path / "canvas.csv")
+    assert [row["5-your-experiment"] for row in found] == ["6", "", "", "", "2"]
+    assert most["Student"].strip() == "Points Possible" and most["5-your-experiment"] == "12"
+    assert [(row["ID"], row["SIS Login ID"]) for row in found][:2] == [("7", ""), ("", "bob")]
+    assert "6-later" not in most and "6-later" not in (tmp_path / "grades.csv").read_text()
+    found = rows(tmp_path / "moodle.csv")
+    assert [row["5-your-experiment"] for row in found] == ["6", "-", "-", "-", "2"]
+    assert found[0]["5-your-experiment feedback"] == "well done"
+    (sheet,) = rows(tmp_path / "moodle-5-your-experiment.csv")
+    assert (sheet["Identifier"], sheet["Grade"]) == ("Participant 8", "6")
+    scope = {p.parent.name: json.loads(p.read_text()) for p in tmp_path.glob("gradescope/*/*.json")}
+    assert [each.get("score") for each in map(scope.get, ("ann", "bob", "dan", "eve"))] == [
+        *(6, None, None, 2)
+    ]
+    assert scope["ann"]["tests"] == [
+        {
+            "score": 2,
+            "max_score": 3,
+            "name": "5-your-experiment: dense-output",
+            "output": "too small",
+        }
+    ]
+    assert scope["dan"]["tests"] == [] and "ended the process" in scope["dan"]["output"]
     own = {"": Decision(3, 1, "override", comment="in words")}
     assert Result("bob", "6-later", absent, own).counts
 
 
+def test_the_page_shows_what_the_notebook_shows():
+    """Figures as pictures, in which nothing can run, and formulas typeset without a network."""
+    pytest.importorskip("latex2mathml", reason="latex2mathml is not installed: the extra classroom")
+    words = r"Since $\bar x < \text{<script>}$ and $\href{javascript:x}{y}$, $$\begin{aligned}"
+    words += r"a &= b \\ c &= d\end{aligned}$$ it costs 5$, <b>no</b> more."
+    shown = [["", "0.93 <i>"], ["image/png", "aGVsbG8="]]
+    cells = [
+        Cell("", "text", words, more={"parts": typeset(words), "shown": []}),
+        Cell("figure", "student", "draw()", more={"shown": shown}),
+        Cell("figure", "written", "", maximum=5),
+    ]
+    page = feedback.page(Result("ann", "5-your-experiment", Marked(cells=cells), {}))
+    assert '<img alt="an output of your cell" src="data:image/png;base64,aGVsbG8=">' in page
+    assert "0.93 &lt;i&gt;" in page and "&lt;b&gt;no&lt;/b&gt;" in page
+    assert page.count("<math") == 3 and page.count("<mtr>") == 2 and "a text that you added" in page
+    assert "<script" not in page and "javascript:" not in page
+    tested = [*cells, Cell("t", "test", "checks.f(g)", maximum=1)]
+    assert "<img" not in feedback.page(Result("ann", "1", Marked(cells=tested), {}))
+
+
 def test_a_test_without_points_is_right_where_it_measured():
-    slow, fast = Outcome("league", "test", "x"), Outcome("league", "test", "x", seconds=0.1)
+    slow, fast = Cell("league", "test", "x"), Cell("league", "test", "x", seconds=0.1)
     pages = [feedback.page(Result("a", "6", Marked(cells=[each]), {})) for each in (slow, fast)]
     assert 'class="none"' in pages[0] and 'class="full"' in pages[1] and "0 of 0" not in pages[1]
 
@@ -237,50 +321,51 @@ def test_statistics_count_the_messages(tmp_path):
     assert row["message 1"] == "2 x eps is missing." and row["message 2"] == "1 x too small"
 
 
-def answering(student, source):
-    return Result(student, "1", Marked(cells=[Outcome("a", "student", source)]), {})
+def answering(student, *sources):
+    cells = [Cell(f"c{n}", "student", s, more={"bare": bare(s)}) for n, s in enumerate(sources)]
+    return Result(student, "1", Marked(cells=cells), {})
 
 
-def test_copied_work_is_listed(tmp_path):
-    lines = "\n".join(f"    step{n} = X.mean() + {n} * gamma" for n in range(9))
-    one = f"def f(X, gamma):\n{lines}\n    return step1"
-    other = f'def f(X, gamma):\n    "Mine."\n{lines}  # my own\n    return  step1'
-    third = one.replace("gamma", "scale").replace("step", "value")
-    results = [answering("a", one), answering("b", other), answering("c", third)]
+def odd(name, by):
+    """Code as nobody else writes it."""
+    steps = "\n".join(f"    {name}{n} = X[{n % by}:].mean() + {n * by} * gamma" for n in range(9))
+    return f"def f(X, gamma):\n{steps}\n    return {name}1"
+
+
+def alike(tmp_path, results, originals=None):
+    tables.alike(tmp_path / "alike.csv", results, originals or {})
+    found = rows(tmp_path / "alike.csv")
+    return [(row["student"], row["other student"], row["answers alike"]) for row in found]
+
+
+def test_copied_work_is_listed_whatever_its_names(tmp_path):
+    other = odd("step", 3).replace("gamma", "scale").replace("step", "value").replace("(X", "(Z")
+    other = other.replace("X[", "Z[").replace("):\n", '):\n    "Mine."  # my own\n', 1)
+    results = [answering("a", odd("step", 3)), answering("b", other), answering("c", odd("x", 5))]
     results += [answering("d", "x = 1"), answering("e", "x = 1")]
-    tables.alike(tmp_path / "alike.csv", results)
-    found = [(row["student"], row["other student"]) for row in rows(tmp_path / "alike.csv")]
-    assert found == [("a", "b")]
+    assert alike(tmp_path, results) == [("a", "b", "1")]
 
 
 def test_what_is_alike_in_more_answers_comes_first(tmp_path):
-    def both(student, name):
-        texts = [f"{name} = [{', '.join(str(n * k) for n in range(60))}]" for k in (3, 5)]
-        cells = [Outcome(f"c{n}", "student", text) for n, text in enumerate(texts)]
-        return Result(student, "1", Marked(cells=cells), {})
-
-    half = both("z", "x")
-    half.marked.cells.pop()
-    tables.alike(tmp_path / "alike.csv", [half, both("a", "x"), both("b", "x")])
-    found = [(row["student"], row["answers alike"]) for row in rows(tmp_path / "alike.csv")]
-    assert found == [("a", "2"), ("z", "1"), ("z", "1")]
+    results = [answering("z", odd("x", 3)), *(answering(s, odd("x", 3), odd("y", 4)) for s in "ab")]
+    results += [answering(f"more{n}", odd("x", 6 + n)) for n in range(9)]
+    assert alike(tmp_path, results) == [("a", "b", "2"), ("z", "a", "1"), ("z", "b", "1")]
 
 
-def test_nobodys_text_is_not_compared(tmp_path):
-    given = "\n".join(f"x{n} = nd.ones(({n}, 2)) + {n}" for n in range(20))
-    cells = [
-        Outcome("a", "given", given),
-        Outcome("b", "student", given.replace("x7", "y7")),
-        Outcome("c", "student", f"def f({', '.join(f'x{n}' for n in range(20))}):\n    {STUB}"),
-    ]
-    results = [Result(student, "4", Marked(cells=cells), {}) for student in "ab"]
-    tables.alike(tmp_path / "alike.csv", results)
-    assert rows(tmp_path / "alike.csv") == []
+def test_what_is_alike_by_nature_is_not_listed(tmp_path):
+    """Nor what the exercise shows, its solution, an untouched cell, or what many have."""
+    import nbformat
+
+    original = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(odd("given", 7))])
+    shown = [answering(s, odd("given", 7), f"{odd('mine', 5)}\n{STUB}") for s in "ab"]
+    assert alike(tmp_path, shown, {"1.ipynb": original}) == []
+    many = [answering(f"s{n}", odd("x", 3)) for n in range(12)]
+    assert alike(tmp_path, many) == []
 
 
 def test_the_league_has_what_is_right_the_fastest_first(tmp_path):
     def fast(student, seconds, points):
-        cell = Outcome("league", "test", "", points=points, maximum=0, seconds=seconds)
+        cell = Cell("league", "test", "", points=points, maximum=0, seconds=seconds)
         return Result(student, "6", Marked(cells=[cell]), {})
 
     tables.league(tmp_path / "league.csv", [fast("a", 0.2, 0), fast("b", 0.1, 0)])
@@ -292,7 +377,7 @@ def test_what_a_teacher_writes_during_a_run_is_kept(tmp_path, monkeypatch):
     folders = a_class(tmp_path, "ann")
     table = tmp_path / "out" / "decisions.csv"
 
-    def mark(self, student, name):
+    def mark(self, student, name, path, alone):
         decisions.save(table, {("ann", "5-your-experiment", "question"): Decision(4, 3)})
         return marked()
 
@@ -302,7 +387,7 @@ def test_what_a_teacher_writes_during_a_run_is_kept(tmp_path, monkeypatch):
     assert "3 of 4, by hand" in (tmp_path / "out/feedback/ann/5-your-experiment.html").read_text()
     with zipfile.ZipFile(tmp_path / "out/feedback/ann.zip") as pages:
         assert "5-your-experiment.html" in pages.namelist()
-    with pytest.raises(ClassroomError, match="--only must name a folder"):
+    with pytest.raises(ClassroomError, match="--only must name a student"):
         grade.grade(**folders, only=["cid"])
 
 
@@ -317,7 +402,7 @@ def a_class(folder, *students):
 
 def test_a_decision_holds_under_both_names(tmp_path, monkeypatch):
     """Who marks without knowing whom gives the points back with the names."""
-    monkeypatch.setattr(grade.Marker, "__call__", lambda self, student, name: marked())
+    monkeypatch.setattr(grade.Marker, "__call__", lambda self, *given: marked())
     folders, table = a_class(tmp_path, "ann", "bob"), tmp_path / "out" / "decisions.csv"
     grade.grade(**folders)
     grade.grade(**folders, anonymous=True)
@@ -338,7 +423,7 @@ def test_a_decision_holds_under_both_names(tmp_path, monkeypatch):
 
 
 def test_points_for_nothing_are_told_and_points_above_all_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(grade.Marker, "__call__", lambda self, student, name: marked())
+    monkeypatch.setattr(grade.Marker, "__call__", lambda self, *given: marked())
     folders, table = a_class(tmp_path, "ann"), tmp_path / "out" / "decisions.csv"
     place = "ann", "5-your-experiment"
     misspelled = {("anm", *place[1:], "question"): Decision(4, 3), (*place, "x"): Decision(9, 9)}
@@ -354,7 +439,7 @@ def test_points_for_nothing_are_told_and_points_above_all_are_refused(tmp_path, 
 def test_what_systems_leave_is_no_student(tmp_path, monkeypatch):
     folders = a_class(tmp_path, ".ipynb_checkpoints", "__MACOSX", ".git")
     (tmp_path / "class" / "ann").mkdir()
-    with pytest.raises(ClassroomError, match="got 6 exercises and 0 notebooks in 1 folders"):
+    with pytest.raises(ClassroomError, match="got 6 exercises and 0 notebooks of 1 students"):
         grade.grade(**folders)
     (tmp_path / "class" / "ann" / "._5-your-experiment.ipynb").write_text("{}")
     with pytest.raises(ClassroomError, match="0 notebooks"):
@@ -378,12 +463,3 @@ def test_a_day_ends_at_midnight():
 
 
 DUE = {"2026-11-30": datetime(2026, 12, 1), "2026-11-30T18:00": datetime(2026, 11, 30, 18)}
-
-
-def test_a_name_that_a_browser_made_is_told_with_the_right_one(tmp_path):
-    (tmp_path / "ann").mkdir()
-    (tmp_path / "ann" / "1-batch-norm (1).ipynb").write_text("{}")
-    originals = {path.name: None for path in EXERCISES.glob("*.ipynb")}
-    marker = records.Marker(tmp_path / "records", originals, None, {})
-    (note,) = marker(tmp_path / "ann", "1-batch-norm (1).ipynb").notes
-    assert "renamed to 1-batch-norm.ipynb" in note

@@ -1,5 +1,8 @@
 """The points that solutions, empty and half-right submissions get in the exercises."""
 
+import ast
+import re
+
 import pytest
 
 from classroom import EXERCISES
@@ -291,6 +294,84 @@ def test_each_of_the_six_bugs_costs_its_two_points_alone():
         points, said = run("4-six-bugs", "mend-solution", changes)
         assert {name for name, _ in said} == left
         assert points == 12 - 2 * len(left)
+
+
+@pytest.mark.parametrize(
+    "right, wrong", [("batch_norm(\n", "broken_batch_norm(\n"), ("return Y\n", "return X * 0\n")]
+)
+def test_a_layer_without_the_mended_function_earns_nothing(right, wrong):
+    points, said = run("4-six-bugs", "mend-solution", [(right, wrong)])
+    assert points == 0 and all("not give what your function gives" in text for _, text in said)
+
+
+OF_A_FUNCTION = """
+class Normalize(autograd.Function):
+    def forward(self, {arguments}):
+        D = X - X.mean(axis=0)
+        self.gamma, self.std = gamma, nd.sqrt(nd.square(D).mean(axis=0) + 1e-5)
+        self.X_hat = D / self.std
+        return gamma * self.X_hat + beta
+
+    def backward(self, dY):
+        G, X_hat = self.gamma * dY, self.X_hat
+        X = (G - G.mean(axis=0) - X_hat * (G * X_hat).mean(axis=0)) / self.std
+        gamma, beta = (dY * X_hat).sum(axis=0), dY.sum(axis=0)
+        return {arguments}
+
+
+def normalized(X, gamma, beta, mean, var):
+    if not autograd.is_training():
+        return gamma.reshape(-1) * (X - mean.reshape(-1)) / nd.sqrt(var.reshape(-1) + 1e-5) + beta
+    gamma, beta, X = gamma.reshape(-1), beta.reshape(-1), ROWS[-1]
+    return Normalize()({arguments})
+
+
+ROWS = []
+"""
+
+
+@pytest.mark.parametrize("arguments", ["X, gamma, beta", "gamma, X, beta", "gamma, beta, X"])
+def test_a_function_of_autograds_is_right_in_any_order(arguments):
+    """MXNet stops at the first argument without a gradient, so the input has to have one."""
+    changes = [
+        (
+            "class FastBatchNorm",
+            f"{OF_A_FUNCTION.format(arguments=arguments)}\nclass FastBatchNorm",
+        ),
+        ("mean = rows.mean", "ROWS.append(rows)\n        mean = rows.mean"),
+    ]
+    points, said = run("6-as-fast-as-you-can", "layer-solution", changes)
+    assert points == 10, said
+
+
+@pytest.mark.parametrize(
+    "cell, right, wrong, points",
+    [
+        ("layer-solution", "nd.square(D).mean(axis=0, keepdims=True)",
+         "nd.square(rows).mean(axis=0, keepdims=True) - nd.square(mean)", 4),
+        ("gradient-solution", 'np.sqrt(np.einsum("ij,ij->j", D, D) / m + eps)',
+         "np.sqrt((X * X).mean(axis=0) - X.mean(axis=0) ** 2 + eps)", 6),
+    ],
+)  # fmt: skip
+def test_exercise_6_holds_precision(cell, right, wrong, points):
+    found, said = run("6-as-fast-as-you-can", cell, [(right, wrong)])
+    assert found == points and "far from zero" in said[0][1]
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_the_text_says_what_is_imported_and_what_is_out(name):
+    first, *cells = notebook_of(name).cells
+    (imports,) = (
+        c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "imports"
+    )
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(imports))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    assert "Imported are" in first.source and re.search("Out are|Nothing is out", first.source)
+    assert names and all(f"`{each}`" in first.source for each in names)
 
 
 def test_the_broken_code_has_all_six():
