@@ -124,10 +124,10 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
         differing = ", ".join(sorted(sources.keys() ^ targets.keys()))
         raise ValueError(f"both networks need the same parameters; only one has {differing}")
     values = {name: parameter.list_data()[0] for name, parameter in sources.items()}
-    for pair in zip(_options(source), _options(target)):
-        if pair[0] != pair[1]:
-            what = "both networks need the same options of normalization, got {} and {}"
-            raise ValueError(what.format(*pair))
+    for ours, theirs in zip(_options(source), _options(target)):
+        if ours != theirs:
+            rule = "both networks need the same options of normalization"
+            raise ValueError(f"{rule}, got {ours} and {theirs}")
     for name, parameter in targets.items():
         if values[name].size != parameter.list_data()[0].size:
             raise ValueError(
