@@ -6,6 +6,16 @@ mxnet` works; MXNet 1.9.1 does not import on newer Pythons otherwise, so this co
 
 from __future__ import annotations
 
+import sys
+
+if sys.argv[:1] == ["-m"]:  # python -m d2l_bn
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        del sys.path[0]  # the current folder may be a stranger's: none of its modules are imported
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to say
+
 import importlib
 from typing import TYPE_CHECKING
 

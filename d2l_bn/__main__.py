@@ -7,38 +7,60 @@ chosen here, and under a launcher this process becomes the supervisor of the one
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import sys
+from typing import NoReturn
 
-from d2l_bn.cluster.launched import launched, supervise
-from d2l_bn.system import threads
-from d2l_bn.system.interrupts import end_at_crash
-
+ADDRESS_SPACE = 1_500_000_000  # with less MXNet hangs or crashes, by luck
 COMPUTING = ("train", "evaluate", "predict")
 
 
 def program() -> int:
     """What the shell starts: the command line, and what only a program of its own may do."""
-    command = next(iter(sys.argv[1:]), "")
     _open_streams()
+    listens = signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL)
+    if listens:
+        signal.signal(signal.SIGINT, _stop)  # an exception would get lost in some of the imports
+    from d2l_bn.cluster.launched import launched, supervise
+    from d2l_bn.system import threads
+    from d2l_bn.system.interrupts import end_at_crash
+
+    command = next(iter(sys.argv[1:]), "")
+    if command == "train" and launched():
+        supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
+    elif command in COMPUTING:
+        threads.choose()
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook, whose child this may be, isn't for us
     try:
-        if command == "train" and launched():
-            supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
-        elif command in COMPUTING:
-            threads.choose()
+        if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_SPACE:
+            raise MemoryError(f"MXNet needs {ADDRESS_SPACE:,} bytes of addresses (ulimit -v)")
         from d2l_bn.program.command_line import main  # loads MXNet
 
         if command in COMPUTING:
             threads.start_engine()
-    except KeyboardInterrupt:
-        print(f"d2l-bn {command}: stopped", file=sys.stderr)
-        return 130
+    except Exception as error:  # of many kinds: what is missing, broken, or finds no memory
+        reason = " ".join(str(error).split()[-40:])
+        print(f"d2l-bn {command}: it can't start: {reason}", file=sys.stderr)
+        return 1
     end_at_crash()
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # a second one, while the first is told
+        code = 130
+    if listens:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is left is to end
     if code and command == "train" and launched():
         # At its usual end, Python would wait for what waits for the others.
         sys.stdout.flush()
         os._exit(code)
     return code
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """End with one line, at once, whatever is being imported or taken down."""
+    print(f"\nd2l-bn {next(iter(sys.argv[1:]), '')}: stopped", file=sys.stderr, flush=True)
+    os._exit(128 + number)
 
 
 def _open_streams() -> None:

@@ -72,7 +72,7 @@ class _Loader(SourceFileLoader):
 
             with _old_names_lent(numpy) as lent, _distutils():
                 super().exec_module(module)
-        except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        except (ImportError, OSError, RuntimeError, AttributeError, TypeError) as error:
             raise ImportError(_explain(error)) from error
         _check_version(module)
         _keep_view(numpy, lent)
@@ -195,6 +195,8 @@ def _explain(error: Exception) -> str:
             f"this is {' '.join(here)}: {error}. Use Docker, WSL, conda or a hosted notebook: see "
             "book/install.md"
         )
+    if sys.flags.optimize > 1:
+        return "MXNet can't be imported without docstrings: unset PYTHONOPTIMIZE, leave out -OO"
     if isinstance(error, ModuleNotFoundError):
         install = INSTALL if str(error.name).startswith("mxnet") else f"pip install {error.name}"
         return f"MXNet {VERSION} or a package that it needs is missing: {error}. Run: {install}"

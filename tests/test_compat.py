@@ -262,6 +262,46 @@ def test_in_the_folder_above_the_clone_the_package_is_found(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+STARTS = {  # how the program is started in a folder of somebody else's, and what comes of it
+    "as it is": ("", 0, ""),
+    "a notebook's pictures": ("MPLBACKEND=module://nowhere", 0, ""),
+    "without docstrings": ("PYTHONOPTIMIZE=2", 1, "unset PYTHONOPTIMIZE"),
+    "little memory": ("ulimit -v 600000;", 1, "addresses (ulimit -v)"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before, code, said", STARTS.values(), ids=STARTS)
+def test_the_program_starts_in_any_folder_or_says_why_not(tmp_path, before, code, said):
+    for name in ("tqdm", "platform", "typing", "json", "matplotlib", "numpy", "mxnet"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of a stranger ran')")
+    command = f"{before} {sys.executable} -m d2l_bn about"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, code), done.stderr
+    assert said in done.stderr
+
+
+INTERRUPTED = """
+import os, runpy, signal, sys
+class Interrupting:
+    def find_spec(name, path=None, target=None):
+        if name == sys.argv[-1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting)
+runpy.run_module("d2l_bn", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "when", ["json", "numpy", "mxnet.base", "mxnet.image", "PIL.Image", "tqdm"]
+)
+def test_ctrl_c_while_importing_is_one_line(when):
+    command = [sys.executable, "-c", INTERRUPTED, "compare", when]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT)
+    assert (done.returncode, done.stderr) == (130, "\nd2l-bn compare: stopped\n")
+
+
 def test_the_source_of_mxnet_can_be_read():
     import inspect
 

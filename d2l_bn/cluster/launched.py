@@ -22,6 +22,8 @@ OF_MPIEXEC = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_SIZE")  # what srun doesn't se
 # How MPICH's processes reach each other. Its default, UCX, hands addresses to Slurm's pmi2 that
 # arrive cut off (Slurm 22.05, two nodes): "value not properly terminated in client request".
 NETMOD = "MPIR_CVAR_CH4_NETMOD"
+# Where all processes are on one machine they need no network, and so open no ports.
+ON_ONE_MACHINE = {"UCX_TLS": os.environ.get("UCX_TLS", "self,sm")}
 SUPERVISOR = "D2L_BN_SUPERVISOR"  # the descriptor on which this process can speak to its supervisor
 
 
@@ -80,6 +82,8 @@ def supervise(environment: dict[str, str]) -> None:
     if SUPERVISOR not in os.environ:
         if by_srun() and NETMOD not in os.environ:
             environment = {NETMOD: "ofi", **environment}
+        if os.environ.get("MPI_LOCALNRANKS") == os.environ.get("PMI_SIZE") is not None:
+            environment = {**environment, **ON_ONE_MACHINE}
         start = getattr(sys, "orig_argv", [sys.executable, "-m", "d2l_bn", *sys.argv[1:]])
         supervisor = str(Path(__file__).with_name("supervisor.py"))
         command = [sys.executable, supervisor, sys.executable, *start[1:]]

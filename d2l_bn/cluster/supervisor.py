@@ -61,6 +61,8 @@ def main() -> int:
     killed = f"{name} was ended by signal {-code}, {signal.Signals(-code).name}"
     if -code == signal.SIGKILL:
         killed += ": killed by somebody, or by the system, which had no memory left"
+    if -code == signal.SIGBUS:
+        killed += ": /dev/shm is full. Free it, or give it more: docker run --shm-size=1g"
     return say(killed, advice, 128 - code)
 
 

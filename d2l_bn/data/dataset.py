@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Optional
@@ -11,6 +12,7 @@ import numpy as np
 
 from d2l_bn.data.idx import read_idx
 from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import open_regular
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -45,6 +47,7 @@ FASHION_NAMES = (
     "ankle boot",
 )
 NAMES = "classes.txt"
+LONGEST_NAME = 100  # characters
 SMALLEST_IMAGE = 16  # what LeNet's two convolutions of 5 by 5 and two poolings of 2 by 2 need
 
 
@@ -148,15 +151,25 @@ def read_folder(
 def _class_names(folder: Path, count: int) -> tuple[str, ...]:
     path = folder / NAMES
     try:
-        names = path.read_text(encoding="utf-8").splitlines()
+        with open_regular(path, 2**20) as file:
+            names = file.read().decode("utf-8-sig").splitlines()  # Windows puts a mark at the start
     except FileNotFoundError:
         return tuple(map(str, range(count)))
     except (OSError, UnicodeError) as error:
         raise InputError(f"{path} can't be read ({error})") from error
-    if len(names) != count or len(set(names)) != count or not all(map(str.strip, names)):
-        rule = f"each of the {count} classes needs a name of its own, on a line of its own"
-        _refuse(path, rule, names, "mend the file, or delete it")
-    return tuple(names)
+    if len(names) != count:
+        _refuse(path, f"each of the {count} classes needs a line", len(names), "mend the file")
+    return checked_names(names, path)
+
+
+def checked_names(names: Iterable[str], where: Path) -> tuple[str, ...]:
+    """Refuse names of classes, found at `where`, that a figure or a terminal couldn't show."""
+    names = tuple(names)
+    shown = all(n.strip() and n.isprintable() and len(n) <= LONGEST_NAME for n in names)
+    if len(set(names)) < len(names) or not shown:
+        rule = f"each class needs a printable name of its own, of up to {LONGEST_NAME} characters"
+        _refuse(where, rule, ascii(names)[:200], "mend or rename it")
+    return names
 
 
 def _check_part(images_path: Path, images: Any, labels_path: Path, labels: Any) -> None:

@@ -35,6 +35,12 @@ class Framing:
     strokes: bool
     brightness: tuple[float, float]
 
+    def __post_init__(self) -> None:
+        darkest, brightest = self.brightness
+        known = self.centre in ("mass", "box") and self.strokes in (True, False)
+        if not (known and 0 < self.longest <= 1 and 0 <= darkest <= brightest <= 255):
+            raise ValueError(f"there is no such {self}")
+
 
 def measure(images: np.ndarray) -> Optional[Framing]:
     """The framing of images of shape (n, height, width), or None where they have none in common.

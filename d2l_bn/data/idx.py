@@ -18,7 +18,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import replacing
+from d2l_bn.system.files import open_regular, replacing
 
 UNSIGNED_BYTE = 8
 LARGEST = 2**30  # bytes; 22 times the training images of MNIST
@@ -48,7 +48,7 @@ def read_idx(path: Path, *, largest: int = LARGEST) -> tuple[np.ndarray, str]:
         If the file can't be read or is not such a file; the message says what is wrong with it.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return _read(path, _decompressed(file), largest)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         _refuse(path, f"its gzip data are damaged ({error})", error)

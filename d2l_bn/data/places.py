@@ -151,4 +151,6 @@ def _read_user_folder(folder: Path) -> Dataset:
     if lacking:
         raise InputError(f"{folder} lacks {', '.join(lacking)} (with or without .gz)")
     folder = folder.resolve()
+    if not str(folder).isprintable():  # it stands in files and figures
+        raise InputError(f"data must be in a folder with a printable name, got {str(folder)!a}")
     return read_folder(folder, folder.name, str(folder))

@@ -8,7 +8,7 @@ from typing import Optional
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from d2l_bn.figures.style import COLOURS, MARKERS, Figure, new_figure
+from d2l_bn.figures.style import COLOURS, MARKERS, Figure, new_figure, plain
 
 
 def curves(
@@ -56,7 +56,7 @@ def curves(
         if now and label in now:
             place, loss_now, train_now = now[label]
             x, loss, train = [*x, place], [*loss, loss_now], [*train, train_now]
-        left.plot(x, loss, "--", ms=3, label=label, **look)
+        left.plot(x, loss, "--", ms=3, label=plain(label), **look)
         right.plot(x, train, "--", ms=3, **look)
         right.plot(done, test, "-", ms=5, **look)
     left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)")
@@ -73,6 +73,6 @@ def curves(
         left.legend()
     kinds = [("--", "training images"), ("-", "test images")]
     right.legend(handles=[Line2D([], [], color="0.3", ls=ls, label=kind) for ls, kind in kinds])
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     figure.supxlabel(words or " ", x=0.01, ha="left", fontsize=9)
     return figure

@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from d2l_bn.figures.style import COLOURS, Figure, new_figure
+from d2l_bn.figures.style import COLOURS, Figure, new_figure, plain
 
 RIGHT, WRONG = COLOURS[0], COLOURS[1]
 
@@ -51,8 +51,8 @@ def prediction_grid(
         right = guess == truth
         caption += "" if right else f"\n(truth: {class_names[truth]})"
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=9, color=RIGHT if right else WRONG)
-    figure.suptitle(title)
+        axes.set_title(plain(caption), fontsize=9, color=RIGHT if right else WRONG)
+    figure.suptitle(plain(title))
     return figure
 
 
@@ -79,8 +79,9 @@ def confusions(counts: np.ndarray, class_names: Sequence[str], title: str = "") 
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, count or "", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
-    axes.set_yticks(range(len(class_names)), class_names)
-    axes.set(xlabel="predicted class", ylabel="class", title=title)
+    names = list(map(plain, class_names))
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted class", ylabel="class", title=plain(title))
     axes.grid(False)
     return figure

@@ -69,6 +69,11 @@ def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (
         return figure, figure.subplots(rows, columns, **options)
 
 
+def plain(text: str) -> str:
+    """The text as it is: between dollar signs, Matplotlib would read mathematics."""
+    return text.replace("$", r"\$")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     with rc_context(STYLE), replacing(path) as temporary:

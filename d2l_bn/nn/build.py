@@ -214,7 +214,8 @@ def _build(compiler: list[str], folder: Path) -> Path:
         command = [*compiler, *BASE, *options, *sources, "-o", str(path)]
         result = _run(command)
         if result.returncode == 0:
-            result = _run([sys.executable, "-I", "-c", TRIAL, str(path), *sys.path])
+            places = *sys.path, str(Path(__file__).parents[2])  # not on the path of -m d2l_bn
+            result = _run([sys.executable, "-I", "-c", TRIAL, str(path), *places])
             if result.returncode == 0:
                 return path
     raise Unavailable(f"{command[0]} can't build it: {result.stderr.strip()[-200:]}")

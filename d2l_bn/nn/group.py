@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Protocol
+from typing import Callable, Optional, Protocol
 
 import numpy as np
 
 from d2l_bn.nn import operator
 
 from mxnet import autograd, nd
+
+FAR = 1e3  # how much of float64 may be lost in a variance: three digits of sixteen
 
 
 class Group(Protocol):
@@ -88,6 +90,33 @@ class Total(autograd.Function):
         return nd.array(total, ctx=gradient.context, dtype=gradient.dtype)
 
 
+def moments(total: Callable, centre: np.ndarray, eps: float) -> tuple:
+    """The mean and the variance of all shares, from sums that several processes add.
+
+    E[d^2] - E[d]^2 of d = x - centre loses digits where the mean is far from the centre, measured
+    in standard deviations. Then the sums are added once more, around the mean that came out. All
+    processes see the same sums and so decide alike.
+
+    `total` takes a centre for each channel, the same in all processes, and returns n, the sum of
+    all d, and that of all d^2, in float64. What comes back is n, the mean of d, the variance, and
+    the last centre.
+    """
+    for last in (False, True):
+        sums = total(centre)
+        n, *_ = map(float, _values(sums[:1]))
+        mean, squares = (sums[1:] / n).reshape((2, -1))
+        var = squares - mean * mean
+        far = np.square(_values(mean)) > FAR * (np.maximum(_values(var), 0) + eps)
+        if last or not far.any():
+            break
+        centre = centre + _values(mean)
+    return n, mean, (var + abs(var)) / 2, centre  # rounding can take var below 0
+
+
+def _values(array) -> np.ndarray:
+    return array if isinstance(array, np.ndarray) else array.detach().asnumpy()
+
+
 class Exchange(autograd.Function):
     """From a share to the scale a and the shift b that take x^_r to the output: y = a x^_r + b.
 
@@ -112,24 +141,34 @@ class Exchange(autograd.Function):
         x^_r.
     statistics : ndarray, shape (2, channels), float64
         mu_r and s_r.
+    centre : ndarray, shape (channels,), float64
+        As `moments` takes it.
     eps : float
         That of the layer.
     """
 
-    def __init__(self, group: Group, normalized, statistics: np.ndarray, eps: float) -> None:
+    def __init__(
+        self, group: Group, normalized, statistics: np.ndarray, centre: np.ndarray, eps: float
+    ) -> None:
         super().__init__()
         self.group, self.Z, self.statistics, self.eps = group, normalized, statistics, eps
+        self.centre = centre
         self.m = normalized.size // normalized.shape[1]
 
     def forward(self, gamma, beta, X):
         """The scale and the shift of each channel."""
         mean, s = self.statistics
-        squares = np.maximum(np.square(s) - self.eps, 0) + np.square(mean)
-        total = self.group.total(np.concatenate([[self.m], self.m * mean, self.m * squares]))
-        self.n, (self.mean, squares) = total[0], total[1:].reshape(2, -1) / total[0]
-        self.var = np.maximum(squares - np.square(self.mean), 0)
+        var = np.maximum(np.square(s) - self.eps, 0)
+
+        def total(centre: np.ndarray) -> np.ndarray:
+            d = mean - centre
+            sums = [self.m], self.m * d, self.m * (var + np.square(d))
+            return self.group.total(np.concatenate(sums))
+
+        self.n, d, self.var, centre = moments(total, self.centre, self.eps)
+        self.mean = d + centre
         self.s = np.sqrt(self.var + self.eps)
-        self.ratio, self.offset = s / self.s, (mean - self.mean) / self.s
+        self.ratio, self.offset = s / self.s, (mean - centre - d) / self.s
         self.gamma = gamma.asnumpy().ravel()
         a, b = self.gamma * self.ratio, self.gamma * self.offset + beta.asnumpy().ravel()
         return self._array(a), self._array(b)

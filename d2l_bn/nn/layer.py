@@ -8,7 +8,13 @@ import numpy as np
 
 from d2l_bn.nn import graph, normalization, operator
 from d2l_bn.nn.statistic import ChannelParameter, Statistic
-from d2l_bn.nn.validation import check_array, check_implementation, check_options
+from d2l_bn.nn.validation import (
+    check_array,
+    check_implementation,
+    check_options,
+    in_main_memory,
+    with_own_gradient,
+)
 
 from mxnet import autograd, init, nd
 from mxnet.gluon import nn
@@ -17,12 +23,12 @@ from mxnet.gluon import nn
 def fastest(X, *values):
     """Compute with the compiled operator on a CPU that has one, else with MXNet's operations."""
     compiled = X.context.device_type == "cpu" and operator.available()
-    return (operator if compiled else graph).batch_norm(X, *values)
+    return (operator.of_layer if compiled else graph.batch_norm)(X, *values)
 
 
 IMPLEMENTATIONS = {
     "auto": fastest,
-    "operator": operator.batch_norm,
+    "operator": operator.of_layer,
     "graph": graph.batch_norm,
     "definition": normalization.batch_norm,
 }
@@ -100,13 +106,13 @@ class BatchNorm(nn.Block):
     def forward(self, X: nd.NDArray) -> nd.NDArray:
         """Normalize `X` and, in training mode, update the moving averages."""
         check_array(X)
+        X = in_main_memory(X)
         for statistic in (self.running_mean, self.running_var):
             if statistic.data().context != X.context:
                 statistic.keep(statistic.data().copyto(X.context))
         gamma, beta = self.gamma.data(X.context), self.beta.data(X.context)
         if "add" in (self.gamma.grad_req, self.beta.grad_req):
-            # Or the operator would overwrite their gradients: operator.batch_norm says why.
-            gamma, beta = gamma.reshape(gamma.shape), beta.reshape(beta.shape)
+            gamma, beta = with_own_gradient(gamma), with_own_gradient(beta)
         averages = self.running_mean.data(), self.running_var.data()
 
         batch_norm = IMPLEMENTATIONS[self.implementation]

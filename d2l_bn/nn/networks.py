@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Callable, Optional
 
 from d2l_bn.nn.layer import BatchNorm
@@ -59,6 +60,11 @@ def _norm(norm: Optional[Norm], num_features: int, num_dims: int) -> list[gluon.
     return [] if norm is None else [norm(num_features, num_dims)]
 
 
+def features(height: int, width: int) -> int:
+    """How many numbers the convolutions of `lenet` make of an image."""
+    return 16 * math.prod(((side - 4) // 2 - 4) // 2 for side in (height, width))
+
+
 class GluonBatchNorm(nn.BatchNorm):
     """Gluon's own batch normalization, with the arguments of ours.
 
@@ -72,6 +78,15 @@ class GluonBatchNorm(nn.BatchNorm):
 
     def __init__(self, num_features: int, num_dims: int, **options) -> None:
         super().__init__(in_channels=num_features, **options)
+
+
+def _options(net: gluon.Block) -> list[dict]:
+    """What each normalization of a network computes with, apart from its values."""
+    blocks: list[gluon.Block] = []
+    net.apply(blocks.append)
+    given = [getattr(b, "_kwargs", vars(b)) for b in blocks if hasattr(b, "running_var")]
+    names = {"eps": None, "momentum": None, "fix_gamma": False}  # the last is Gluon's alone
+    return [{name: options.get(name, names[name]) for name in names} for options in given]
 
 
 def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
@@ -88,7 +103,7 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
     Raises
     ------
     ValueError
-        If the networks don't have the same parameters.
+        If the networks don't have the same parameters, or another eps or momentum.
 
     Notes
     -----
@@ -109,6 +124,10 @@ def copy_parameters(source: gluon.Block, target: gluon.Block) -> None:
         differing = ", ".join(sorted(sources.keys() ^ targets.keys()))
         raise ValueError(f"both networks need the same parameters; only one has {differing}")
     values = {name: parameter.list_data()[0] for name, parameter in sources.items()}
+    for ours, theirs in zip(_options(source), _options(target)):
+        if ours != theirs:
+            rule = "both networks need the same options of normalization"
+            raise ValueError(f"{rule}, got {ours} and {theirs}")
     for name, parameter in targets.items():
         if values[name].size != parameter.list_data()[0].size:
             raise ValueError(

@@ -17,7 +17,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from d2l_bn.nn.build import Unavailable, library
-from d2l_bn.nn.validation import validated
+from d2l_bn.nn.validation import check_input, validated, with_own_gradient
 
 import mxnet as mx
 from mxnet import autograd, nd
@@ -66,18 +66,21 @@ def available() -> bool:
     return not (_status or status()).why_not
 
 
-@validated
 def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     """Compute what the definition does: see `d2l_bn.batch_norm`.
 
-    No gradient goes through the moving averages. MXNet does not pass ``grad_req="add"`` to
-    operators loaded from a library. So an array to which such a gradient may be attached goes
-    through a reshaping first, to which MXNet does pass it: `X` here, gamma and beta in
-    `BatchNorm.forward`.
+    No gradient goes through the moving averages. MXNet doesn't tell an operator from a loaded
+    library that its gradient is to be added to an earlier one, so none is a variable's own.
     """
-    if autograd.is_recording() and X.grad is not None:
-        X = X.reshape(X.shape)
-    arrays = X, gamma, beta, moving_mean, moving_var
+    check_input(X, gamma=gamma, beta=beta)
+    gamma, beta = with_own_gradient(gamma), with_own_gradient(beta)
+    return of_layer(X, gamma, beta, moving_mean, moving_var, eps, momentum)
+
+
+@validated
+def of_layer(X, gamma, beta, moving_mean, moving_var, eps, momentum):
+    """Compute the same for a layer, which knows whether gradients of gamma and beta are added."""
+    arrays = with_own_gradient(X), gamma, beta, moving_mean, moving_var
     if autograd.is_training():
         Y, moving_mean, moving_var, _ = _invoke(arrays, eps=eps, momentum=momentum)
         return Y, moving_mean.detach(), moving_var.detach()

@@ -17,9 +17,9 @@ import numpy as np
 
 from d2l_bn.nn import operator
 from d2l_bn.nn.graph import Channels, normalize
-from d2l_bn.nn.group import Exchange, Group, OneProcess, Total
+from d2l_bn.nn.group import Exchange, Group, OneProcess, Total, moments
 from d2l_bn.nn.layer import BatchNorm
-from d2l_bn.nn.validation import at_least_float32, check_input
+from d2l_bn.nn.validation import at_least_float32, check_input, in_main_memory, with_own_gradient
 
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -51,8 +51,9 @@ class SyncBatchNorm(BatchNorm):
     process with MXNet's operations.
 
     In prediction mode there is nothing to exchange, and it is `BatchNorm`. In training mode there
-    is one exchange forward, of 2 C + 1 numbers for C channels, and one backward, of 2 C with the
-    compiled operator and of 2 C + 1 without.
+    is one exchange forward, of 2 C + 1 numbers for C channels (two where the moving mean is still
+    far away), and one backward, of 2 C with the compiled operator and of 2 C + 1 without; all
+    processes have to compute in the same way.
     A gradient of a gradient does not go through the exchange between processes.
     """
 
@@ -61,6 +62,9 @@ class SyncBatchNorm(BatchNorm):
     ) -> None:
         super().__init__(num_features, num_dims, **options)
         self.group = (group or OneProcess()).channel()
+        if self.group.size > 1:  # the two ways exchange other sums in backward
+            what = "the way SyncBatchNorm exchanges (D2L_BN_OPERATOR=0 takes MXNet's operations)"
+            self.group.compare(what, "the operator's" if self._wants_operator() else "MXNet's")
 
     def forward(self, X: nd.NDArray) -> nd.NDArray:
         """Normalize the one share of this process."""
@@ -81,6 +85,9 @@ class SyncBatchNorm(BatchNorm):
         """
         if self.use_global_stats or not autograd.is_training():
             return [super(SyncBatchNorm, self).forward(X) for X in shares]
+        if self.group.size > 1:  # a backward that still exchanges would meet this one's forward
+            nd.waitall()
+        shares = [in_main_memory(X) for X in shares]
         for X in shares:
             check_input(X, gamma=self.gamma.data(X.context), beta=self.beta.data(X.context))
         if self._compiled(shares):
@@ -88,43 +95,45 @@ class SyncBatchNorm(BatchNorm):
         parts = [_Share(at_least_float32(X)) for X in shares]
         first = shares[0].context
 
-        # n, sum x and sum x^2 of each channel, over all shares of all processes
-        sums = nd.add_n(*(part.sums().as_in_context(first) for part in parts))
-        if self.group.size > 1:
-            sums = Total(self.group)(sums)
-        n = float(sums[0].detach().asscalar())
-        self._check_count(n)
-        mean, mean_of_squares = (sums[1:] / n).reshape((2, -1))
-        var = nd.relu(mean_of_squares - mean.square())  # rounding can take it below 0
+        def total(centre: np.ndarray) -> nd.NDArray:
+            sums = nd.add_n(*(part.sums(centre).as_in_context(first) for part in parts))
+            return Total(self.group)(sums) if self.group.size > 1 else sums
 
-        self._update(mean.asnumpy(), var.asnumpy(), shares[-1].context)
+        n, mean, var, centre = moments(total, self._centre(), self.eps)
+        self._check_count(n)
+        self._update(mean.asnumpy() + centre, var.asnumpy(), shares[-1].context)
         outputs = []
         for X, part in zip(shares, parts):
             values = self.gamma.data(X.context), self.beta.data(X.context), self.eps
             Y = part.normalized(
-                mean.as_in_context(X.context), var.as_in_context(X.context), *values
+                mean.as_in_context(X.context), var.as_in_context(X.context), centre, *values
             )
             outputs.append(Y.astype(X.dtype, copy=False))
         return outputs
 
     def _compiled(self, shares: Sequence[nd.NDArray]) -> bool:
         """Whether to take the compiled operator: for a single share, on a CPU that has one."""
-        if len(shares) > 1 or shares[0].context.device_type != "cpu":
-            return False
+        return (
+            len(shares) == 1 and shares[0].context.device_type == "cpu" and self._wants_operator()
+        )
+
+    def _wants_operator(self) -> bool:
         wanted = self.implementation == "auto" and operator.available()
         return wanted or self.implementation == "operator"
 
     def _exchanged(self, share: nd.NDArray) -> nd.NDArray:
         """Normalize the one share of this process with the compiled operator."""
-        X = at_least_float32(share)
-        if autograd.is_recording() and X.grad is not None:
-            X = X.reshape(X.shape)  # operator.batch_norm says why
+        X = with_own_gradient(at_least_float32(share))
         Z, statistics = operator.standardize(X, self.eps)
-        exchange = Exchange(self.group, Z.detach(), statistics, self.eps)
+        exchange = Exchange(self.group, Z.detach(), statistics, self._centre(), self.eps)
         a, b = exchange(_with_gradient(self.gamma, X), _with_gradient(self.beta, X), X)
         self._check_count(exchange.n)
         self._update(exchange.mean, exchange.var, X.context)
         return operator.scale_and_shift(Z, a, b).astype(share.dtype, copy=False)
+
+    def _centre(self) -> np.ndarray:
+        """The moving mean: the same in all processes, and mostly not far from the values."""
+        return self.moving_mean.asnumpy().ravel().astype(np.float64)
 
     def _check_count(self, n: float) -> None:
         if n < 2:
@@ -157,30 +166,35 @@ class _Share:
     """One part of the batch: what it adds to the sums, and its output when they are known.
 
     The short formula of the variance, E[x^2] - E[x]^2, would lose all digits of float32 where the
-    mean is large. So the values are shifted by their own mean first, and shifted back in float64,
-    which has digits enough.
+    mean is large. So the values are shifted by their own mean first, and shifted back in float64
+    to a centre that all shares have in common (`group.moments`).
     """
 
     def __init__(self, X: nd.NDArray) -> None:
         with X.context:
             self.along = Channels(nd, X.shape, X.dtype)
-            self.pivot = self.along.mean(X.detach())
-            self.D = nd.elemwise_sub(X, self.along.spread(self.pivot))  # d = x - pivot
-            self.exact_pivot = self.pivot.astype("float64")
+            pivot = self.along.mean(X.detach())
+            rest = nd.elemwise_sub(X.detach(), self.along.spread(pivot))
+            pivot = pivot + self.along.mean(rest)  # a sum of large values has lost digits
+            self.D = nd.elemwise_sub(X, self.along.spread(pivot))  # d = x - pivot
+            self.pivot = pivot.asnumpy().astype(np.float64)
 
-    def sums(self) -> nd.NDArray:
-        """n, then sum x of each channel, then sum x^2 of each: shape (1 + 2 C,), float64."""
-        m, p = float(self.along.m * self.along.pixels), self.exact_pivot
+    def _to(self, centre: np.ndarray) -> nd.NDArray:
+        return nd.array(self.pivot - centre, ctx=self.D.context, dtype="float64")
+
+    def sums(self, centre: np.ndarray) -> nd.NDArray:
+        """n, then sum x - centre of each channel, then that of squares: (1 + 2 C,), float64."""
+        m, p = float(self.along.m * self.along.pixels), self._to(centre)
         with self.D.context:
             mean = self.along.mean(self.D).astype("float64")  # of d
             squares = self.along.mean(self.D.square()).astype("float64")  # of d^2
             n = nd.full((1,), m, dtype="float64")
             return nd.concat(n, m * (mean + p), m * (squares + p * (2 * mean + p)), dim=0)
 
-    def normalized(self, mean, var, gamma, beta, eps: float) -> nd.NDArray:
-        """The output, in the context of the input."""
+    def normalized(self, mean, var, centre, gamma, beta, eps: float) -> nd.NDArray:
+        """The output, in the context of the input; `mean` is that of x - centre."""
         dtype = self.D.dtype
-        mean, var = (mean - self.exact_pivot).astype(dtype), var.astype(dtype)
+        mean, var = (mean - self._to(centre)).astype(dtype), var.astype(dtype)
         with self.D.context:
             return normalize(nd, self.along, self.D, mean, var, gamma, beta, eps)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from typing import Callable
 
@@ -19,13 +20,15 @@ def validated(batch_norm: Callable) -> Callable:
 
     What `check_input`, `check_constants` or `check_training_batch` refuses doesn't reach it. A
     float16 batch reaches it as float32, since a sum over a batch overflows float16, and the output
-    is float16 again. The moving averages come back in the shape in which they were given.
+    is float16 again; one in memory that processes share is copied first. The moving averages come
+    back in the shape in which they were given.
     """
 
     @functools.wraps(batch_norm)
     def function(X, gamma, beta, moving_mean, moving_var, eps, momentum):
         check_input(X, gamma=gamma, beta=beta, moving_mean=moving_mean, moving_var=moving_var)
         check_constants(eps, momentum)
+        X = in_main_memory(X)
         if autograd.is_training():
             check_training_batch(X)
         shape = moving_mean.shape
@@ -38,7 +41,22 @@ def validated(batch_norm: Callable) -> Callable:
 
 def at_least_float32(X: nd.NDArray) -> nd.NDArray:
     """`X`, in float32 where it is float16."""
-    return X.astype("float32") if X.dtype == np.float16 else X
+    return with_own_gradient(X).astype("float32") if X.dtype == np.float16 else X
+
+
+def with_own_gradient(X: nd.NDArray) -> nd.NDArray:
+    """`X`, reshaped where it is a variable: its gradient is then added where that is asked for.
+
+    MXNet's casts, copies and operators of loaded libraries would overwrite it (``grad_req="add"``).
+    """
+    return X.reshape(X.shape) if autograd.is_recording() and X.grad is not None else X
+
+
+def in_main_memory(X: nd.NDArray) -> nd.NDArray:
+    """`X`, as an array of ``cpu`` where it is one of ``cpu_shared`` or ``cpu_pinned``."""
+    device = X.context
+    beside = device.device_type in ("cpu_shared", "cpu_pinned")
+    return with_own_gradient(X).as_in_context(mx.cpu(device.device_id)) if beside else X
 
 
 def _in_shape(array: nd.NDArray, shape: tuple[int, ...]) -> nd.NDArray:
@@ -132,7 +150,8 @@ def check_options(num_features: int, num_dims: int, eps: float, momentum: float)
             "num_dims must be 2 for (batch, features) or 4 for (batch, channels, height, width), "
             f"got {num_dims!r}"
         )
-    if not isinstance(num_features, (int, np.integer)) or num_features < 1:
+    whole = isinstance(num_features, (int, np.integer)) and not isinstance(num_features, bool)
+    if not whole or num_features < 1:
         raise ValueError(
             f"num_features must be a whole number, 1 or larger, got {num_features!r}: it is "
             "X.shape[1], the number of features or channels"
@@ -148,8 +167,8 @@ def check_constants(eps: float, momentum: float) -> None:
     ValueError
         If one of them is.
     """
-    if not eps > 0:
-        raise ValueError(f"eps must be positive, got {eps!r}: a usual value is 1e-5")
+    if not 0 < eps < math.inf:
+        raise ValueError(f"eps must be positive and finite, got {eps!r}: a usual value is 1e-5")
     if not 0 <= momentum <= 1:
         raise ValueError(
             f"momentum must be in [0, 1], got {momentum!r}: it weighs the old value, usually 0.9"

@@ -54,10 +54,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run a command; 0 if it did its work, 2 for a mistake in the arguments, 1 for a failure."""
     parse, given = parser(), sys.argv[1:] if arguments is None else list(arguments)
     for argument in given:
-        if not argument.isprintable():  # such names can't be written into figures and tables
-            parse.error(f"arguments must be printable UTF-8, got {argument!a}")
+        if not argument or not argument.isprintable():  # figures and tables couldn't show it
+            parse.error(f"arguments must be printable UTF-8, and not empty, got {argument!a}")
     options = parse.parse_args(given)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _terminate)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -89,5 +91,6 @@ def _fail(options: argparse.Namespace, message: object, code: int) -> int:
         # What all have met, rank 0 has said; the launcher then ends this process before it speaks.
         time.sleep(WAIT_FOR_RANK_0)
         message = f"rank {together.rank}: {message}"
-    print(f"d2l-bn {options.command}: {message}", file=sys.stderr, flush=True)
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(message))
+    print(f"d2l-bn {options.command}: {line}", file=sys.stderr, flush=True)
     return code

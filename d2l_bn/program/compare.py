@@ -10,6 +10,7 @@ from d2l_bn.program.drawing import figures
 from d2l_bn.program.history import read_history
 from d2l_bn.program.summary import interval, read_summary
 from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import require_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print a line for each run, and draw them all in one figure."""
+    require_output(options.out)
     rows = [_row(folder) for folder in options.runs]
     widths = [max(len(row[column]) for row in [HEADS, *rows]) for column in range(len(HEADS))]
     for row in [HEADS, *rows]:

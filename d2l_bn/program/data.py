@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from d2l_bn.data.dataset import FILES, NAMES, SMALLEST_IMAGE, read_folder
+from d2l_bn.data.dataset import FILES, NAMES, SMALLEST_IMAGE, checked_names, read_folder
 from d2l_bn.data.idx import write_idx
 from d2l_bn.data.places import load, survey
 from d2l_bn.program.pictures import read_picture, sorted_by_class
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import replacing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +55,10 @@ def _convert(options: argparse.Namespace) -> None:
         raise InputError(f"test must be a fraction between 0 and 1, got {options.test}")
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder, with a folder of pictures for each class")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out} must be a new or an empty folder; choose another with --out")
     classes = sorted_by_class(folder)
+    checked_names(classes, folder)
     if not 2 <= len(classes) <= 256:
         raise InputError(f"{folder} must have from 2 to 256 classes, got {len(classes)}")
     few = [name for name, paths in classes.items() if len(paths) < 2]
@@ -78,11 +79,14 @@ def _convert(options: argparse.Namespace) -> None:
             np.stack([read_picture(path, (size, size), None) for path, _ in bar]),
             np.array([label for _, label in pairs], np.uint8),
         ]
-    for name, array in zip(FILES, arrays):
-        write_idx(out / f"{name}.gz", array)
-    with replacing(out / NAMES) as temporary:
-        temporary.write_text("\n".join(classes) + "\n", encoding="utf-8")
-    read_folder(out, out.name, str(out))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".d2l-bn.", dir=out.parent) as temporary:
+        new = Path(temporary, "new")
+        for name, array in zip(FILES, arrays):
+            write_idx(new / f"{name}.gz", array)
+        (new / NAMES).write_text("\n".join(classes) + "\n", encoding="utf-8")
+        read_folder(new, out.name, str(out))
+        os.replace(new, out)
     print(
         f"{len(arrays[0]):,} + {len(arrays[2]):,} images of {size} by {size}, {len(classes)} "
         f"classes, in {out}: python -m d2l_bn train --data {out}"

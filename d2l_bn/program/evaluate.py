@@ -18,6 +18,7 @@ from d2l_bn.program.pictures import read_picture, sorted_by_class
 from d2l_bn.program.summary import interval
 from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import require_output
 
 WORST = 24
 
@@ -33,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print accuracy and recall of each class, and draw confusions and the worst mistakes."""
+    out = options.out or options.folder
+    files = [out / run_folder.CONFUSIONS, out / run_folder.MISTAKES]
+    for path in files:
+        require_output(path)
     trained = load_trained(options.folder)
     name, images, labels = _images(options.data or trained.address, trained)
     figures = drawing.figures()
@@ -40,25 +45,22 @@ def run(options: argparse.Namespace) -> None:
     guesses = chances.argmax(axis=1)
     counts = np.zeros((len(trained.classes), len(trained.classes)), int)
     np.add.at(counts, (labels, guesses), 1)
-    out = options.out or options.folder
     title = f"{name}, predicted by {options.folder}"
-    figures.save(figures.confusions(counts, trained.classes, title), out / run_folder.CONFUSIONS)
-    drawn = [out / run_folder.CONFUSIONS]
+    figures.save(figures.confusions(counts, trained.classes, title), files[0])
     wrong = np.flatnonzero(guesses != labels)
     worst = wrong[np.argsort(chances[wrong, labels[wrong]], kind="stable")][:WORST]
-    (out / run_folder.MISTAKES).unlink(missing_ok=True)  # of an earlier evaluation
+    files[1].unlink(missing_ok=True)  # of an earlier evaluation
     if len(worst):
         title = f"The {len(worst)} worst of {len(wrong)} mistakes on {name}"
         grid = figures.prediction_grid(
             images[worst], chances[worst], trained.classes, labels[worst], title
         )
-        figures.save(grid, out / run_folder.MISTAKES)
-        drawn.append(out / run_folder.MISTAKES)
+        figures.save(grid, files[1])
     if options.json:
         print(json.dumps(_numbers(name, counts, trained), indent=2))
     else:
         print(_table(name, counts, trained))
-        print(f"figures in {' and '.join(map(str, drawn))}")
+        print(f"figures in {' and '.join(str(path) for path in files if path.exists())}")
 
 
 def _images(data: str, trained: Trained) -> tuple[str, np.ndarray, np.ndarray]:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import replacing
+from d2l_bn.system.files import open_regular, replacing
+from d2l_bn.training.run import COLUMNS, check_history
 
-COLUMNS = {
-    "epoch": int,
-    "train_loss": float,
-    "train_accuracy": float,
-    "test_accuracy": float,
-    "learning_rate": float,
-    "seconds": float,
-    "examples_per_second": float,
-}
+LONGEST = 2**28  # bytes: a million epochs have half of it
 
 
 def write_history(path: Path, history: list[dict]) -> None:
@@ -36,16 +30,17 @@ def read_history(path: Path) -> list[dict]:
         If the file is not there or is not such a table.
     """
     try:
-        with path.open(newline="") as file:
+        with io.TextIOWrapper(open_regular(path, LONGEST), "utf-8", newline="") as file:
             rows = [
                 {name: COLUMNS[name](row[name]) for name in COLUMNS} for row in csv.DictReader(file)
             ]
+        check_history(rows)
     except OSError as error:
         raise InputError(
             f"{path} can't be read ({error.strerror}): is this the folder of a run?"
         ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        reason = str(error).splitlines()[0]
+        reason = ascii(str(error))[1:-1]
         raise InputError(f"{path} is not the history of a run ({reason})") from error
     if not rows:
         raise InputError(f"{path} has no epoch in it yet")

@@ -106,7 +106,11 @@ def _shades(picture: Image.Image) -> np.ndarray:
     turned: Any = ImageOps.exif_transpose(picture)
     if turned.mode.startswith(("I", "F")):  # 16 bits and more
         values = np.asarray(turned).astype(np.float32)
-        deep = Image.fromarray(np.nan_to_num(values / max(float(np.abs(values).max()), 65535.0)))
+        values = np.nan_to_num(values, posinf=0, neginf=0)
+        # Integers are of 16 bits; floating point has no largest value but that of the picture.
+        largest = float(np.abs(values).max())
+        whole = 65535.0 if turned.mode.startswith("I") else 1.0
+        deep = Image.fromarray(values / max(largest, whole))
         return np.asarray(_reduced(deep))
     if "A" in turned.getbands() or "transparency" in turned.info:
         colours = _reduced(turned.convert("RGBA"))

@@ -14,6 +14,7 @@ from d2l_bn.program import drawing, run_folder
 from d2l_bn.program.pictures import read_picture
 from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import require_output
 
 DRAWN = 60  # images in a figure, at most
 SURE = 0.9  # what a network says of the pictures that it knows is nearly always above
@@ -48,8 +49,9 @@ def run(options: argparse.Namespace) -> None:
     """Label pictures, or draw test images with predictions and probabilities."""
     if options.count < 1:
         raise InputError(f"count must be 1 or more, got {options.count}")
-    trained = load_trained(options.folder)
     out = options.out or options.folder / run_folder.PREDICTIONS
+    require_output(out)
+    trained = load_trained(options.folder)
     if options.pictures:
         _label_pictures(options, trained, out)
     else:

@@ -28,6 +28,11 @@ def is_finished(folder: Path) -> bool:
     return (folder / SUMMARY).exists()
 
 
+def has_epochs(folder: Path) -> bool:
+    """Whether a run in `folder` has come so far that something would be lost with it."""
+    return any((folder / name).exists() for name in (HISTORY, SUMMARY))
+
+
 @contextlib.contextmanager
 def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Iterator[Path]:
     """Lock the folder `out` and say where to work for it.
@@ -50,8 +55,8 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
     Raises
     ------
     InputError
-        If `out` is in use, holds a run and neither `resume` nor `overwrite` is given, or holds
-        anything else.
+        If `out` is in use, is a link, holds a run and neither `resume` nor `overwrite` is given,
+        or holds anything else, such as links.
     """
     _refuse_strangers(out)
     with _made(out), _only_here(out):
@@ -59,13 +64,15 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
         _replace(out)  # a kill may have come between two of its steps
         _sweep(out)
         successor = out / SUCCESSOR
-        occupied = any((out / name).exists() for name in (CHECKPOINT, SUMMARY))
+        occupied = has_epochs(out)
         if occupied and not resume and not overwrite:
             state = "a finished run" if is_finished(out) else "an interrupted run"
             raise InputError(
                 f"{out} holds {state}: --resume goes on with it, --overwrite replaces it, "
                 "another --out leaves it alone"
             )
+        if not resume and not occupied:
+            (out / CHECKPOINT).unlink(missing_ok=True)  # of a run that is not this one
         interrupted = (successor / CHECKPOINT).exists()
         if not (resume and interrupted):
             shutil.rmtree(successor, ignore_errors=True)
@@ -109,12 +116,17 @@ def _made(folder: Path) -> Iterator[None]:
 
 def _refuse_strangers(out: Path) -> None:
     """Refuse a folder with files of somebody else: it isn't ours to replace, nor to fill."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out must be a folder, and {out} is a file")
-    names = sorted(path.name for path in out.iterdir()) if out.exists() else []
-    for name in names:
-        if name not in {*FILES, SUCCESSOR} and not _temporary(name):
-            raise InputError(f"--out must be a new folder or that of a run, and {out} holds {name}")
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        kind = "a link" if out.is_symlink() else "a file"
+        raise InputError(f"--out must be a folder, and {out} is {kind}")
+    for path in sorted(out.iterdir()) if out.exists() else []:
+        ours = path.name in FILES or _temporary(path.name)
+        if path.name == SUCCESSOR and path.is_dir() and not path.is_symlink():
+            _refuse_strangers(path)
+        elif not ours or path.is_symlink() or not path.is_file():
+            raise InputError(
+                f"--out must be a new folder or that of a run, and {out} holds {path.name!a}"
+            )
 
 
 def _temporary(name: str) -> bool:

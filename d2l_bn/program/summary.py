@@ -15,10 +15,12 @@ from d2l_bn import __version__
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.framing import measure
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import replacing
+from d2l_bn.system.files import open_regular, read_json, replacing
 from d2l_bn.training.settings import Settings
 
 import mxnet as mx
+
+LONGEST = 2**20  # bytes of a summary, which has a few thousand
 
 
 def versions() -> dict[str, str]:
@@ -33,7 +35,8 @@ def versions() -> dict[str, str]:
 
 def checksum(path: Path) -> str:
     """The SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open_regular(path) as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def write_summary(
@@ -89,7 +92,8 @@ def read_summary(path: Path) -> dict:
         If the file is not there or is damaged.
     """
     try:
-        summary = json.loads(path.read_bytes())
+        with open_regular(path, LONGEST) as file:
+            summary = read_json(file.read())
         if not isinstance(summary, dict):
             raise ValueError("it is not an object")
     except OSError as error:

@@ -22,7 +22,8 @@ from d2l_bn.nn.group import Group
 from d2l_bn.nn.networks import POOLING
 from d2l_bn.program import drawing, run_folder
 from d2l_bn.program.history import epoch_line, write_history
-from d2l_bn.program.summary import final_table, versions, write_summary
+from d2l_bn.program.parameters import read_parameters
+from d2l_bn.program.summary import final_table, read_summary, versions, write_summary
 from d2l_bn.system.errors import InputError, RunError
 from d2l_bn.system.files import replacing
 from d2l_bn.system.interrupts import deferred
@@ -31,7 +32,7 @@ from d2l_bn.training import checkpoint
 from d2l_bn.training.run import build, fit, make_trainer
 from d2l_bn.training.settings import NORMS, RECIPES, SCHEDULES, STATISTICS, Settings
 
-from mxnet import MXNetError, gluon, nd
+from mxnet import MXNetError, gluon
 
 OUT = Path("runs/lenet")
 CLUSTER_OUT = Path("runs/cluster")  # that of make lenet-cluster
@@ -84,11 +85,14 @@ def _lead(options: argparse.Namespace, group: Group) -> None:
     how = {"resume": options.resume, "overwrite": options.overwrite}
     with run_folder.open_run(options.out, **how) as folder:
         if options.resume and run_folder.is_finished(folder):
-            print(f"{options.out} is finished already: nothing to do")
+            _say_finished(options)
             group.broadcast(None)
             return
         path = folder / run_folder.CHECKPOINT
         there = options.resume and path.exists()
+        named = {"recipe", *asdict(Settings())} - {"processes"}
+        if options.resume and not there and all(getattr(options, n) is None for n in named):
+            raise InputError(f"{options.out} holds no run to go on with: start it, with settings")
         saved = checkpoint.read(path)[0] if there else {}
         settings = _settings(options, saved)
         _offer_to_go_on(options)
@@ -130,16 +134,25 @@ def _settings(options: argparse.Namespace, saved: dict) -> Settings:
     given = {name: getattr(options, name) for name in others}
     try:
         return Settings(**{name: others[name] if v is None else v for name, v in given.items()})
-    except TypeError as error:  # somebody has edited the checkpoint
+    except (AttributeError, TypeError, OverflowError) as error:  # it has been edited
         raise InputError(f"the run has settings of a wrong kind ({error}); --overwrite") from error
+
+
+def _say_finished(options: argparse.Namespace) -> None:
+    """Say that nothing is to be done; refuse settings of another run than the finished one."""
+    path = options.out / run_folder.SUMMARY
+    saved = dict(read_summary(path).get("settings", {}), processes=options.processes)
+    checkpoint.require_same(path, saved, asdict(_settings(options, saved)))
+    print(f"{options.out} is finished already, and no other run was replacing it: nothing to do")
 
 
 def _offer_to_go_on(options: argparse.Namespace) -> None:
     interrupted = not run_folder.is_finished(options.out)
-    if options.overwrite and interrupted and (options.out / run_folder.CHECKPOINT).exists():
+    if options.overwrite and interrupted and run_folder.has_epochs(options.out):
+        new = shlex.quote(str(options.out / run_folder.SUCCESSOR))
         print(
-            f"{options.out} holds an interrupted run, which this one replaces when it ends. "
-            f"To go on with it instead, stop this one and run: {_going_on(options)}"
+            f"{options.out} holds an interrupted run, which this one replaces when it ends. To go "
+            f"on with it instead, stop this one and run: rm -r {new} && {_going_on(options)}"
         )
 
 
@@ -150,7 +163,7 @@ def _train(
     options: argparse.Namespace,
     group: Group,
 ) -> tuple[gluon.Block, list[dict]]:
-    """Train from the checkpoint in `folder`, if there is one, and write one after each epoch."""
+    """Train from the checkpoint in `folder`, or write one, and write one after each epoch."""
     path, leads = folder / run_folder.CHECKPOINT, group.rank == 0
     identity = checkpoint.identity(settings, dataset)
     _compare(group, identity)
@@ -160,20 +173,23 @@ def _train(
     note = ""
     if options.resume and path.exists():
         history = checkpoint.load(path, net, trainer, identity)
-        note = f"going on after epoch {len(history)}"
-    elif options.resume:
-        note = "no checkpoint yet: starting afresh"
+        which = "" if folder == options.out else f" with the run that replaces {options.out}"
+        note = f"going on after epoch {len(history)}{which}"
+    else:
+        note = f"no run in {options.out} yet: starting it" if options.resume else ""
+        if leads:  # from here on a kill loses neither settings nor epochs
+            checkpoint.save(path, net, trainer, identity, [])
     if leads:
         _introduce(settings, note)
-    _advise(group, options, len(history))
+    group.advise(f"To go on after the last epoch that was kept, run: {_going_on(options)}")
 
     def on_epoch(history: list[dict]) -> None:
         if leads:
-            checkpoint.save(path, net, trainer, identity, history)
+            # The table first: where it is, there is something to lose (run_folder.has_epochs).
             write_history(folder / run_folder.HISTORY, history)
+            checkpoint.save(path, net, trainer, identity, history)
             bar.reset()
             tqdm.write(epoch_line(history[-1], settings.epochs))
-        _advise(group, options, len(history))
 
     def on_batch(epoch: int, batch: int, loss: float, accuracy: float) -> None:
         bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
@@ -205,7 +221,7 @@ def _compare(group: Group, identity: dict) -> None:
     """Refuse processes that would not train alike."""
     facts = {**versions(), **identity}
     for name, value in facts.items():
-        if name != checkpoint.NOT_COMPARED:
+        if name not in checkpoint.NOT_COMPARED:
             group.compare(name, str(value))
 
 
@@ -215,13 +231,6 @@ def _introduce(settings: Settings, note: str) -> None:
         print("all of them" if settings.exchanges else "each share by itself")
     if note:
         print(note)
-
-
-def _advise(group: Group, options: argparse.Namespace, epochs: int) -> None:
-    """Say what to do, should a process end early."""
-    again = "No epoch was finished: run the same command again"
-    on = f"To go on after the last epoch that was kept, run: {_going_on(options)}"
-    group.advise(on if epochs else again)
 
 
 def _finish(
@@ -242,21 +251,21 @@ def _save_network(net: gluon.Block, path: Path) -> None:
     try:
         with replacing(path) as temporary:
             net.save_parameters(str(temporary))
-            nd.load(str(temporary))  # MXNet doesn't look whether the last bytes found room
-    except MXNetError as error:
+            read_parameters(temporary)  # MXNet doesn't look whether the last bytes found room
+    except (MXNetError, ValueError) as error:
         raise RunError(f"{path} can't be written; is the disk full?") from error
 
 
 def _what_is_left(folder: Path, options: argparse.Namespace, epochs: int) -> str:
     """What a run that ends early leaves, and the command that goes on with it."""
     path, lines = folder / run_folder.CHECKPOINT, []
-    done = len(checkpoint.read(path)[1]) if path.exists() else 0
     if folder != options.out:
         lines.append(f"The earlier run in {options.out} is as it was.")
-    if done:
+    if path.exists():
+        done = len(checkpoint.read(path)[1])
         lines.append(f"Epochs kept: {done} of {epochs}. To go on, run: {_going_on(options)}")
     else:
-        lines.append("No epoch was finished.")
+        lines.append("No epoch was begun.")
     return "\n" + "\n".join(lines)
 
 

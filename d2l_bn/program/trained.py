@@ -9,14 +9,15 @@ from typing import Any, Optional
 import numpy as np
 from tqdm import tqdm
 
+from d2l_bn.data.dataset import SMALLEST_IMAGE, checked_names
 from d2l_bn.data.framing import Framing
-from d2l_bn.nn.networks import lenet
+from d2l_bn.nn.networks import features, lenet
+from d2l_bn.program.parameters import read_parameters
 from d2l_bn.program.run_folder import PARAMETERS, SUMMARY
 from d2l_bn.program.summary import checksum, read_summary
 from d2l_bn.system.errors import InputError
 from d2l_bn.training.settings import NORMS
 
-import mxnet as mx
 from mxnet import gluon, nd
 
 BATCH = 1000
@@ -72,11 +73,13 @@ def load_trained(run: Path) -> Trained:
     try:
         settings, data = summary["settings"], summary["data"]
         norm, framing = NORMS[settings["norm"]], data.get("framing")
-        classes, (height, width) = tuple(map(str, data["classes"])), data["image_shape"]
+        classes, (height, width) = checked_names(data["classes"], run), data["image_shape"]
+        if {type(height), type(width)} != {int} or min(height, width) < SMALLEST_IMAGE:
+            raise ValueError("an image has no such shape")
         net = lenet(norm, classes=len(classes), pooling=settings["pooling"])
         about: dict[str, Any] = dict(
             classes=classes,
-            image_shape=(int(height), int(width)),
+            image_shape=(height, width),
             framing=Framing(**framing) if framing else None,
             doubt="" if "framing" in data else OLD.format(run),
             data=str(data["name"]),
@@ -85,15 +88,31 @@ def load_trained(run: Path) -> Trained:
         expected = summary.get("network", {}).get("sha256")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{run / SUMMARY} is damaged ({error!r}); train again") from error
-    if not path.is_file():
-        raise InputError(f"{path} is missing; train again")
     try:
         if expected not in (None, checksum(path)):
             raise ValueError
-        net.load_parameters(str(path), ctx=mx.cpu())
-    except (AssertionError, ValueError, mx.MXNetError) as error:
+        _fill(net, read_parameters(path), height, width)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; train again") from None
+    except ValueError as error:
         raise InputError(f"{path} is damaged, or of another run; train again") from error
     return Trained(run, net, **about)
+
+
+def _fill(net: gluon.Block, arrays: dict[str, np.ndarray], height: int, width: int) -> None:
+    """Give a LeNet its parameters; ValueError unless it has these, for images of that size."""
+    inputs = [a.shape[1] for a in arrays.values() if a.ndim == 2 and len(a) == 120][:1]
+    if inputs != [features(height, width)]:  # asked ahead of making an image: it could be huge
+        raise ValueError
+    net.initialize()
+    net(nd.zeros((1, 1, height, width)))  # now all shapes are known
+    parameters = net._collect_params_with_prefix()
+    sizes = {name: parameter.shape for name, parameter in parameters.items()}
+    finite = all(np.isfinite(array).all() for array in arrays.values())
+    if not finite or sizes != {name: array.shape for name, array in arrays.items()}:
+        raise ValueError
+    for name, parameter in parameters.items():
+        parameter.set_data(nd.array(arrays[name]))
 
 
 def probabilities(net: gluon.Block, images: np.ndarray) -> np.ndarray:
@@ -114,4 +133,7 @@ def probabilities(net: gluon.Block, images: np.ndarray) -> np.ndarray:
     parts = np.array_split(images, -(-len(images) // BATCH))
     bar: Any = tqdm(parts, unit="batch", leave=False, disable=None, delay=1)
     inputs = (nd.array(part[:, None], dtype="float32") / 255 for part in bar)
-    return np.concatenate([nd.softmax(net(X)).asnumpy() for X in inputs])
+    answers = np.concatenate([nd.softmax(net(X)).asnumpy() for X in inputs])
+    if not np.isfinite(answers).all():
+        raise InputError("the network answers NaN: its parameters are no numbers; train again")
+    return answers

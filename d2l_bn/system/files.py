@@ -5,10 +5,43 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
+
+from d2l_bn.system.errors import InputError
+
+LARGEST = 2**31  # bytes of any file that is read
+
+
+def open_regular(path: Path, largest: int = LARGEST) -> BinaryIO:
+    """Open a file for reading; OSError if it is larger, or none: a pipe would never end."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    state = os.fstat(file.fileno())
+    if stat.S_ISREG(state.st_mode) and state.st_size <= largest:
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, f"not a regular file of at most {largest:,} bytes", str(path))
+
+
+def read_json(text: str | bytes) -> Any:
+    """Read JSON whose texts can be printed on a terminal; ValueError for other texts, and NaN."""
+    value = json.loads(text, parse_constant=int)
+    if re.search(r"\\[^']", repr(value).replace("\\\\", "")):  # it escapes all others
+        raise ValueError("it holds what can't be printed")
+    return value
+
+
+def require_output(path: Path) -> None:
+    """Raise InputError unless there is a file at `path`, or nothing: all else would be lost."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        kind = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
+        raise InputError(f"{path} is {kind}, and only a file can be written: choose another")
 
 
 @contextlib.contextmanager
@@ -29,8 +62,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Path
         Where to write it.
     """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    require_output(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     require_writable(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

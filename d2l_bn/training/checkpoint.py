@@ -1,12 +1,15 @@
 """A checkpoint is all that a run needs to go on as if it had never stopped, in one file.
 
-The file is NumPy's ``npz`` without pickled objects, so that loading one never executes code.
+The file is NumPy's ``npz`` without pickled objects, so that loading one never executes code. It
+ends with the SHA-256 of all that comes before, as the comment of the zip file that it is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import zipfile
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -15,13 +18,16 @@ import numpy as np
 
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.system.errors import InputError, RunError
-from d2l_bn.system.files import replacing
+from d2l_bn.system.files import open_regular, read_json, replacing
+from d2l_bn.training.run import check_history
 from d2l_bn.training.settings import Settings
 
 from mxnet import gluon, nd
 
-FORMAT = 2
-NOT_COMPARED = "address"  # the same data may lie elsewhere now
+FORMAT = 3
+WITHOUT_HASH = 2  # the format of version 0.2, which is still read
+NOT_COMPARED = ("address", "format")  # the same data may lie elsewhere now
+HASH = 64  # hexadecimal digits
 
 
 class Damaged(RunError):
@@ -66,7 +72,15 @@ def save(
     content = io.BytesIO()  # in memory first: on a full disk, savez hides the reason
     np.savez(content, about=np.array(about), **arrays)
     with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(sealed(content))
+
+
+def sealed(content: io.BytesIO) -> bytes:
+    """The bytes of an ``npz`` file with their hash as its comment."""
+    with zipfile.ZipFile(content, "a") as file:
+        file.comment = bytes(HASH)
+    rest = content.getvalue()[:-HASH]
+    return rest + hashlib.sha256(rest).hexdigest().encode()
 
 
 def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -> list[dict]:
@@ -82,27 +96,38 @@ def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -
         If the file is damaged.
     """
     saved, history, arrays = read(path)
+    require_same(path, saved, identity)
+    shapes = {f"parameter/{name}": parameter.shape for name, parameter in _values(net).items()}
+    if history and identity["momentum"]:  # without it the next step would be another
+        trained = {name for name, p in _values(net).items() if p.grad_req != "null"}
+        shapes.update({f"momentum/{name}": shapes[f"parameter/{name}"] for name in trained})
+    found = {name: array.shape for name, array in arrays.items() if array.dtype == np.float32}
+    if found != shapes or arrays.keys() != shapes.keys() or len(history) > identity["epochs"]:
+        raise _damaged(path)
+    for name, parameter in _values(net).items():
+        parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
+    _set_momentum(net, trainer, arrays)
+    return history
+
+
+def require_same(path: Path, saved: dict, identity: dict) -> None:
+    """Refuse to go on with a run that was another one.
+
+    Raises
+    ------
+    InputError
+        If settings or data differ; the message says which.
+    """
     differences = [
-        f"{name} is {identity.get(name)}, there it was {saved.get(name)}"
-        for name in {**saved, **identity}
-        if saved.get(name) != identity.get(name) and name != NOT_COMPARED
+        f"{name} is {identity[name]}, there it was {saved.get(name)}"
+        for name in identity
+        if saved.get(name) != identity[name] and name not in NOT_COMPARED
     ]
-    if saved.get("format") != FORMAT:
-        differences = ["another version of d2l_bn has written it"]
     if differences:
         raise InputError(
             f"{path} belongs to another run: {'; '.join(differences)}. Use the same settings, "
             "another --out, or --overwrite"
         )
-    for name, parameter in _values(net).items():
-        value = arrays.get(f"parameter/{name}")
-        for array in (value, arrays.get(f"momentum/{name}", value)):
-            if array is None or array.shape != parameter.shape or array.dtype.kind != "f":
-                raise _damaged(path)
-    for name, parameter in _values(net).items():
-        parameter.set_data(nd.array(arrays[f"parameter/{name}"]))
-    _set_momentum(net, trainer, arrays)
-    return history
 
 
 def read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
@@ -113,14 +138,23 @@ def read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
     Damaged
         If the file is not a whole checkpoint.
     """
-    content = path.read_bytes()
+    with open_regular(path) as file:
+        content = file.read()
+    whole = hashlib.sha256(content[:-HASH]).hexdigest().encode() == content[-HASH:]
     try:
+        if not whole and content[-22:-18] != b"PK\5\6":  # a zip file without a comment
+            raise ValueError("its hash is another")
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            parts = file.infolist()
+        if any(p.compress_type for p in parts) or sum(p.file_size for p in parts) > len(content):
+            raise ValueError("a small file would fill memory")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays.pop("about")))
-        saved, history = about["identity"], about["history"]
-        if not isinstance(saved, dict) or not all(isinstance(row, dict) for row in history):
-            raise _damaged(path)
+        about = read_json(str(arrays.pop("about")))
+        saved, history = about["identity"], list(about["history"])
+        if saved["format"] != (FORMAT if whole else WITHOUT_HASH):
+            raise ValueError("it is of another version")
+        check_history(history)
     except Exception as error:  # NumPy, zipfile and json raise of every kind for damaged files
         raise _damaged(path) from error
     return saved, history, arrays

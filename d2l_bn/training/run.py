@@ -23,6 +23,25 @@ from d2l_bn.training.step import evaluate, train_epoch
 from mxnet import gluon, init, nd
 
 EVALUATION_BATCH = 1000
+COLUMNS = {  # what is known of each epoch
+    "epoch": int,
+    "train_loss": float,
+    "train_accuracy": float,
+    "test_accuracy": float,
+    "learning_rate": float,
+    "seconds": float,
+    "examples_per_second": float,
+}
+
+
+def check_history(rows: list) -> None:
+    """Raise ValueError unless the rows can be those of a run, with numbers that there can be."""
+    for number, row in enumerate(rows, 1):
+        kinds = {name: type(value) for name, value in row.items()}
+        if kinds != COLUMNS or row["epoch"] != number or not row["seconds"]:
+            raise ValueError(f"epoch {number} is not what it should be")
+        if not all(0 <= value < 1e38 for value in row.values()):
+            raise ValueError(f"epoch {number} has a number that can't be")
 
 
 def build(settings: Settings, dataset: Dataset, group: Optional[Group] = None) -> gluon.Block:

@@ -23,6 +23,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "source": {"lr": 1.0, "momentum": 0.0, "schedule": "constant", "batch_size": 256},
 }
 STATISTICS = {"all": "of the whole batch", "share": "of each share by itself"}
+LARGEST = 3.4e38  # of float32, in which the step is taken
 MOST = 1_000_000  # epochs, and images in a batch
 
 
@@ -91,7 +92,7 @@ class Settings:
             _refuse("epochs", f"a whole number from 1 to {MOST}", self.epochs)
         if self.processes < 1:
             _refuse("processes", "1 or more", self.processes)
-        if not 0 < self.lr < math.inf:
+        if not 0 < float(self.lr) < LARGEST:
             _refuse("lr", "a positive number", self.lr)
         if not 0 <= self.momentum < 1:
             _refuse("momentum", "at least 0 and below 1", self.momentum)

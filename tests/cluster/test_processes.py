@@ -184,6 +184,7 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(tmp_path, names):
             wait_for(out / run_folder.HISTORY)
             wait_until(lambda out=out: len(read_history(out / run_folder.HISTORY)) > 1)
             processes = workers(out)
+            assert leaves_nothing(processes[rank])
             os.kill(processes[rank], number)
             running.append((job, processes, message))
         for job, processes, message in running:
@@ -191,6 +192,20 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(tmp_path, names):
             assert job.returncode != 0
             assert re.search(message, err) and "train --resume --out" in err, err
             wait_until(lambda ranks=processes: not any(map(lives, ranks.values())))
+
+
+def leaves_nothing(pid):
+    """Whether the memory that a process shares has no name any more, and it has opened no port."""
+    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    shared = [line for line in maps if "/dev/shm/" in line]
+    alone = b"UCX_TLS=self,sm" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return alone and shared and all(line.endswith("(deleted)") for line in shared)
+
+
+def test_one_that_computes_otherwise_is_refused(folder, out):
+    code, _, err = finish(program(folder, out), ["env", "D2L_BN_OPERATOR=0", *program(folder, out)])
+    assert code and "the way SyncBatchNorm exchanges (D2L_BN_OPERATOR=0 takes" in err
+    assert "rank 1 has MXNet's" in err and not out.exists()
 
 
 def test_processes_that_differ_are_refused(folder, out):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import runpy
 import shutil
 import struct
@@ -201,6 +202,31 @@ def test_a_folder_that_does_not_fit_is_refused(tmp_path, changes, reason):
     with pytest.raises(InputError, match=reason) as caught:
         load(str(write(tmp_path / "mine", **changes)))
     assert str(tmp_path) in str(caught.value)
+
+
+NAMES = {  # what is in classes.txt, and the names or what is said of them
+    "a mark of Windows": (b"\xef\xbb\xbfa\r\nb\r\nc\r\nd\r\n", ("a", "b", "c", "d")),
+    "twice": (b"a\nb\nc\na", "a printable name of its own"),
+    "escapes": (b"a\nb\nc\n\x1b[31md", "a printable name of its own"),
+    "long": (b"a\nb\nc\n" + 999 * b"d", "of up to 100 characters"),
+    "too few": (b"a\nb", "each of the 4 classes needs a line, got 2 lines"),
+    "a pipe": (None, "a regular file"),
+}
+
+
+@pytest.mark.parametrize("content, wanted", NAMES.values(), ids=NAMES)
+def test_names_of_classes(tmp_path, content, wanted):
+    folder = write(tmp_path / "mine")
+    if content is None:
+        os.mkfifo(folder / "classes.txt")
+    else:
+        (folder / "classes.txt").write_bytes(content)
+    if isinstance(wanted, tuple):
+        assert load(str(folder)).class_names == wanted
+    else:
+        with pytest.raises(InputError, match=wanted) as caught:
+            load(str(folder))
+        assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["cifar", "x" * 5000], ids=["word", "long"])

@@ -142,6 +142,19 @@ def test_the_same_figure_is_the_same_bytes():
     assert one == two
 
 
+def test_dollars_are_no_mathematics(tmp_path):
+    """A class or a folder may be called so; Matplotlib would fail to read it."""
+    name = r"$\frac{x$"
+    images, chances = np.zeros((1, 16, 16), np.uint8), np.array([[0.1, 0.9]])
+    row = dict.fromkeys(("epoch", "train_loss", "train_accuracy", "test_accuracy"), 1)
+    for figure in (
+        figures.prediction_grid(images, chances, [name, name + "2"], [0], name),
+        figures.confusions(np.eye(2, dtype=int), [name, name + "2"], name),
+        figures.curves({name: [row]}, name),
+    ):
+        figures.save(figure, tmp_path / "figure.png")
+
+
 def test_saving_leaves_one_picture(tmp_path):
     figures.save(figures.curves({"a": history(0.6)}), tmp_path / "curves.png")
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]

@@ -293,6 +293,7 @@ def test_mixed_types_are_refused(of_layer, of_X, options, train_mode):
         ((3, None), "num_dims .*got None"),
         ((0, 2), "num_features .*1 or larger, got 0"),
         ((-1, 4), "num_features .*got -1"),
+        ((True, 2), "num_features must be a whole number.*got True"),
         ((2.5, 2), "num_features must be a whole number.*got 2.5.*X.shape"),
         (((3,), 2), r"num_features .*got \(3,\)"),
     ],
@@ -305,7 +306,8 @@ def test_arguments_are_checked(arguments, parts):
 @pytest.mark.parametrize(
     "options, parts",
     [
-        ({"eps": 0}, "eps must be positive, got 0: .*1e-5"),
+        ({"eps": 0}, "eps must be positive and finite, got 0: .*1e-5"),
+        ({"eps": float("inf")}, "eps .*got inf"),
         ({"eps": float("nan")}, "eps .*got nan"),
         ({"momentum": 1.1}, r"momentum must be in \[0, 1\], got 1.1: it weighs the old value"),
         ({"momentum": -0.1}, "momentum .*got -0.1"),

@@ -208,6 +208,30 @@ def test_training_goes_on_alike_after_handing_over(first, second):
     np.testing.assert_allclose(*outputs, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("options", [{"eps": 0.1}, {"momentum": 0.5}])
+@pytest.mark.parametrize("first", [BatchNorm, GluonBatchNorm])
+@pytest.mark.parametrize("second", [BatchNorm, GluonBatchNorm])
+def test_a_copy_that_would_compute_otherwise_is_refused(first, second, options):
+    def make(norm, options):
+        gluons = {"epsilon" if name == "eps" else name: value for name, value in options.items()}
+        return norm(3, 2, **(gluons if norm is GluonBatchNorm else options))
+
+    one, other, same = make(first, options), make(second, {}), make(second, options)
+    for layer in (one, other, same):
+        layer.initialize()
+    with pytest.raises(ValueError, match="the same options of normalization"):
+        copy_parameters(one, other)
+    copy_parameters(one, same)
+
+
+def test_a_gamma_that_would_be_ignored_is_not_copied():
+    one, other = BatchNorm(3, 2), GluonBatchNorm(3, 2, scale=False)
+    for layer in (one, other):
+        layer.initialize()
+    with pytest.raises(ValueError, match="the same options of normalization"):
+        copy_parameters(one, other)
+
+
 @pytest.mark.parametrize("first", [BatchNorm, GluonBatchNorm])
 @pytest.mark.parametrize("second", [BatchNorm, GluonBatchNorm])
 def test_a_copy_shares_no_memory(first, second):

@@ -25,20 +25,21 @@ def cut(array, sizes):
     return np.split(array, np.cumsum(sizes)[:-1])
 
 
-def set_up(layer, case: Case, contexts):
+def set_up(layer, case: Case, contexts, dtype="float32"):
+    layer.cast(dtype)
     layer.initialize(ctx=contexts)
     for parameter, value in ((layer.gamma, case.gamma), (layer.beta, case.beta)):
-        parameter.set_data(nd.array(value).reshape(parameter.shape))
-    layer.moving_mean, layer.moving_var = arrays(case).mean, arrays(case).var
+        parameter.set_data(nd.array(value, dtype=dtype).reshape(parameter.shape))
+    layer.moving_mean, layer.moving_var = arrays(case, dtype).mean, arrays(case, dtype).var
     return layer
 
 
-def step_over_contexts(layer, case: Case, sizes) -> Step:
+def step_over_contexts(layer, case: Case, sizes, dtype="float32") -> Step:
     """One step with a share in each of several contexts, put together again."""
     contexts = [mx.cpu(number) for number in range(len(sizes))]
-    set_up(layer, case, contexts)
-    shares = [nd.array(X, ctx=ctx) for X, ctx in zip(cut(case.X, sizes), contexts)]
-    heads = [nd.array(dY, ctx=ctx) for dY, ctx in zip(cut(case.dY, sizes), contexts)]
+    set_up(layer, case, contexts, dtype)
+    shares = [nd.array(X, ctx=c, dtype=dtype) for X, c in zip(cut(case.X, sizes), contexts)]
+    heads = [nd.array(dY, ctx=c, dtype=dtype) for dY, c in zip(cut(case.dY, sizes), contexts)]
     for X in shares:
         X.attach_grad()
     with autograd.record():
@@ -99,7 +100,7 @@ class Member(OneProcess):
         return self
 
 
-def step_over_processes(case: Case, sizes, *, cuts_inside=1, how="auto") -> list[Step]:
+def step_over_processes(case: Case, sizes, *, cuts_inside=1, how="auto", dtype="float32"):
     """The step of each process, with its own part of the batch; gradients summed as they are."""
     room = Room(len(sizes))
     parts = [Case(X, case.gamma, case.beta, dY, case.mean, case.var)
@@ -109,7 +110,7 @@ def step_over_processes(case: Case, sizes, *, cuts_inside=1, how="auto") -> list
         options = dict(group=Member(room, rank), implementation=how)
         layer = SyncBatchNorm(case.X.shape[1], case.X.ndim, **options)
         inside = [len(a) for a in np.array_split(parts[rank].X, cuts_inside)]
-        return step_over_contexts(layer, parts[rank], inside)
+        return step_over_contexts(layer, parts[rank], inside, dtype)
 
     return room.run(work)
 
@@ -158,6 +159,44 @@ def test_digits_survive_a_mean_far_from_zero(offset, scale):
     received = step_over_contexts(SyncBatchNorm(3, 2), case, [20, 44])
     assert_steps_close(received, expected(case), 1e-5)
     assert_together(step_over_processes(case, [20, 44]), expected(case))
+
+
+@pytest.mark.parametrize("how", ["auto", "graph"])
+@pytest.mark.parametrize(
+    "dtype, offset, tolerance",
+    [
+        ("float32", 1e6, 1e-5),
+        ("float32", 1e7, 1e-5),
+        ("float64", 1e6, 1e-9),
+        ("float64", 1e8, 1e-7),
+    ],
+)
+def test_digits_survive_any_mean_from_the_first_step(dtype, offset, tolerance, how):
+    """The moving mean is still 0: the sums are added a second time, around the mean itself."""
+    case = make_case((64, 3), offset=offset, scale=1)
+    case = case._replace(X=case.X.astype(dtype).astype(np.float64))
+    wanted, steps = expected(case), step_over_processes(case, [20, 44], how=how, dtype=dtype)
+    for field, parts in zip(("Y", "dX"), list(zip(*steps))[:2]):
+        right = getattr(wanted, field)
+        close = dict(rtol=0, atol=tolerance * max(1.0, np.abs(right).max()), err_msg=field)
+        np.testing.assert_allclose(np.concatenate(parts), right, **close)
+
+
+def test_processes_that_exchange_otherwise_are_refused():
+    """The two ways exchange other sums in backward; both processes have to take the same."""
+
+    class Asked(Member):
+        def compare(self, what, value):
+            self.room.values[self.rank] = value
+            self.room.barrier.wait()
+            if len(set(self.room.values)) > 1:
+                raise RuntimeError(f"{what}: {self.room.values}")
+
+    room = Room(2)
+    with pytest.raises(RuntimeError, match=r"D2L_BN_OPERATOR=0.*operator's.*MXNet's"):
+        room.run(lambda rank: SyncBatchNorm(
+            3, 2, group=Asked(room, rank), implementation=["operator", "graph"][rank]
+        ))  # fmt: skip
 
 
 @pytest.mark.parametrize("frozen", ["", "X", "gamma", "beta", "gamma beta", "X gamma"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +25,8 @@ from d2l_bn.program import run_folder
 from d2l_bn.program.command_line import main
 from d2l_bn.program.history import read_history
 from d2l_bn.training import checkpoint
+
+from mxnet import nd
 
 TIMES = ("seconds", "examples_per_second")
 
@@ -91,7 +96,9 @@ def test_a_finished_run_is_kept(train, out, capsys):
     assert train() == 2
     assert "--overwrite" in capsys.readouterr().err
     assert train("--resume") == 0
-    assert "finished already" in capsys.readouterr().out
+    assert "finished already, and no other run was replacing it" in capsys.readouterr().out
+    assert train("--resume", "--seed", "7") == 2
+    assert "belongs to another run: seed is 7, there it was 0" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert train("--overwrite", "--seed", "1") == 0
     assert (out / run_folder.HISTORY).read_bytes() != before[run_folder.HISTORY]
@@ -135,12 +142,20 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "export nowhere model.onnx",
         "export nowhere model.txt",
         "export nowhere . --folded",
+        "data convert . --out /dev/null",
+        "train --resume",
+        "train --resume --data sample",
+        "train --out /dev/null",
+        'train --data ""',
+        "compare nowhere --out /dev/null",
+        "predict --out /dev/null",
+        "evaluate --out /dev/null",
     ],
 )
 def test_a_bad_argument_gets_one_line_and_writes_nothing(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     try:
-        code = main(arguments.split())
+        code = main(shlex.split(arguments))
     except SystemExit as stop:
         code = stop.code
     printed = capsys.readouterr()
@@ -156,9 +171,9 @@ def test_divergence_ends_with_one_line(train, out, capsys):
     assert not run_folder.is_finished(out)
 
 
-def test_resume_without_a_checkpoint_starts_afresh(train, out, capsys):
+def test_resume_without_a_run_starts_what_the_command_describes(train, out, capsys):
     assert train("--resume") == 0
-    assert "starting afresh" in capsys.readouterr().out
+    assert f"no run in {out} yet: starting it" in capsys.readouterr().out
     assert run_folder.is_finished(out)
 
 
@@ -244,16 +259,21 @@ DAMAGES = {
         "is damaged, not a whole checkpoint",
     ),
     "no JSON": (lambda path: edit(path, about=np.array("{")), "is damaged, not a whole checkpoint"),
-    "other version": (
-        lambda path: tell(path, format=0),
-        "another version of d2l_bn has written it",
+    "momentum missing": (
+        lambda path: edit(path, **{"momentum/0.weight": None}),
+        "is damaged, not a whole checkpoint",
     ),
+    "other version": (lambda path: tell(path, format=0), "is damaged, not a whole checkpoint"),
+    "other epochs": (lambda path: tell(path, epochs="2"), "epochs must be a whole number"),
+    "words to print": (lambda path: tell(path, norm="\x1b[31m"), "is damaged"),
+    "a history that isn't": (lambda path: retell(path, history=[{}]), "is damaged, not a whole"),
     "other data": (lambda path: tell(path, data="MNIST"), "data is bars, .* there it was MNIST"),
     "other settings": (lambda path: tell(path, norm="none"), "is damaged, not a whole checkpoint"),
     "unknown settings": (lambda path: tell(path, lr=-1), "lr must be a positive number"),
     "words for settings": (lambda path: tell(path, lr="fast"), "settings of a wrong kind"),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
-    "missing": (lambda path: path.unlink(), None),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "holds 'checkpoint.npz'"),
+    "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "holds 'checkpoint.npz'"),
+    "missing": (lambda path: path.unlink(), "holds no run to go on with"),
 }
 
 
@@ -266,15 +286,19 @@ def flip(path):
 def edit(path, **changes):
     with np.load(path) as file:
         arrays = {**{name: file[name] for name in file.files}, **changes}
-    with path.open("wb") as file:
-        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+    content = io.BytesIO()
+    np.savez(content, **{name: array for name, array in arrays.items() if array is not None})
+    path.write_bytes(checkpoint.sealed(content))
+
+
+def retell(path, **changes):
+    with np.load(path) as file:
+        about = json.loads(str(file["about"]))
+    edit(path, about=np.array(json.dumps({**about, **changes})))
 
 
 def tell(path, **changes):
-    with np.load(path) as file:
-        about = json.loads(str(file["about"]))
-    about["identity"].update(changes)
-    edit(path, about=np.array(json.dumps(about)))
+    retell(path, identity={**checkpoint.read(path)[0], **changes})
 
 
 @pytest.mark.slow
@@ -288,9 +312,6 @@ def test_what_is_said_of_a_checkpoint_is_true(train, out, capsys, monkeypatch, d
     capsys.readouterr()
     code = main(["train", "--resume", "--out", str(out), "--data", str(out.parents[1] / "bars")])
     printed = capsys.readouterr()
-    if message is None:
-        assert code == 0 and "no checkpoint yet: starting afresh" in printed.out
-        return
     assert code in (1, 2) and re.fullmatch(f"d2l-bn train: .*{message}.*\n", printed.err)
     assert "whole:" not in printed.err and not run_folder.is_finished(out)
     if "--overwrite" in printed.err:
@@ -399,8 +420,11 @@ def test_a_figure_goes_into_a_new_folder_and_over_no_folder(train, out, tmp_path
     train()
     assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new" / "a.png")]) == 0
     assert (tmp_path / "new" / "a.png").exists()
-    assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new")]) == 1
-    assert capsys.readouterr().err == f"d2l-bn predict: {tmp_path / 'new'}: Is a directory\n"
+    (tmp_path / "link.png").symlink_to(tmp_path / "new" / "a.png")
+    os.mkfifo(tmp_path / "pipe")
+    for name, kind in (("new", "a folder"), ("link.png", "a link"), ("pipe", "no file")):
+        assert main(["predict", "--from", str(out), "--out", str(tmp_path / name)]) == 2
+        assert f"{tmp_path / name} is {kind}, and only a file" in capsys.readouterr().err
 
 
 def test_evaluate_tells_accuracy_and_draws_confusions(train, out, capsys):
@@ -485,12 +509,71 @@ def test_predict_refuses_other_data(train, out, capsys):
     assert "trained on bars" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [run_folder.PARAMETERS, run_folder.SUMMARY])
-def test_predict_refuses_a_damaged_run(train, out, folder, capsys, name):
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def piped(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def saved(out, **changes):
+    """Change arrays in the file of parameters, and the hash of it in the summary, as one can."""
+    path = out / run_folder.PARAMETERS
+    arrays = {**nd.load(str(path)), **changes}
+    nd.save(str(path), arrays)
+    said(out, lambda summary: summary.update(network={}))
+
+
+def said(out, change):
+    summary = json.loads((out / run_folder.SUMMARY).read_text())
+    change(summary)
+    (out / run_folder.SUMMARY).write_text(json.dumps(summary))
+
+
+def of_data(**changes):
+    return lambda out: said(out, lambda summary: summary["data"].update(changes))
+
+
+FRAMING = dict(longest=1, centre="box", strokes=False, brightness=[60, 70])
+STRANGERS = {  # what is done to a run, and what is said of it
+    "cut parameters": (lambda out: cut(out / run_folder.PARAMETERS), "of another run"),
+    "cut summary": (lambda out: cut(out / run_folder.SUMMARY), "is damaged"),
+    "parameters in a pipe": (lambda out: piped(out / run_folder.PARAMETERS), "a regular file"),
+    "a summary in a pipe": (lambda out: piped(out / run_folder.SUMMARY), "a regular file"),
+    "sparse": (
+        lambda out: saved(out, **{"0.weight": nd.ones((6, 1, 5, 5)).tostype("row_sparse")}),
+        "of another run",
+    ),
+    "float64": (
+        lambda out: saved(out, **{"0.bias": nd.zeros((6,), dtype="float64")}),
+        "of another run",
+    ),
+    "other shape": (lambda out: saved(out, **{"0.bias": nd.zeros((7,))}), "of another run"),
+    "one more": (lambda out: saved(out, more=nd.zeros((7,))), "of another run"),
+    "no numbers": (lambda out: saved(out, **{"0.bias": nd.full((6,), np.nan)}), "of another run"),
+    "too large": (lambda out: saved(out, **{"14.weight": nd.full((4, 84), 3e38)}), "answers NaN"),
+    "a huge image": (of_data(image_shape=[100_000, 100_000]), "of another run"),
+    "an image of words": (of_data(image_shape=["a", "b"]), "is damaged"),
+    "control characters": (of_data(name="\x1b[31mred"), "can't be printed"),
+    "the same class": (of_data(classes=["a"] * 4), "a printable name of its own"),
+    "NaN": (of_data(train_images=np.nan), "is damaged"),
+    "framing of words": (of_data(framing={**FRAMING, "longest": "long"}), "is damaged"),
+    "framing of nothing": (of_data(framing={**FRAMING, "longest": -1}), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("change, message", STRANGERS.values(), ids=STRANGERS)
+def test_a_run_of_a_stranger_is_refused_in_one_line(train, out, folder, capsys, change, message):
     train()
-    (out / name).write_bytes((out / name).read_bytes()[:-100])
-    assert main(["predict", "--from", str(out), "--data", str(folder)]) == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    change(out)
+    capsys.readouterr()
+    assert main(["predict", "--from", str(out), "--data", str(folder)]) in (1, 2)
+    printed = capsys.readouterr()
+    line = printed.err.rstrip("\n")
+    assert message in line and line.isprintable() and printed.out == ""
+    assert not (out / run_folder.PREDICTIONS).exists()
 
 
 def test_data_lists_the_places(folder, capsys):
@@ -515,29 +598,58 @@ def wait_for(path, seconds=600):
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run that nothing has interrupted."""
-    place = tmp_path_factory.mktemp("whole")
-    with child(written(bars(), place / "bars"), place / "run") as run:
-        assert run.wait() == 0
-    return place / "run"
+KILLS = int(os.environ.get("D2L_BN_KILLS", "5"))  # of each kind, more to be sure
+OWN = [
+    "--norm",
+    "none",
+    "--seed",
+    "5",
+    "--pooling",
+    "average",
+    "--momentum",
+    "0.5",
+    "--schedule",
+    "constant",
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pause", [0.0, 0.15, 0.4])
-def test_kill_9_loses_nothing(folder, out, whole, pause):
-    with child(folder, out) as run:
-        wait_for(out / run_folder.CHECKPOINT)
-        time.sleep(pause)
-        run.kill()
-    with child(folder, out, "--resume") as run:
-        assert run.wait() == 0, run.stderr.read()
-    assert untimed(out) == untimed(whole)
-    assert (out / run_folder.PARAMETERS).read_bytes() == (
-        whole / run_folder.PARAMETERS
-    ).read_bytes()
-    assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
+@pytest.mark.long
+@pytest.mark.parametrize("replaced", [False, True])
+def test_kill_9_loses_nothing(folder, tmp_path, replaced):
+    """From the start of the process to its end, in a new folder or in that of a finished run."""
+    whole, other, begun = tmp_path / "whole", tmp_path / "other", 0
+    start = time.monotonic()
+    with child(folder, whole, *OWN) as run:
+        assert run.wait() == 0
+    seconds = time.monotonic() - start
+    with child(folder, other, "--epochs", "1") as run:
+        assert run.wait() == 0
+    for number in range(KILLS):
+        out = tmp_path / str(number)
+        if replaced:
+            shutil.copytree(other, out)
+        settings = [*OWN, "--overwrite"] if replaced else OWN
+        with child(folder, out, *settings) as run:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(seconds * (number + 0.5) / KILLS)
+            run.kill()
+        resume = [sys.executable, "-m", "d2l_bn", "train", "--resume", "--out", str(out)]
+        done = subprocess.run(resume, capture_output=True, text=True)
+        if not run_folder.is_finished(out) or untimed(out) == untimed(other):  # it hadn't begun
+            said = "no other run was replacing it" if replaced else "holds no run to go on with"
+            assert said in done.stdout + done.stderr
+            with child(folder, out, *settings) as run:
+                assert run.wait() == 0, run.stderr.read()
+        else:
+            assert done.returncode == 0
+            begun += 1
+        assert untimed(out) == untimed(whole)
+        parameters = [(run / run_folder.PARAMETERS).read_bytes() for run in (out, whole)]
+        assert parameters[0] == parameters[1]
+        assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
+    print(f"{begun} of {KILLS} had begun")
+    assert begun
 
 
 @pytest.mark.slow

@@ -97,6 +97,8 @@ def saved(page, path, kind):
         exif = Image.Exif()
         exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
         grey.rotate(90, expand=True).save(path, "JPEG", exif=exif)
+    elif kind == "float":
+        Image.fromarray(page.astype(np.float32)).save(path, "TIFF")
     elif kind == "CMYK":
         grey.convert("CMYK").save(path, "JPEG")
     else:
@@ -106,7 +108,7 @@ def saved(page, path, kind):
 
 KINDS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "CMYK", "16 bit", "faint 16 bit", "palette"]
 KINDS += ["black and white", "colour", "clear, dark ink", "clear, white ink", "clear palette"]
-KINDS += ["turned by EXIF"]
+KINDS += ["turned by EXIF", "float"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -44,7 +44,7 @@ def test_a_folder_that_stays_empty_is_removed_again(out):
 
 
 @pytest.mark.parametrize(
-    "name, state", [(run_folder.SUMMARY, "a finished"), (run_folder.CHECKPOINT, "an inter")]
+    "name, state", [(run_folder.SUMMARY, "a finished"), (run_folder.HISTORY, "an inter")]
 )
 def test_a_run_is_not_overwritten_silently(out, name, state):
     out.mkdir(parents=True)
@@ -55,6 +55,41 @@ def test_a_run_is_not_overwritten_silently(out, name, state):
     ):
         pass
     assert (out / name).read_text() == "old"
+
+
+def test_a_run_without_an_epoch_is_no_obstacle(out):
+    with run_folder.open_run(out) as folder:
+        (folder / run_folder.CHECKPOINT).write_text("of epoch 0")
+    for options in ({"resume": True}, {}, {"overwrite": True}):
+        with run_folder.open_run(out, **options) as folder:
+            assert folder == out and (out / run_folder.CHECKPOINT).exists() == bool(
+                options.get("resume")
+            )
+
+
+LINKS = {
+    "the folder": lambda out, there: (out.rename(there), out.symlink_to(there)),
+    "a file": lambda out, there: (out / run_folder.HISTORY).symlink_to(there),
+    "a pipe": lambda out, there: os.mkfifo(out / run_folder.HISTORY),
+    "the replacement": lambda out, there: (out / run_folder.SUCCESSOR).symlink_to(there),
+    "in the replacement": lambda out, there: (
+        (out / run_folder.SUCCESSOR).mkdir(),
+        (out / run_folder.SUCCESSOR / run_folder.CHECKPOINT).symlink_to(there),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", LINKS.values(), ids=LINKS)
+@pytest.mark.parametrize("options", [{"resume": True}, {"overwrite": True}])
+def test_links_lead_nowhere(finished, tmp_path, make, options):
+    make(finished, tmp_path / "there")
+    if (tmp_path / "there").exists() is False:
+        (tmp_path / "there").mkdir()
+        finish(tmp_path / "there", "of somebody else")
+    before = {path: path.read_text() for path in (tmp_path / "there").iterdir()}
+    with pytest.raises(InputError, match="must be a"), run_folder.open_run(finished, **options):
+        pass
+    assert {path: path.read_text() for path in (tmp_path / "there").iterdir()} == before
 
 
 def test_resuming_works_in_the_folder_itself(finished):

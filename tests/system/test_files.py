@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from d2l_bn.system.files import replacing
+from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import open_regular, read_json, replacing
 
 
 def test_the_file_appears_at_the_end(tmp_path):
@@ -40,6 +41,31 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         temporary.write_text("new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    path = tmp_path / "table.csv"
+    for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to(tmp_path / "there")):
+        make()
+        before = path.lstat()
+        with pytest.raises(InputError, match="only a file can be written"), replacing(path):
+            pass
+        assert path.lstat() == before and len(os.listdir(tmp_path)) == 1
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_regular(path)
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a\\u001b": 1}', '["\\u202e"]', "{"])
+def test_json_that_cannot_be_shown_is_refused(text):
+    with pytest.raises(ValueError, match=r"literal|printed|Expecting"):
+        read_json(text)
+    assert read_json('{"a": ["it\'s \\"b\\" \\\\ é", 1.5]}') == {"a": ['it\'s "b" \\ é', 1.5]}
 
 
 def test_others_may_read_it(tmp_path):

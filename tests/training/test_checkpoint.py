@@ -109,24 +109,42 @@ def test_a_truncated_checkpoint_is_refused(path, share):
         checkpoint.load(path, *start())
 
 
-def test_a_changed_byte_is_noticed(path):
+@pytest.mark.parametrize("flips", [200, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_no_changed_bit_passes(path, flips):
+    """Every other one is in the directory of the zip file, at its end."""
     run_until(path, 1)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(RunError, match="not a whole checkpoint"):
-        checkpoint.load(path, *start())
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    directory = content.index(b"PK\1\2")
+    with path.open("r+b", buffering=0) as file:
+        for number in range(flips):
+            place = int(rng.integers(directory if number % 2 else 0, len(content)))
+            os.pwrite(file.fileno(), bytes([content[place] ^ 1 << rng.integers(8)]), place)
+            with pytest.raises(checkpoint.Damaged, match="not a whole checkpoint"):
+                checkpoint.read(path)
+            os.pwrite(file.fileno(), content[place : place + 1], place)
+    assert len(checkpoint.read(path)[1]) == 1
+    path.write_bytes(content + b"\0")
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.read(path)
 
 
-def test_a_missing_parameter_is_noticed(path):
+def test_a_file_of_the_last_version_is_read(path):
+    """It had no hash, and the number of its format was 2."""
     run_until(path, 1)
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    del arrays["parameter/0.weight"]
+    _, history, arrays = checkpoint.read(path)
+    net, trainer, identity = start()
+    about = json.dumps({"identity": {**identity, "format": 2}, "history": history})
     with path.open("wb") as file:
-        np.savez(file, **arrays)
-    with pytest.raises(RunError, match="not a whole checkpoint"):
-        checkpoint.load(path, *start())
+        np.savez(file, about=np.array(about), **arrays)
+    assert checkpoint.load(path, net, trainer, identity) == history
+    assert np.array_equal(values(net)["0.weight"], arrays["parameter/0.weight"])
+
+
+def test_a_small_file_does_not_fill_memory(path):
+    np.savez_compressed(path, about=np.array("{}"), big=np.zeros(10**7))
+    with pytest.raises(checkpoint.Damaged) as raised:
+        checkpoint.read(path)
+    assert "would fill memory" in str(raised.value.__cause__)
 
 
 class Harmful:
