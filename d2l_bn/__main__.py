@@ -11,6 +11,7 @@ import sys
 
 from d2l_bn.cluster.launched import launched, supervise
 from d2l_bn.system import threads
+from d2l_bn.system.errors import InputError
 from d2l_bn.system.interrupts import end_at_crash
 
 COMPUTING = ("train", "evaluate", "predict")
@@ -20,21 +21,26 @@ def program() -> int:
     """What the shell starts: the command line, and what only a program of its own may do."""
     command = next(iter(sys.argv[1:]), "")
     _open_streams()
+    together = command == "train" and launched()
     try:
-        if command == "train" and launched():
-            supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
+        choice = threads.choice(1 if together else 2)
+        if together:
+            supervise(choice)
         elif command in COMPUTING:
-            threads.choose()
+            os.environ.update(choice)
         from d2l_bn.program.command_line import main  # loads MXNet
 
         if command in COMPUTING:
             threads.start_engine()
+    except InputError as error:
+        print(f"d2l-bn {command}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"d2l-bn {command}: stopped", file=sys.stderr)
         return 130
     end_at_crash()
     code = main()
-    if code and command == "train" and launched():
+    if code and together:
         # At its usual end, Python would wait for what waits for the others.
         sys.stdout.flush()
         os._exit(code)
