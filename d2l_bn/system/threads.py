@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 
 from d2l_bn.system.errors import InputError
@@ -21,12 +21,12 @@ ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
 COUNTS = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
-GROUPS_OF_PROCESS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-QUOTAS = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))  # cgroup v2, v1
+GROUP = Path("/sys/fs/cgroup")  # in a container, its own
+QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))  # cgroup v2, v1
 
 
 def cores() -> int:
-    """The processors that this process may use: by its affinity, and by the quota of its group."""
+    """The processors that this process may use: by its affinity and the quota of its container."""
     pins = hasattr(os, "sched_getaffinity")
     allowed = len(os.sched_getaffinity(0)) if pins else os.cpu_count() or 1
     return max(1, int(min(allowed, _quota())))
@@ -82,23 +82,12 @@ def describe() -> str:
 
 
 def _quota() -> float:
-    """For how many cores the process's control groups (version 1 or 2) leave it time, or inf."""
-    if not GROUPS_OF_PROCESS.exists():  # only Linux has it
-        return math.inf
-    found = [math.inf]
-    for line in GROUPS_OF_PROCESS.read_text().splitlines():
-        _, controllers, group = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        # In a container, the group may have its outer name, and the container's root its files.
-        for parent in PurePosixPath(group, "itself").parents:
-            folder = GROUPS / ("cpu" if controllers else "") / str(parent)[1:]
-            for names in QUOTAS:
-                with contextlib.suppress(OSError, ValueError):  # "max": there is none
-                    texts = " ".join((folder / name).read_text() for name in names)
-                    quota, period = map(int, texts.split())
-                    found.append(quota / period if quota > 0 else math.inf)
-    return min(found)
+    """For how many cores a container leaves its processes time, or inf."""
+    for names in QUOTAS:
+        with contextlib.suppress(OSError, ValueError):  # "max": there is no quota
+            quota, period = " ".join((GROUP / name).read_text() for name in names).split()
+            return int(quota) / int(period) if int(quota) > 0 else math.inf
+    return math.inf
 
 
 def _refuse(name: str, rule: str) -> NoReturn:

@@ -74,11 +74,10 @@ def test_about_chooses_nothing(chosen):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine of eight processors on which no variable is set, and its control groups."""
+    """A machine of eight processors on which no variable is set, and its control group."""
     for name in threads.READ_BY_MXNET:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads, "GROUPS", tmp_path)
-    monkeypatch.setattr(threads, "GROUPS_OF_PROCESS", tmp_path / "groups")
+    monkeypatch.setattr(threads, "GROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     return tmp_path
 
@@ -123,22 +122,19 @@ def test_the_program_refuses_it_in_one_line(command):
 
 
 @pytest.mark.parametrize(
-    ("group", "files", "cores"),
+    ("file", "quota", "cores"),
     [
-        ("0::/", {"cpu.max": "max 100000"}, 8),
-        ("0::/", {"cpu.max": "50000 100000"}, 1),
-        ("0::/a/b", {"a/cpu.max": "250000 100000", "a/b/cpu.max": "max 100000"}, 2),
-        ("4:cpu,cpuacct:/outer/name\n0::/", {"cpu/cpu.cfs_quota_us": "150000"}, 1),
-        ("4:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "-1"}, 8),
+        ("cpu.max", "max 100000", 8),
+        ("cpu.max", "50000 100000", 1),
+        ("cpu.max", "250000 100000", 2),
+        ("cpu/cpu.cfs_quota_us", "150000", 1),
+        ("cpu/cpu.cfs_quota_us", "-1", 8),
     ],
 )
-def test_a_quota_counts_as_so_many_cores(machine, group, files, cores):
-    (machine / "groups").write_text(f"9:memory:/a\n{group}\n")
-    for name, text in files.items():
-        path = machine / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{text}\n")
-        path.with_name("cpu.cfs_period_us").write_text("100000\n")
+def test_a_quota_counts_as_so_many_cores(machine, file, quota, cores):
+    (machine / "cpu").mkdir()
+    (machine / file).write_text(f"{quota}\n")
+    (machine / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
     assert threads.cores() == cores
     assert threads.choice()["OMP_NUM_THREADS"] == str(min(cores, 2))
     assert threads.choice(1)["OMP_NUM_THREADS"] == "1"
