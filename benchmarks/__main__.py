@@ -55,7 +55,8 @@ def main() -> int:
         show("LeNet", presentation.lenet_table(speeds))
     if "busy" in parts:
         log("LeNet beside busy processes")
-        rows = busy.measure(*(((0, 1), 1, 0.1) if options.quick else ((0, 1, 2, 8), 4, 2)))
+        counts, seconds = ((0, 1), 0.1) if options.quick else ((0, 1, 2, 8), 2)
+        rows = busy.measure(counts, min(rounds, 3), seconds)
         results["busy"] = write(options.out / "busy.csv", rows)
         table = [list(rows[0]), *(list(map(str, row.values())) for row in rows)]
         show("LeNet beside busy processes", table)
