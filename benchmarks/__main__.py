@@ -56,7 +56,7 @@ def main() -> int:
     if "busy" in parts:
         log("LeNet beside busy processes")
         counts, seconds = ((0, 1), 0.1) if options.quick else ((0, 1, 2, 8), 2)
-        rows = busy.measure(counts, min(rounds, 3), seconds)
+        rows = busy.measure(counts, min(rounds, 4), seconds)
         results["busy"] = write(options.out / "busy.csv", rows)
         table = [list(rows[0]), *(list(map(str, row.values())) for row in rows)]
         show("LeNet beside busy processes", table)
