@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import costs, layer_speed, presentation, roofline, training_speed
+from benchmarks import busy, costs, layer_speed, presentation, roofline, training_speed
 from benchmarks.processes import DEFAULT, PINNED, TORCH, TORCH_PINNED, Setting, Worker, available
 from d2l_bn.program.about import processor
 from d2l_bn.system.files import replacing
 
-PARTS = ("lenet", "costs", "layers", "growth", "roofline")
+PARTS = ("lenet", "busy", "costs", "layers", "growth", "roofline")
 GROWING = ("Gluon", "ours", "source", *training_speed.NAMES["torch"])
 
 
@@ -53,6 +53,13 @@ def main() -> int:
         results["lenet"] = lenet_results(speeds)
         presentation.draw_lenet(speeds, options.out / "bench.png")
         show("LeNet", presentation.lenet_table(speeds))
+    if "busy" in parts:
+        log("LeNet beside busy processes")
+        counts, seconds = ((0, 1), 0.1) if options.quick else ((0, 1, 2, 8), 2)
+        rows = busy.measure(counts, min(rounds, 4), seconds)
+        results["busy"] = write(options.out / "busy.csv", rows)
+        table = [list(rows[0]), *(list(map(str, row.values())) for row in rows)]
+        show("LeNet beside busy processes", table)
     if "costs" in parts:
         results["costs"] = measure_costs(quick=options.quick)
     if "layers" in parts:

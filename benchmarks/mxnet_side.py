@@ -12,6 +12,7 @@ from benchmarks.measuring import IMAGE, batches_in_memory, milliseconds
 from benchmarks.roofline import FUSED
 from d2l_bn import BatchNorm, GluonBatchNorm, lenet
 from d2l_bn.reference.source import SourceBatchNorm
+from d2l_bn.system.spinning import spin_where_idle  # noqa: F401  asked for by busy.py
 
 import mxnet as mx
 from mxnet import autograd, gluon, init, nd

@@ -24,21 +24,27 @@ def program() -> int:
         signal.signal(signal.SIGINT, _stop)  # an exception would get lost in some of the imports
     from d2l_bn.cluster.launched import launched, supervise
     from d2l_bn.system import threads
+    from d2l_bn.system.errors import InputError
     from d2l_bn.system.interrupts import end_at_crash
 
     command = next(iter(sys.argv[1:]), "")
-    if command == "train" and launched():
-        supervise({} if threads.chosen() else threads.CHOICE_OF_SEVERAL)
-    elif command in COMPUTING:
-        threads.choose()
+    together = command == "train" and launched()
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook, whose child this may be, isn't for us
     try:
+        choice = threads.choice(1 if together else 2)
+        if together:
+            supervise(choice)
+        elif command in COMPUTING:
+            os.environ.update(choice)
         if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_SPACE:
             raise MemoryError(f"MXNet needs {ADDRESS_SPACE:,} bytes of addresses (ulimit -v)")
         from d2l_bn.program.command_line import main  # loads MXNet
 
         if command in COMPUTING:
             threads.start_engine()
+    except InputError as error:
+        print(f"d2l-bn {command}: {error}", file=sys.stderr)
+        return 2
     except Exception as error:  # of many kinds: what is missing, broken, or finds no memory
         reason = " ".join(str(error).split()[-40:])
         print(f"d2l-bn {command}: it can't start: {reason}", file=sys.stderr)
@@ -50,7 +56,7 @@ def program() -> int:
         code = 130
     if listens:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is left is to end
-    if code and command == "train" and launched():
+    if code and together:
         # At its usual end, Python would wait for what waits for the others.
         sys.stdout.flush()
         os._exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Callable
 
@@ -11,6 +12,10 @@ from tqdm import tqdm
 from d2l_bn.system import threads
 from d2l_bn.system.interrupts import deferred
 from d2l_bn.system.memory import keep_memory
+
+if __name__ == "__main__":  # ahead of MXNet, as the program does: so both make the same numbers
+    os.environ.update(threads.choice())
+
 from experiments import (
     choice,
     covariate_shift,
@@ -89,5 +94,5 @@ def will_stop() -> None:
 
 
 if __name__ == "__main__":
-    threads.choose()  # as the program does, so that both make the same numbers
+    threads.start_engine()
     sys.exit(main())

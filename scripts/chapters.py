@@ -230,7 +230,8 @@ def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     python_path = os.pathsep.join(filter(None, [str(CHAPTERS), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as profile:  # without the start-up files of a user
         try:
-            client.execute(env={**os.environ, "IPYTHONDIR": profile, "PYTHONPATH": python_path})
+            usual = {"OMP_NUM_THREADS": "1", **os.environ}  # two cores have it so; more would spin
+            client.execute(env={**usual, "IPYTHONDIR": profile, "PYTHONPATH": python_path})
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise CellError(f"cell {started[-1]}: {error}") from error
         finally:

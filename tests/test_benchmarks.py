@@ -63,7 +63,7 @@ def test_everything_is_measured_and_written(tmp_path):
     }
     assert all(row["examples_per_second"] > 0 for row in results["lenet"])
     assert results["costs"]["memory"]["ratio"] > 0
-    for name in ("layers.csv", "growth.csv", "roofline.csv"):
+    for name in ("busy.csv", "layers.csv", "growth.csv", "roofline.csv"):
         with (tmp_path / name).open(newline="") as file:
             assert list(csv.DictReader(file))
     for name in ("bench.png", "growth.png"):

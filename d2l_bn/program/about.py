@@ -22,8 +22,8 @@ def run(options: argparse.Namespace) -> None:
     names = versions()
     lines = {
         "versions": ", ".join(f"{name} {version}" for name, version in names.items()),
-        "system": f"{platform.platform()}, {processor()}, {os.cpu_count()} processors",
-        "engine": os.environ.get("MXNET_ENGINE_TYPE", "MXNet's default, threaded"),
+        "system": f"{platform.platform()}, {processor()}, {threads.cores()} of "
+        f"{os.cpu_count()} processors",
         "threads": threads.describe(),
         "layer": _layer(),
     }

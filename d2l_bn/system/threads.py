@@ -2,39 +2,59 @@
 
 MXNet's default engine runs the operations in a thread of its own, beside Python, each with half of
 the processors. NaiveEngine runs them in Python's thread; two OpenMP threads that wait for each
-other's next loop by spinning then use two cores better. `make lenet` on two idle cores, examples a
-second, medians of six epochs: 13,080 so, 9,815 with the default engine and one thread, 7,090 with
-the default engine and two. Where another program wants one of only two cores, spinning costs: 2,700
-against 8,600. Then ``OMP_NUM_THREADS=1`` in the environment is the better choice.
+other's next loop by spinning then use two idle cores better, and `d2l_bn.system.spinning` ends the
+spinning where cores are busy. `make bench ARGS=busy` has the numbers, book/speed.md shows them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+from pathlib import Path
+from typing import NoReturn
 
-# The number of threads decides in which order sums are taken, so it is two however many there are:
-# machines with the same kind of processor end with the same numbers.
-CHOICE = {"MXNET_ENGINE_TYPE": "NaiveEngine", "OMP_NUM_THREADS": "2"}
-# For one of several processes, which may have to share the cores of a machine.
-CHOICE_OF_SEVERAL = {**CHOICE, "OMP_NUM_THREADS": "1"}
-READ_BY_MXNET = (*CHOICE, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "MXNET_OMP_MAX_THREADS")
+from d2l_bn.system.errors import InputError
+from d2l_bn.system.spinning import spin_where_idle
+
+ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
+COUNTS = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
+GROUP = Path("/sys/fs/cgroup")  # in a container, its own
+QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))  # cgroup v2, v1
 
 
 def cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The processors that this process may use: by its affinity and the quota of its container."""
+    pins = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if pins else os.cpu_count() or 1
+    return max(1, int(min(allowed, _quota())))
 
 
-def choose() -> None:
-    """Put `CHOICE` into the environment, unless the user has chosen, or there is one core.
+def choice(most: int = 2) -> dict[str, str]:
+    """The variables that MXNet gets from the program: those that the user has not set.
 
-    Ahead of MXNet: the library that runs its threads reads the variables when it is loaded.
+    Parameters
+    ----------
+    most : int
+        Threads. Their number decides in which order sums are taken, so it is two however many cores
+        there are: machines with the same kind of processor end with the same numbers. One of
+        several processes takes one, since they may have to share the cores of a machine.
+
+    Raises
+    ------
+    InputError
+        For a variable of the user's with which MXNet would end at its import.
     """
-    if cores() > 1 and not chosen():
-        os.environ.update(CHOICE)
+    for name in COUNTS:
+        value = os.environ.get(name, "1")
+        if not (value.isdecimal() and int(value)):
+            _refuse(name, "one whole number from 1 up")
+    if os.environ.get("MXNET_ENGINE_TYPE", ENGINES[0]) not in ENGINES:
+        _refuse("MXNET_ENGINE_TYPE", f"one of {', '.join(ENGINES)}")
+    wanted = {"MXNET_ENGINE_TYPE": ENGINES[0], "OMP_NUM_THREADS": str(min(most, cores()))}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def start_engine() -> None:
@@ -49,18 +69,26 @@ def start_engine() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+    if os.environ.get("OMP_NUM_THREADS") != "1" and not set(WAITING) & set(os.environ):
+        spin_where_idle()
 
 
 def describe() -> str:
-    """How many threads train, and who has chosen so."""
-    names = chosen()
-    if names:
-        return ", ".join(f"{name}={os.environ[name]}" for name in names) + ", from the environment"
-    if cores() == 1:
-        return "1, since there is one core"
-    return " ".join(f"{name}={value}" for name, value in CHOICE.items()) + ", chosen by the program"
+    """Engine and threads of a command that computes, and who has chosen which."""
+    ours = [f"{name}={value}" for name, value in choice().items()]
+    users = [f"{name}={os.environ[name]}" for name in READ_BY_MXNET if name in os.environ]
+    by = {"chosen by the program": ours, "from the environment": users}
+    return "; ".join(f"{' '.join(texts)}, {who}" for who, texts in by.items() if texts)
 
 
-def chosen() -> list[str]:
-    """The variables of the environment by which the user has chosen."""
-    return [name for name in READ_BY_MXNET if name in os.environ]
+def _quota() -> float:
+    """For how many cores a container leaves its processes time, or inf."""
+    for names in QUOTAS:
+        with contextlib.suppress(OSError, ValueError):  # "max": there is no quota
+            quota, period = " ".join((GROUP / name).read_text() for name in names).split()
+            return int(quota) / int(period) if int(quota) > 0 else math.inf
+    return math.inf
+
+
+def _refuse(name: str, rule: str) -> NoReturn:
+    raise InputError(f"{name} must be {rule}, got {os.environ[name]!r}: correct it, or unset it")

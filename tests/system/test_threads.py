@@ -12,6 +12,7 @@ import pytest
 from datasets import bars, written
 
 from d2l_bn.system import threads
+from d2l_bn.system.errors import InputError
 
 CHECKOUT = Path(__file__).parents[2]
 SCRIPT = Path(sys.executable).with_name("d2l-bn")
@@ -22,6 +23,7 @@ AT_ITS_END = """
 import atexit, json, os
 atexit.register(lambda: print(json.dumps(dict(os.environ))))
 """
+PROGRAM = {"MXNET_ENGINE_TYPE": "NaiveEngine", "OMP_NUM_THREADS": "2"}
 one_core = pytest.mark.skipif(threads.cores() == 1, reason="one core")
 
 
@@ -45,14 +47,14 @@ def chosen(tmp_path):
 @one_core
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
 def test_the_program_chooses(chosen, command):
-    assert chosen(*MODULE, command, "--unknown") == threads.CHOICE
+    assert chosen(*MODULE, command, "--unknown") == PROGRAM
 
 
 @pytest.mark.slow
 @one_core
 @pytest.mark.skipif(not SCRIPT.exists(), reason="d2l-bn is not installed")
 def test_the_program_chooses_under_its_own_name(chosen):
-    assert chosen(str(SCRIPT), "predict", "--unknown") == threads.CHOICE
+    assert chosen(str(SCRIPT), "predict", "--unknown") == PROGRAM
 
 
 @pytest.mark.slow
@@ -70,22 +72,72 @@ def test_about_chooses_nothing(chosen):
     assert chosen(*MODULE, "about", "--help") == {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "MXNET_ENGINE_TYPE"])
-def test_what_the_user_chose_stays(chosen, variable):
-    value = {"OMP_NUM_THREADS": "1", "MXNET_ENGINE_TYPE": "NaiveEngine"}[variable]
-    assert chosen(*MODULE, "predict", "--unknown", **{variable: value}) == {variable: value}
-
-
-def test_it_says_who_has_chosen(monkeypatch):
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A machine of eight processors on which no variable is set, and its control group."""
     for name in threads.READ_BY_MXNET:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads, "cores", lambda: 2)
-    assert "OMP_NUM_THREADS=2" in threads.describe() and "by the program" in threads.describe()
-    monkeypatch.setattr(threads, "cores", lambda: 1)
-    assert threads.describe().startswith("1,")
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert threads.describe() == "OMP_NUM_THREADS=7, from the environment"
+    monkeypatch.setattr(threads, "GROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OMP_NUM_THREADS", "3"),
+        ("MXNET_ENGINE_TYPE", "ThreadedEngine"),
+        ("GOMP_SPINCOUNT", "7"),
+        ("OMP_WAIT_POLICY", "passive"),
+    ],
+)
+def test_a_users_variable_changes_that_one_thing(machine, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert threads.choice() == {key: v for key, v in PROGRAM.items() if key != name}
+    ours, users = threads.describe().split("; ")
+    assert users == f"{name}={value}, from the environment"
+    assert ours.endswith("chosen by the program") and name not in ours
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        *(("OMP_NUM_THREADS", value, "one whole number") for value in ("abc", "2,1", "0", "")),
+        ("MXNET_OMP_MAX_THREADS", "abc", "one whole number"),
+        ("MXNET_ENGINE_TYPE", "abc", "one of NaiveEngine"),
+    ],
+)
+def test_what_mxnet_would_abort_on_is_refused(machine, monkeypatch, name, value, rule):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=f"{name} must be {rule}.*got '{value}'.*unset it"):
+        threads.choice()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["about", "train"])
+def test_the_program_refuses_it_in_one_line(command):
+    environment = {**os.environ, "OMP_NUM_THREADS": "2,1"}
+    done = subprocess.run([*MODULE, command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "'2,1'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "quota", "cores"),
+    [
+        ("cpu.max", "max 100000", 8),
+        ("cpu.max", "50000 100000", 1),
+        ("cpu.max", "250000 100000", 2),
+        ("cpu/cpu.cfs_quota_us", "150000", 1),
+        ("cpu/cpu.cfs_quota_us", "-1", 8),
+    ],
+)
+def test_a_quota_counts_as_so_many_cores(machine, file, quota, cores):
+    (machine / "cpu").mkdir()
+    (machine / file).write_text(f"{quota}\n")
+    (machine / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert threads.cores() == cores
+    assert threads.choice()["OMP_NUM_THREADS"] == str(min(cores, 2))
+    assert threads.choice(1)["OMP_NUM_THREADS"] == "1"
 
 
 @pytest.mark.slow
@@ -100,11 +152,11 @@ def test_the_program_starts_and_trains_with_them(tmp_path, context):
     )
     command = [sys.executable, "-m", "d2l_bn", "train", "--data", str(data), "--epochs", "1"]
     command += ["--context", context, "--out", str(out), "--overwrite"]
-    default_engine = {"OMP_NUM_THREADS": threads.CHOICE["OMP_NUM_THREADS"]}
-    for variables in ({}, default_engine):
+    otherwise = {"MXNET_ENGINE_TYPE": "ThreadedEnginePerDevice", "GOMP_SPINCOUNT": "0"}
+    for variables in ({}, otherwise):
         done = subprocess.run(
             command, env={**environment, **variables}, check=True, capture_output=True, text=True
         )
         assert "engine" not in done.stderr  # MXNet's own line, at every start
         histories.append((out / "history.csv").read_text().split(",")[:11])
-    assert histories[0] == histories[1]  # neither the chosen engine nor the threads change a bit
+    assert histories[0] == histories[1]  # neither engine nor spinning changes a bit
