@@ -226,6 +226,11 @@ SLICES = {
         dict(steps=1000),
         {"moves": None, "": dict(rel=1e-3, abs=1e-3)},
     ),
+    "escape": (
+        dict(data="sample", batch_size=64, seed=0),
+        dict(steps=50),
+        {"accuracy": dict(abs=0.01), "loss": dict(rel=5e-3), "": dict(rel=0.05, abs=0.02)},
+    ),
     "rate_and_scale": (dict(lr=0.1, scale=3.0, **PLAIN), {}, CALM),
     # Without the noise this loss is the same within 2 %: a test of its own looks at the noise.
     "noisy": (dict(norm="noisy", seed=0), dict(epochs=1), FIRST_EPOCH),

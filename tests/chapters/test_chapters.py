@@ -18,6 +18,7 @@ pytest.importorskip("nbclient", reason="the extra `notebooks` is not installed")
 CHECKOUT = Path(__file__).parents[2]
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 import chapters  # noqa: E402
+from experiments import tables  # noqa: E402
 
 ALL = [pytest.param(path, id=path.name[0]) for path in chapters.paths()]
 BUT_6 = [param for param in ALL if param.id != "6"]
@@ -183,6 +184,21 @@ def test_checks_are_folded(path):
         asserts = re.findall(r"^ *assert ", cell.source, re.MULTILINE)
         if len(asserts) > 2 and "def test_" not in cell.source:
             assert "hide-cell" in cell.metadata.get("tags", []) or cell.id.startswith("check")
+
+
+def test_chapter_3_says_what_the_table_of_the_escape_says():
+    rows, lines, flat = tables.read("escape"), [], {}
+    for data, name in (("sample", "the sample"), ("fashion-mnist", "all 60,000 images")):
+        found = []
+        for size in (64, 256):
+            runs = [tables.select(rows, data=data, batch_size=size, seed=seed) for seed in range(3)]
+            starts = [[r["step"] for r in run if r["test_accuracy"] > 0.2] for run in runs]
+            found.append(", ".join(f"{steps[0]:,}" if steps else "never" for steps in starts))
+            flat.setdefault(size, []).extend(r["flat"] for run in runs for r in run[7:8])
+        lines.append(f"| {name} | {found[0]} | {found[1]} |")
+    third = "\n".join(text(chapters.paths()[2]))
+    assert all(line in third for line in lines), lines
+    assert min(flat[64]) > 0.89 and max(flat[256]) == 0.5
 
 
 def test_chapter_3_has_the_function_and_the_layer_of_chapters_1_and_2():
