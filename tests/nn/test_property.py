@@ -125,7 +125,7 @@ def test_every_corner(problem):
 
 @pytest.mark.slow
 @pytest.mark.long
-@settings(max_examples=3000)
+@settings(max_examples=1200)
 @given(problems())
 def test_many_more_corners(problem):
     check(**problem)
