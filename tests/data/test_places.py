@@ -209,7 +209,7 @@ NAMES = {  # what is in classes.txt, and the names or what is said of them
     "twice": (b"a\nb\nc\na", "a printable name of its own"),
     "escapes": (b"a\nb\nc\n\x1b[31md", "a printable name of its own"),
     "long": (b"a\nb\nc\n" + 999 * b"d", "of up to 100 characters"),
-    "too few": (b"a\nb", "each of the 4 classes needs a line, got 2 lines"),
+    "too few": (b"a\nb", "each of the 4 classes needs a line, got 2"),
     "a pipe": (None, "a regular file"),
 }
 
