@@ -290,7 +290,8 @@ def _going_on(options: argparse.Namespace) -> str:
         if out == CLUSTER_OUT and several:
             return f"make resume-cluster WORKERS={options.processes}"
     start = launcher(options.machines) if several else []
-    return _typed(*start, sys.executable, "-m", "d2l_bn", "train", "--resume", "--out", str(out))
+    resume = ["-m", "d2l_bn", "train", "--resume", "--out", str(out)]
+    return f"{_typed(*start, sys.executable)} {shlex.join(resume)}"
 
 
 def _typed(*words: str) -> str:
