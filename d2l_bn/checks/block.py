@@ -208,10 +208,13 @@ class Layer:
 
 
 def _of_initialize(words: str) -> str:
-    return (
+    if "initialized on" not in words:
+        return ""
+    return Cause(
         "initialize(ctx=...) was called with this context, too. Parameters that were initialized "
-        "before keep theirs: __init__ initializes them, or another layer has the same ones."
-    ) * ("initialized on" in words)
+        "before keep theirs: __init__ initializes them, or another layer has the same ones.",
+        "layer: initialized before",
+    )
 
 
 def _of_words(words: str) -> str:

@@ -1118,7 +1118,7 @@ WRONG = [
         ["shape=shape, init=\"ones\") -> shape=shape, init=\"normal\")"]),
     Wrong("BatchNorm", "params= shares the parameters of the first layer of its size", "layer: begun",
         ["super().__init__() -> first = FIRST.setdefault((num_features, num_dims), self)\n        super().__init__(params=None if first is self else first.params)", "class BatchNorm -> FIRST = {}\nclass BatchNorm"]),
-    Wrong("BatchNorm", "initializes itself on the CPU", "your code raised RuntimeError: Parameter 'batchnorm20_gamma' was not initialized on context cpu(1). It was only initialized on [cpu(0)].",
+    Wrong("BatchNorm", "initializes itself on the CPU", "layer: initialized before",
         ["\"moving_var\", init=\"zeros\", **kept) -> \"moving_var\", init=\"zeros\", **kept)\n        self.initialize()"]),
     Wrong("BatchNorm", "nothing is trained", "gamma is not trained.",
         ["shape=shape, init=\"ones\" -> init=\"ones\", **kept", "shape=shape, init=\"zeros\" -> init=\"zeros\", **kept"]),
