@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the network of a finished run as an ONNX file, or for Gluon's `SymbolBlock`."""
     out = options.out
+    if [] in (options.folder, out):  # argparse gives a second "--" as an empty list
+        raise InputError("RUN and OUT must be paths, got --")
     if options.gluon and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"OUT must be a new or an empty folder with --gluon, got {out}")
     if not options.gluon and out.suffix != ".onnx":

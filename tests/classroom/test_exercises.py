@@ -42,7 +42,7 @@ PARTIAL = [
         "range(len(X.shape) - 1)",
         "(0, 2, 3)[: len(X.shape) - 1]",
         10,
-        "as if axis 1 had the channels",
+        "you average over axes (0, 2). Here the channels are axis -1",
     ),
     (
         "1-batch-norm",
@@ -66,7 +66,7 @@ PARTIAL = [
         "axis = axis % len(X.shape)",
         "axis = abs(axis)",
         10,
-        "Here the channels are axis -1",
+        "with axis 3 your function is right, with axis -1, which is the same, it isn't.",
     ),
     (
         "1-batch-norm",
@@ -170,7 +170,7 @@ PARTIAL = [
         "autograd.is_training()",
         "autograd.is_recording()",
         10,
-        "the code asks autograd.is_recording()",
+        "you ask autograd.is_recording()",
     ),
     (
         "4-six-bugs",
