@@ -221,8 +221,8 @@ def test_difference_quotients_are_no_gradient_by_hand():
 
 
 @pytest.mark.slow
-def test_exact_difference_quotients_take_too_long(monkeypatch):
+def test_exact_difference_quotients_are_refused(monkeypatch):
     monkeypatch.setattr(gradient, "SECONDS", 0.3)
     exact = FORWARD.replace("STEP", "1e-200j").replace("np.zeros_like(X)", "np.zeros(X.shape, complex)").replace("DIFFERENCE", "forward(X + H, gamma, eps).imag")  # fmt: skip # noqa: E501
-    with pytest.raises(checks.CheckFailed, match="takes more than"):
+    with pytest.raises(checks.CheckFailed, match="takes more than|of very different sizes"):
         checks.backward(corpus.run(exact, "backward"), "input")

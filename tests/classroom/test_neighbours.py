@@ -84,7 +84,8 @@ def room(tmp_path, once, reached):
 def test_attackers_change_nobody_elses_marks(room, jobs, monkeypatch):
     monkeypatch.setattr(runner, "WHOLE", 2)  # an attacker loses its whole time in the first cell
     folder, hand_in = room
-    for number, (name, code) in enumerate(ATTACKS.items()):
+    attacks = dict(list(ATTACKS.items())[:: {1: 4, 4: 2, 12: 1}[jobs]])  # fewer take turns
+    for number, (name, code) in enumerate(attacks.items()):
         hand_in(f"{number:02} {name}", {**PERFECT, submissions.LAST: code})
     for number, (name, (cells, _)) in enumerate(HONEST.items()):
         hand_in(f"{4 * number:02} and {name}", cells)
@@ -92,7 +93,7 @@ def test_attackers_change_nobody_elses_marks(room, jobs, monkeypatch):
     for name, (_, points) in HONEST.items():
         (row,) = (row for student, row in rows.items() if student.endswith(f"and {name}"))
         assert (row["points"], row["status"], row["notes"]) == (str(points), "marked", ""), row
-    for name in ATTACKS:  # whose other two functions are right
+    for name in attacks:  # whose other two functions are right
         (row,) = (row for student, row in rows.items() if student[3:] == name)
         assert row["points"] in ("", "10"), (name, row)
         assert row["status"] != "marked" or name in HARMLESS
