@@ -92,7 +92,7 @@ class Settings:
             _refuse("epochs", f"a whole number from 1 to {MOST}", self.epochs)
         if self.processes < 1:
             _refuse("processes", "1 or more", self.processes)
-        if not 0 < float(self.lr) < LARGEST:
+        if not 0 < self.lr < LARGEST:
             _refuse("lr", "a positive number", self.lr)
         if not 0 <= self.momentum < 1:
             _refuse("momentum", "at least 0 and below 1", self.momentum)

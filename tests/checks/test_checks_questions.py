@@ -224,5 +224,5 @@ def test_difference_quotients_are_no_gradient_by_hand():
 def test_exact_difference_quotients_are_refused(monkeypatch):
     monkeypatch.setattr(gradient, "SECONDS", 0.3)
     exact = FORWARD.replace("STEP", "1e-200j").replace("np.zeros_like(X)", "np.zeros(X.shape, complex)").replace("DIFFERENCE", "forward(X + H, gamma, eps).imag")  # fmt: skip # noqa: E501
-    with pytest.raises(checks.CheckFailed, match=r"takes more than|of very different sizes"):
+    with pytest.raises(checks.CheckFailed, match=r"takes more than|very different sizes"):
         checks.backward(corpus.run(exact, "backward"), "input")
