@@ -13,7 +13,7 @@ setup = @command -v "$(PYTHON)" >/dev/null \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow coverage test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book experiments bench release grade clean
+.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow coverage test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book book-pdf experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -98,6 +98,10 @@ address: ## set the repository's address everywhere (URL=..., or that of git's r
 book: ## build chapters and reference as a web site: runs/book/html
 	$(setup) notebooks book classroom
 	$(python) scripts/book.py
+
+book-pdf: ## the book as one PDF, for print and tablets: runs/book/d2l_bn.pdf
+	$(setup) notebooks book classroom
+	$(python) scripts/book_pdf.py
 
 experiments: ## run what is missing of the long experiments; may be interrupted
 	$(setup)

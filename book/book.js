@@ -28,6 +28,17 @@ document.addEventListener("DOMContentLoaded", () => {
     image.complete && image.naturalWidth ? halve() : image.addEventListener("load", halve);
   });
 
+  // What is wider than the screen shows that it goes on.
+  const scrollers = document.querySelectorAll(
+    '.bd-article :is(pre, table, .cell_output, mjx-container[display="true"])');
+  const watch = new ResizeObserver((entries) => entries.forEach(({ target }) => show(target)));
+  const show = (box) => box.classList.toggle(
+    "goes-on", box.scrollWidth - box.clientWidth - box.scrollLeft > 8);
+  scrollers.forEach((box) => {
+    box.addEventListener("scroll", () => show(box), { passive: true });
+    watch.observe(box);
+  });
+
   // What the search shows of a page: its words, without formulas in LaTeX.
   if (typeof Search !== "undefined" && Search.htmlToText) {
     const plain = Search.htmlToText;
