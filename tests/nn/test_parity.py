@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d2l_bn import BatchNorm, GluonBatchNorm
-from d2l_bn.reference.mathematics import prediction, training
+from d2l_bn.reference.mathematics import training
 from d2l_bn.reference.source import SourceBatchNorm
 
 pytestmark = pytest.mark.usefixtures("each_implementation")
@@ -34,20 +34,6 @@ def several_steps(draw, count=3):
     shape, seed = draw(shapes()), draw(st.integers(0, 10**6))
     offset, scale = draw(st.sampled_from([0, -3, 10])), draw(st.sampled_from([0.3, 1, 20]))
     return [make_case(shape, seed + i, offset + i, scale) for i in range(count)]
-
-
-@both_types
-@given(cases=several_steps())
-def test_numpy(dtype, cases):
-    start = cases[0]
-    layer = prepare(BatchNorm(start.X.shape[1], start.X.ndim), start, dtype)
-    mean, var = start.mean, start.var
-    for case in cases:
-        expected = training(case.X, start.gamma, start.beta, case.dY, mean, var)
-        assert_steps_close(step(layer, case, dtype), expected, TOLERANCE[dtype])
-        mean, var = expected.mean, expected.var
-    expected = prediction(start.X, start.gamma, start.beta, start.dY, mean, var)
-    assert_steps_close(step(layer, start, dtype, False), expected, TOLERANCE[dtype])
 
 
 def pair(other, case, dtype):
@@ -80,19 +66,6 @@ def test_gluon(dtype, cases):
     assert_steps_close(received, expected, tolerance)
 
 
-@given(
-    cases=several_steps(count=1),
-    eps=st.sampled_from([1e-3, 0.5]),
-    momentum=st.sampled_from([0, 0.3, 0.99, 1]),
-)
-def test_options_against_numpy(cases, eps, momentum):
-    case = cases[0]
-    layer = BatchNorm(case.X.shape[1], case.X.ndim, eps=eps, momentum=momentum)
-    received = step(prepare(layer, case, "float64"), case, "float64")
-    expected = training(*case, eps=eps, momentum=momentum)
-    assert_steps_close(received, expected, TOLERANCE["float64"])
-
-
 @pytest.mark.parametrize("norm", [BatchNorm, SourceBatchNorm])
 def test_the_source_and_ours_start_alike(norm):
     layer, case = norm(3, 4), make_case((4, 3, 2, 5))
@@ -100,13 +73,3 @@ def test_the_source_and_ours_start_alike(norm):
     zeros, ones = np.zeros((1, 3, 1, 1)), np.ones((1, 3, 1, 1))
     expected = training(case.X, ones, zeros, case.dY, zeros, zeros)
     assert_steps_close(step(layer, case), expected, 1e-5)
-
-
-@pytest.mark.parametrize("shape", [(256, 84), (256, 6, 24, 24)])
-@pytest.mark.parametrize("offset", [0, 1000])
-def test_float32_at_the_size_of_lenet(shape, offset):
-    """A variance that isn't centred, or a sum that drops digits, is far off at offset 1000."""
-    X = np.random.default_rng(0).normal(offset, 1, shape)  # no round figures: they hide an error
-    case = make_case(shape)._replace(X=np.float32(X))
-    layer = prepare(BatchNorm(shape[1], len(shape), momentum=0), case)
-    assert_steps_close(step(layer, case), training(*case, momentum=0), 1e-3)
