@@ -22,7 +22,7 @@ extensions = [
 # The chapters are committed executed, and the tests run them: the book shows what is committed.
 nb_execution_mode = "off"
 nb_render_markdown_format = "gfm"  # with tables, as chapter 7 makes them
-nb_ipywidgets_js = {}  # would be loaded from the network, and a page has no kernel to move a slider
+nb_ipywidgets_js = {}  # would be loaded from the network
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 
 myst_heading_anchors = 3

@@ -11,23 +11,21 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import queue
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import nbformat
 from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client import AsyncKernelClient, AsyncKernelManager
-from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from traitlets import Type, default
+from traitlets import default
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
@@ -51,7 +49,6 @@ QUICK = {
     "9": {"noise-live-run": ("STEPS = 100", "STEPS = 10")},
 }
 TIMEOUT = 3600  # seconds for a cell
-WIDGET = "application/vnd.jupyter.widget-view+json"
 IMPORT = """\
 try:
     import d2l_bn  # before mxnet: makes MXNet work on this Python
@@ -71,33 +68,6 @@ class CellError(Exception):
     """A cell of a chapter failed, took too long, or ended its kernel."""
 
 
-class PatientChannel(AsyncZMQSocketChannel):
-    """Looks for a message again every second.
-
-    What nbclient sends for a widget while it waits for a reply can take away the sign that the
-    reply has come (its issue 312). On a busy machine, one slider in 75 was waited for without end.
-    """
-
-    async def get_msg(  # type: ignore[override]
-        self, timeout: Optional[float] = None
-    ) -> dict[str, Any]:
-        """Return the next message; raise `queue.Empty` if there is none within `timeout` s."""
-        end = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while True:
-            left = max(0, end - time.monotonic())
-            try:
-                return await super().get_msg(min(left, 1))
-            except queue.Empty:
-                if left <= 1:
-                    raise
-
-
-class PatientClient(AsyncKernelClient):
-    """Hears every reply of a kernel."""
-
-    shell_channel_class = Type(PatientChannel)
-
-
 class ThisPython(AsyncKernelManager):
     """Starts the Python that runs this, whatever a machine calls ``python3`` in its list."""
 
@@ -105,10 +75,6 @@ class ThisPython(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """What to start."""
         return KernelSpec(**get_kernel_dict())
-
-    @default("client_factory")
-    def _patient(self) -> type[AsyncKernelClient]:
-        return PatientClient
 
     @default("transport_encryption")
     def _encrypt(self) -> str:
@@ -240,7 +206,7 @@ def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop counters and widgets, so that another run gives a small difference."""
+    """Drop counters, so that another run gives a small difference."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -250,7 +216,6 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             kept = ("tags", "jupyter", "mystnb")  # folded or not, and words for a picture
             cell.metadata = {k: v for k, v in cell.metadata.items() if k in kept}
             cell.execution_count = None
-            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
             for output in cell.outputs:
                 if "execution_count" in output:
                     output.execution_count = None

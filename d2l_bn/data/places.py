@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -17,7 +18,9 @@ SAMPLE = Path(__file__).parent / "sample"
 
 def cache() -> Path:
     """The folder for downloads: ``$D2L_BN_DATA``, or the usual place for caches."""
-    import pooch  # here, since it imports tqdm for notebooks, which warns where widgets are missing
+    with warnings.catch_warnings():  # pooch imports tqdm, which asks for widgets in a notebook
+        warnings.simplefilter("ignore")
+        import pooch
 
     return Path(os.environ.get("D2L_BN_DATA") or pooch.os_cache("d2l_bn"))
 

@@ -249,8 +249,8 @@ def memory() -> Drawing:
         270,
         "Three rows of bars: the weight of each of the last 40 batches in a moving average. With "
         "momentum 0.5 nearly all of the weight lies on the last three batches. With 0.9 the bars "
-        "fall slowly: half of the weight lies on the last seven. With 0.99 all forty are nearly "
-        "equal and together hold a third of the weight; the rest lies on older batches.",
+        "fall slowly: half of the weight lies on the last seven. With 0.99 the oldest bar is two "
+        "thirds as tall as the newest, and all forty together hold a third of the weight.",
     )
     for row, (momentum, colour) in enumerate(((0.5, "one"), (0.9, "two"), (0.99, "three"))):
         base = 84 + 76 * row

@@ -1,4 +1,4 @@
-"""The chapters in JupyterLab, in a real browser: live curves, figures, and a slider that moves."""
+"""The chapters in JupyterLab, in a real browser: live curves, figures, and an explorable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from tests.classroom import submissions
 
 pytest.importorskip("jupyterlab", reason="the extra `notebooks` is not installed")
-exceptions = pytest.importorskip("selenium.common.exceptions", reason="selenium is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed")
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 CHECKOUT = Path(__file__).parents[2]
@@ -196,28 +196,11 @@ def test_the_curves_grow_while_lenet_trains(lab, browser):
     assert len(images) == 2  # garments and curves
 
 
-def test_the_explorable_runs_and_the_slider_changes_the_figure(lab, browser):
+def test_the_explorable_runs(lab, browser):
     run_all(browser, lab[0], chapter(1))
     browser.switch_to.frame(browser.find_element("css selector", "iframe.explorable"))
     assert browser.execute_script("return document.documentElement.className") == "runs"
     browser.switch_to.default_content()
-
-    def image():
-        found = browser.find_elements("css selector", ".widget-output img, .jupyter-widgets img")
-        try:
-            return found and found[0].get_attribute("src")
-        except exceptions.StaleElementReferenceException:  # it is just being replaced
-            return None
-
-    before = wait(image)
-    handle = browser.find_element("css selector", ".jupyter-widgets .noUi-handle")
-    value = handle.get_attribute("aria-valuetext")
-    handle.send_keys("\ue012" * 5)  # the left arrow
-
-    def moved():
-        return image() not in (None, before) and handle.get_attribute("aria-valuetext") != value
-
-    wait(moved)
 
 
 @pytest.fixture(scope="module")

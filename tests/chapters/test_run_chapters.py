@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import sys
 from pathlib import Path
 
@@ -119,25 +117,3 @@ def test_what_a_quick_run_changes_is_there():
     for name in (notebook.cells[0].id, "no-such-cell"):
         with pytest.raises(ValueError, match=f"cell {name} must hold 'gone', and no longer does"):
             chapters.shorten(notebook, {name: ("gone", "")})
-
-
-def test_a_reply_whose_sign_is_lost_is_found(monkeypatch):
-    """nbclient's issue 312: what is sent meanwhile takes the sign away, and no wait ever ends."""
-    waited = []
-
-    async def get_msg(self, timeout):
-        waited.append(timeout)
-        if len(waited) < 3:
-            raise queue.Empty
-        return {"content": "reply"}
-
-    manager = chapters.ThisPython()
-    assert manager.client_factory().shell_channel_class is chapters.PatientChannel
-    monkeypatch.setattr(chapters.AsyncZMQSocketChannel, "get_msg", get_msg)
-    channel = chapters.PatientChannel.__new__(chapters.PatientChannel)
-    assert asyncio.run(channel.get_msg(3600)) == {"content": "reply"}
-    assert waited == [1, 1, 1]
-    waited.clear()
-    with pytest.raises(queue.Empty):
-        asyncio.run(channel.get_msg(0))
-    assert waited == [0]
