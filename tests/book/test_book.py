@@ -22,7 +22,7 @@ pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
 
 pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parents[2]
-CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]-*.ipynb"))]
+CHAPTERS = [path.stem for path in sorted((CHECKOUT / "chapters").glob("[0-9]*-*.ipynb"))]
 EXERCISES = [path.stem for path in sorted((CHECKOUT / "chapters" / "exercises").glob("*.ipynb"))]
 PAGES = [
     *(path.stem for path in sorted((CHECKOUT / "book").glob("*.md"))),

@@ -55,7 +55,7 @@ def test_exercises_stand_behind_their_chapters_and_solutions_apart(source):
     expected = []
     for chapter in chapters.paths():
         expected.append(f"chapters/{chapter.stem}")
-        for number in chapters.EXERCISES_OF.get(chapter.name[0], ""):
+        for number in chapters.EXERCISES_OF.get(chapters.number(chapter), ""):
             expected.append(exercises[number])
             assert exercises[number] in cells(source / "chapters" / chapter.name)[-1].source
     assert order == expected and len(order) == len(chapters.paths()) + len(exercises)

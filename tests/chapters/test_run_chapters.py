@@ -111,9 +111,9 @@ def test_a_quick_run_is_not_for_keeping(book, capsys):
 
 
 def test_what_a_quick_run_changes_is_there():
-    for path in (path for path in chapters.paths() if path.name[0] in chapters.QUICK):
+    for path in (path for path in chapters.paths() if chapters.number(path) in chapters.QUICK):
         notebook = nbformat.read(path, as_version=4)
-        chapters.shorten(notebook, chapters.QUICK[path.name[0]])
+        chapters.shorten(notebook, chapters.QUICK[chapters.number(path)])
     for name in (notebook.cells[0].id, "no-such-cell"):
         with pytest.raises(ValueError, match=f"cell {name} must hold 'gone', and no longer does"):
             chapters.shorten(notebook, {name: ("gone", "")})
