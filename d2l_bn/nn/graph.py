@@ -4,7 +4,7 @@ It gives the numbers of the definition in `normalization.py` up to rounding, sev
 on every context. Two things make the difference. ``X.mean(axis=(0, 2, 3))`` and products that
 broadcast are slow, above all their gradients; matrix products with ones, and a convolution with a
 window of one pixel, give the same numbers. And the whole is planned as one graph, whose arrays
-reuse each other's memory. Chapter 5 goes there step by step, and measures each.
+reuse each other's memory. Chapter 5b goes there step by step, and measures each.
 """
 
 from __future__ import annotations

@@ -113,7 +113,9 @@ def test_is_a_valid_notebook(path):
 def test_is_committed_executed_and_stripped(path):
     assert read(path) == chapters.strip(read(path))
     assert read(path).metadata.kernelspec.name == "python3"
-    assert any({"image/png", "image/svg+xml"} & output.get("data", {}).keys() for output in outputs(path))
+    assert any(
+        {"image/png", "image/svg+xml"} & output.get("data", {}).keys() for output in outputs(path)
+    )
     for output in outputs(path):
         assert output.output_type != "error"
         assert output.get("name") != "stderr", output.text
