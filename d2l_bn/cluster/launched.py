@@ -56,13 +56,7 @@ def machine() -> str:
 
 
 def launcher(machines: Sequence[str]) -> list[str]:
-    """The start of a command that launches processes again, as these were.
-
-    Parameters
-    ----------
-    machines : sequence of str
-        That of each process, by rank.
-    """
+    """The start of a command that launches processes again, on the machine of each rank."""
     count, distinct = str(len(machines)), len(set(machines))
     if by_srun():
         return ["srun", "--mpi=pmi2", f"--nodes={distinct}", f"--ntasks={count}"]
@@ -93,14 +87,9 @@ def supervise(environment: dict[str, str]) -> None:
 def tell_supervisor(**message: object) -> None:
     """Tell this process's supervisor, if there is one.
 
-    Parameters
-    ----------
-    advice : str
-        What to say, should the process die: how to go on.
-    within, doing : float or None, str
-        In how many seconds the next message has to come, and what takes place meanwhile.
-    lost : bool
-        Whether this process ends because another one can't be reached.
+    It may be told the `advice` to give, should the process die; in how many seconds, `within`, the
+    next message has to come, and what it is `doing` meanwhile; and whether this process ends
+    because another one is `lost`.
     """
     descriptor = os.environ.get(SUPERVISOR)
     if descriptor is not None:

@@ -22,13 +22,7 @@ def write_history(path: Path, history: list[dict]) -> None:
 
 
 def read_history(path: Path) -> list[dict]:
-    """Read what `write_history` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or is not such a table.
-    """
+    """Read what `write_history` wrote; InputError if there is no such table."""
     try:
         with io.TextIOWrapper(open_regular(path, LONGEST), "utf-8", newline="") as file:
             rows = [

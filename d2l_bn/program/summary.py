@@ -49,16 +49,7 @@ def write_summary(
 ) -> None:
     """Write settings, versions, data and final figures of a run as JSON.
 
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    settings, dataset, history
-        Those of the run.
-    network : Path
-        The file of its parameters, whose checksum is noted.
-    parameters : int
-        How many numbers were trained.
+    `network` is the file of its parameters, and `parameters` says how many numbers were trained.
     """
     last, framing = history[-1], measure(dataset.train_images)
     summary = {
@@ -84,13 +75,7 @@ def write_summary(
 
 
 def read_summary(path: Path) -> dict:
-    """Read what `write_summary` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or is damaged.
-    """
+    """Read what `write_summary` wrote; InputError if the file is not there or is damaged."""
     try:
         with open_regular(path, LONGEST) as file:
             summary = read_json(file.read())

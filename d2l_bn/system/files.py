@@ -12,7 +12,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Optional
 
 from d2l_bn.system.errors import InputError
 
@@ -83,19 +83,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, *, otherwise: Optional[Exception] = None) -> Iterator[None]:
     """Keep other programs that ask for the same out of a folder that exists.
 
-    The lock is on the folder itself: the system drops it with the process, however that ends.
-
-    Raises
-    ------
-    BlockingIOError
-        If another one is in, and we don't `wait`.
+    The lock is on the folder itself: the system drops it with the process, however that ends. If
+    another one is in, wait for it, or raise `otherwise`.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
+        except BlockingIOError as error:
+            raise otherwise or error from None
         yield
     finally:
         os.close(descriptor)
