@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from d2l_bn.cluster.heartbeat import Heartbeat
-from d2l_bn.cluster.launched import launched, machine, tell_supervisor
+from d2l_bn.cluster.launched import here, launched, machine, tell_supervisor
 from d2l_bn.cluster.processes import Processes
 from d2l_bn.nn.group import Group, OneProcess
 from d2l_bn.system.errors import InputError, RunError
@@ -20,6 +21,7 @@ from d2l_bn.system.errors import InputError, RunError
 MEETING = "D2L_BN_MEETING"  # the variable with the seconds in which all have to be there
 SHARED = "/dev/shm"
 SHARED_BY_EACH = 5.5  # MB; measured: 5.3 for each of 2, 4 and 8 processes
+OLD = 3600  # seconds: its job has met long ago, or has ended
 LARGE = 45_000  # numbers in the larger test sum, as many as LeNet has parameters
 
 
@@ -75,13 +77,18 @@ def _seconds(text: str) -> float:
 
 
 def _require_shared_memory() -> None:
-    """Refuse a machine on which MPI would die of SIGBUS."""
+    """Refuse a machine on which MPI would die of SIGBUS; remove what jobs that never met left."""
+    for path in Path(SHARED).glob("mpich_shm_*"):
+        with contextlib.suppress(OSError):
+            state = path.lstat()
+            if state.st_uid == os.getuid() and time.time() - state.st_mtime > OLD:
+                path.unlink()
     with contextlib.suppress(OSError):  # where there is no such folder MPI takes another way
-        state, here = os.statvfs(SHARED), int(os.environ.get("MPI_LOCALNRANKS", "1"))
-        needed, there = here * SHARED_BY_EACH, state.f_blocks * state.f_frsize / 1e6
+        room = os.statvfs(SHARED)
+        needed, there = here() * SHARED_BY_EACH, room.f_blocks * room.f_frsize / 1e6
         if there < needed:
             raise InputError(
-                f"{here} processes need {needed:.0f} MB of shared memory, and {SHARED} has "
+                f"{here()} processes need {needed:.0f} MB of shared memory, and {SHARED} has "
                 f"{there:.0f} MB: docker run --shm-size={needed:.0f}m, or fewer processes"
             )
 

@@ -20,6 +20,7 @@ from d2l_bn.training.settings import Settings
 
 import mxnet as mx
 
+PARTS = ("settings", "data", "network", "final")
 LONGEST = 2**20  # bytes of a summary, which has a few thousand
 
 
@@ -79,8 +80,9 @@ def read_summary(path: Path) -> dict:
     try:
         with open_regular(path, LONGEST) as file:
             summary = read_json(file.read())
-        if not isinstance(summary, dict):
-            raise ValueError("it is not an object")
+        parts = [summary.get(name, {}) for name in PARTS] if isinstance(summary, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError("it is not what a run writes")
     except OSError as error:
         raise InputError(
             f"{path} can't be read ({error.strerror}): is this a finished run?"

@@ -141,7 +141,7 @@ class Settings:
 
 
 def _refuse(name: str, rule: str, received: object) -> NoReturn:
-    raise InputError(f"{name} must be {rule}, got {received}")
+    raise InputError(f"{name} must be {rule}, got {str(received)[:80]}")
 
 
 def _context(name: str) -> mx.Context:

@@ -25,7 +25,7 @@ from d2l_bn.program.history import read_history
 from d2l_bn.training import checkpoint
 
 ROOT = Path(__file__).parents[2]
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
+MPIEXEC, GFORKER = map(Path(sys.executable).with_name, ("mpiexec", "mpiexec.gforker"))
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 PATIENCE = 600  # seconds until a fault has ended the job: 20 where the machine does nothing else
 
@@ -54,9 +54,9 @@ def program(folder, out, *more, epochs=3):
     return list(map(str, [sys.executable, "-m", "d2l_bn", "train", *options, *more]))
 
 
-def start(*programs, environment=()):
+def start(*programs, environment=(), launcher=MPIEXEC):
     """Start one process of each program, together."""
-    command = [str(MPIEXEC)]
+    command = [str(launcher)]
     for number, one in enumerate(programs):
         command += [*([":"] if number else []), "-n", "1", *one]
     env, home = {**ENVIRONMENT, **dict(environment)}, programs[0][programs[0].index("--data") + 1]
@@ -145,13 +145,13 @@ def test_resuming_gives_the_same_bits_and_only_with_as_many_processes(folder, ou
         assert np.array_equal(value, arrays(whole)[name]), name
 
 
-FAULTS = {  # the signal, to which rank, of how many, and what is said
-    "killed": (signal.SIGKILL, 2, 3, r"rank 2 \(process \d+ on .*SIGKILL"),
-    "rank 0 killed": (signal.SIGKILL, 0, 2, r"rank 0 \(process \d+ on .*SIGKILL"),
-    "crashed": (signal.SIGSEGV, 1, 2, r"rank 1 \(process \d+ on .*SIG(SEGV|ABRT)"),
-    "stopped": (signal.SIGSTOP, 1, 3, r"rank 1 \(process .* has not answered for"),
-    "rank 0 stopped": (signal.SIGSTOP, 0, 2, r"rank 0 \(process .* has not answered for"),
-    "asked to end": (signal.SIGTERM, 1, 2, r"rank 1: stopped"),
+FAULTS = {  # the signal, to which rank, of how many, started by what, and what is said
+    "killed": (signal.SIGKILL, 2, 3, GFORKER, r"rank 2 \(process \d+ on .*SIGKILL"),
+    "rank 0 killed": (signal.SIGKILL, 0, 2, MPIEXEC, r"rank 0 \(process \d+ on .*SIGKILL"),
+    "crashed": (signal.SIGSEGV, 1, 2, MPIEXEC, r"rank 1 \(process \d+ on .*SIG(SEGV|ABRT)"),
+    "stopped": (signal.SIGSTOP, 1, 3, MPIEXEC, r"rank 1 \(process .* has not answered for"),
+    "rank 0 stopped": (signal.SIGSTOP, 0, 2, GFORKER, r"rank 0 \(process .* has not answered for"),
+    "asked to end": (signal.SIGTERM, 1, 2, GFORKER, r"rank 1: stopped"),
 }
 
 
@@ -164,16 +164,18 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(tmp_path, names):
     with contextlib.ExitStack() as stack:
         running = []
         for name in names:
-            number, rank, size, message = FAULTS[name]
+            number, rank, size, launcher, message = FAULTS[name]
             place = tmp_path / name.replace(" ", "-")
             place.mkdir()
             folder, out = written(bars(train=93), place / "bars"), place / "run"
-            job = stack.enter_context(start(*[program(folder, out, epochs=1000)] * size))
+            programs = [program(folder, out, epochs=1000)] * size
+            job = stack.enter_context(start(*programs, launcher=launcher))
             stack.callback(job.kill)
             wait_until((out / run_folder.HISTORY).exists)
             wait_until(lambda out=out: len(rows(out)) > 1)
             processes = workers(out)
             assert leaves_nothing(processes[rank])
+            assert listens(job.pid) == (launcher == MPIEXEC)
             os.kill(processes[rank], number)
             running.append((job, processes, message))
         for job, processes, message in running:
@@ -189,6 +191,14 @@ def leaves_nothing(pid):
     shared = [line for line in maps if "/dev/shm/" in line]
     alone = b"UCX_TLS=self,sm" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return alone and shared and all(line.endswith("(deleted)") for line in shared)
+
+
+def listens(pid):
+    """Whether a process has a port open."""
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()[1:]]
+    ports = {f"socket:[{line[9]}]" for line in lines if line[3] == "0A"}
+    return any(os.readlink(path) in ports for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def test_one_that_computes_otherwise_is_refused(folder, out):

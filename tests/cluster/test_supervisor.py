@@ -42,7 +42,8 @@ def test_what_a_launcher_says_is_understood(environment, expected):
 @pytest.mark.parametrize(
     "environment, machines, expected",
     [
-        ({"MPI_LOCALNRANKS": "2"}, "aa", "mpiexec -n 2"),
+        ({"MPI_LOCALNRANKS": "2", "PMI_FD": "7"}, "aa", "mpiexec -n 2"),
+        ({"PMI_FD": "7"}, "aa", "mpiexec.gforker -n 2"),
         ({"MPI_LOCALNRANKS": "2"}, "aab", "mpiexec --host a:2,b:1 -n 3"),
         ({"SLURM_PROCID": "0"}, "aab", "srun --mpi=pmi2 --nodes=2 --ntasks=3"),
         # An mpiexec in a script of Slurm's asks Slurm for the machines.
@@ -50,7 +51,7 @@ def test_what_a_launcher_says_is_understood(environment, expected):
     ],
 )
 def test_the_same_processes_are_launched_again(monkeypatch, environment, machines, expected):
-    for name in ("SLURM_PROCID", "SLURM_JOB_ID", *OF_MPIEXEC):
+    for name in ("SLURM_PROCID", "SLURM_JOB_ID", "PMI_FD", *OF_MPIEXEC):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

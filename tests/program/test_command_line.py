@@ -499,6 +499,7 @@ STRANGERS = {  # what is done to a run, and what is said of it
     "control characters": (of_data(name="\x1b[31mred"), "can't be printed"),
     "the same class": (of_data(classes=["a"] * 4), "a printable name of its own"),
     "NaN": (of_data(train_images=np.nan), "is damaged"),
+    "a part of words": (lambda out: said(out, lambda s: s.update(settings="a")), "is damaged"),
     "framing of words": (of_data(framing={**FRAMING, "longest": "long"}), "is damaged"),
     "framing of nothing": (of_data(framing={**FRAMING, "longest": -1}), "is damaged"),
 }
@@ -514,6 +515,8 @@ def test_a_run_of_a_stranger_is_refused_in_one_line(train, out, folder, capsys, 
     line = printed.err.rstrip("\n")
     assert message in line and line.isprintable() and printed.out == ""
     assert not (out / run_folder.PREDICTIONS).exists()
+    main(["train", "--resume", "--out", str(out)])
+    assert capsys.readouterr().err.count("\n") <= 1
 
 
 def test_data_lists_the_places(folder, capsys):
