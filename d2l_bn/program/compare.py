@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print a line for each run, and draw them all in one figure."""
-    require_output(options.out)
+    require_output(options.out, ".png")
     rows = [_row(folder) for folder in options.runs]
     widths = {head: max(len(head), *(len(row[head]) for row in rows)) for head in rows[0]}
     for row in [dict(zip(widths, widths)), *rows]:

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     if options.count < 1:
         raise InputError(f"count must be 1 or more, got {options.count}")
     out = options.out or options.folder / run_folder.PREDICTIONS
-    require_output(out)
+    require_output(out, ".png")
     trained = load_trained(options.folder)
     if options.pictures:
         _label_pictures(options, trained, out)

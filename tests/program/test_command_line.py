@@ -370,6 +370,9 @@ def test_a_figure_goes_into_a_new_folder_and_over_no_folder(train, out, tmp_path
     assert (tmp_path / "new" / "a.png").exists()
     assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new")]) == 2
     assert f"{tmp_path / 'new'} is a folder, and only a file" in capsys.readouterr().err
+    for command in (["predict", "--from"], ["compare"]):
+        assert main([*command, str(out), "--out", str(out / run_folder.PARAMETERS)]) == 2
+        assert "is a file, and no .png to be replaced" in capsys.readouterr().err
 
 
 def test_evaluate_tells_accuracy_and_draws_confusions(train, out, capsys):
