@@ -12,7 +12,7 @@ import numpy as np
 
 from d2l_bn.data.idx import read_idx
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular
+from d2l_bn.system.files import read_regular
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -125,8 +125,8 @@ def read_folder(folder: Path, name: str, source: str, sha256: tuple[str, ...] = 
 def _class_names(folder: Path, count: int) -> tuple[str, ...]:
     path = folder / NAMES
     try:
-        with open_regular(path, 2**20) as file:
-            names = file.read().decode("utf-8-sig").splitlines()  # Windows puts a mark at the start
+        content = read_regular(path, 2**20)
+        names = content.decode("utf-8-sig").splitlines()  # Windows puts a mark at the start
     except FileNotFoundError:
         return tuple(map(str, range(count)))
     except (OSError, UnicodeError) as error:

@@ -15,7 +15,7 @@ from d2l_bn import __version__
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.framing import measure
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular, read_json, replacing
+from d2l_bn.system.files import read_json, read_regular, replacing
 from d2l_bn.training.settings import Settings
 
 import mxnet as mx
@@ -36,8 +36,7 @@ def versions() -> dict[str, str]:
 
 def checksum(path: Path) -> str:
     """The SHA-256 of a file."""
-    with open_regular(path) as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    return hashlib.sha256(read_regular(path)).hexdigest()
 
 
 def write_summary(
@@ -78,8 +77,7 @@ def write_summary(
 def read_summary(path: Path) -> dict:
     """Read what `write_summary` wrote; InputError if the file is not there or is damaged."""
     try:
-        with open_regular(path, LONGEST) as file:
-            summary = read_json(file.read())
+        summary = read_json(read_regular(path, LONGEST))
         parts = [summary.get(name, {}) for name in PARTS] if isinstance(summary, dict) else [None]
         if not all(isinstance(part, dict) for part in parts):
             raise ValueError("it is not what a run writes")

@@ -12,20 +12,21 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Optional
+from typing import Any, Optional
 
 from d2l_bn.system.errors import InputError
 
 LARGEST = 2**31  # bytes of any file that is read
 
 
-def open_regular(path: Path, largest: int = LARGEST) -> BinaryIO:
-    """Open a file for reading; OSError if it is larger, or none: a pipe would never end."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    state = os.fstat(file.fileno())
-    if stat.S_ISREG(state.st_mode) and state.st_size <= largest:
-        return file
-    file.close()
+def read_regular(path: Path, largest: int = LARGEST) -> bytes:
+    """The content of a file; OSError if it is larger, or none: a pipe would never end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        state = os.fstat(file.fileno())
+        if stat.S_ISREG(state.st_mode) and state.st_size <= largest:
+            content = file.read(state.st_size + 1)
+            if content is not None and len(content) == state.st_size:  # those of /proc have others
+                return content
     raise OSError(errno.EINVAL, f"not a regular file of at most {largest:,} bytes", str(path))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.system.errors import InputError, RunError
-from d2l_bn.system.files import open_regular, read_json, replacing
+from d2l_bn.system.files import read_json, read_regular, replacing
 from d2l_bn.training.run import check_history
 from d2l_bn.training.settings import Settings
 
@@ -106,8 +106,7 @@ def require_same(path: Path, saved: dict, identity: dict) -> None:
 
 def read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
     """The identity, the history and the arrays of a checkpoint; Damaged if it isn't a whole one."""
-    with open_regular(path) as file:
-        content = file.read()
+    content = read_regular(path)
     whole = hashlib.sha256(content[:-HASH]).hexdigest().encode() == content[-HASH:]
     try:
         if not whole and content[-22:-18] != b"PK\5\6":  # a zip file without a comment
