@@ -252,3 +252,13 @@ def test_a_difference_names_the_rank_and_both_values():
     processes.gather = lambda text: [text, "1.23.5"]
     with pytest.raises(RunError, match=r"numpy .* rank 1 has 1\.23\.5, rank 0 1\.26\.4"):
         processes.compare("numpy", "1.26.4")
+
+
+def test_what_killed_starts_have_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(meeting, "SHARED", str(tmp_path))
+    for name in ("mpich_shm_old", "mpich_shm_new", "other"):
+        (tmp_path / name).touch()
+        if name != "mpich_shm_new":
+            os.utime(tmp_path / name, (0, 0))
+    meeting._require_shared_memory()
+    assert sorted(os.listdir(tmp_path)) == ["mpich_shm_new", "other"]
