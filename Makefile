@@ -5,7 +5,7 @@ VENV ?= .venv
 ARGS ?=
 WORKERS ?= 2
 python = $(VENV)/bin/python
-cluster = $(VENV)/bin/mpiexec -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
+cluster = $(VENV)/bin/mpiexec.gforker -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
 # A process for each core; one that has nothing left to do takes half of what another has.
 pytest = $(python) -m pytest -q -n auto --dist worksteal
 setup = @command -v "$(PYTHON)" >/dev/null \

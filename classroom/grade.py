@@ -222,12 +222,8 @@ def _write_pages(folder: Path, results: list[Result], students: Collection[str])
             os.replace(made, own.with_name(f"{own.name}.zip"))
 
 
-def _alone(out: Path) -> contextlib.ExitStack:
+def _alone(out: Path) -> contextlib.AbstractContextManager:
     """Let no other run work on the same folder at the same time."""
     out.mkdir(parents=True, exist_ok=True)
-    held = contextlib.ExitStack()
-    try:
-        held.enter_context(locked(out))
-    except BlockingIOError as error:
-        raise ClassroomError(f"another run marks into {out}: wait, or use --out") from error
-    return held
+    in_use = ClassroomError(f"another run marks into {out}: wait, or use --out")
+    return locked(out, otherwise=in_use)

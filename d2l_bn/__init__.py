@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-if sys.argv[:1] == ["-m"]:  # python -m d2l_bn
-    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
-        del sys.path[0]  # the current folder may be a stranger's: none of its modules are imported
+MODULE = sys.argv[:1] == ["-m"]  # python -m d2l_bn
+if MODULE and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    del sys.path[0]  # the current folder may be a stranger's: none of its modules are imported
+if MODULE or "".join(sys.argv[:1]).endswith("d2l-bn"):  # or the script
     import signal
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -58,7 +58,7 @@ def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
         new = experiment.rows(case)
         seconds = time.process_time() - start
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, wait=True):
+        with locked(folder):
             table: dict[tuple, list[Row]] = {_key(experiment, c): [] for c in experiment.cases}
             for row in read(experiment.name, folder):
                 table.get(_key(experiment, row), []).append(row)

@@ -27,15 +27,21 @@ def bars(train: int = 96, test: int = 32, classes: int = 4, size: int = 16) -> D
     )
 
 
+def untimed(history: list[dict]) -> list[dict]:
+    """The rows of a history without what the clock decides."""
+    times = "seconds", "examples_per_second"
+    return [{name: row[name] for name in row if name not in times} for row in history]
+
+
+def values(net) -> dict[str, np.ndarray]:
+    """The parameters and statistics of a network."""
+    return {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
+
+
 def written(dataset: Dataset, folder: Path) -> Path:
     """Write a data set as a user has it, four IDX files in a new folder; return the folder."""
     folder.mkdir()
-    arrays = (
-        dataset.train_images,
-        dataset.train_labels,
-        dataset.test_images,
-        dataset.test_labels,
-    )
+    arrays = [dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels]
     for name, array in zip(FILES, arrays):
         write_idx(folder / f"{name}.gz", array)
     return folder

@@ -20,14 +20,7 @@ class Heartbeat(threading.Thread):
     """Exchanges signs of life: process 0 with all others, the others with process 0.
 
     A thread of its own does this, which also runs while MXNet computes or a file is written: a slow
-    process answers, a stopped one doesn't.
-
-    Parameters
-    ----------
-    processes : Processes
-        Whose communicator is used, and whose advice is given.
-    names : list of str
-        How each process is called in a message, by rank.
+    process answers, a stopped one doesn't. `names` has that of each process in a message.
     """
 
     def __init__(self, processes: Processes, names: list[str]) -> None:

@@ -50,24 +50,30 @@ def by_srun() -> bool:
     return "SLURM_PROCID" in os.environ and not any(name in os.environ for name in OF_MPIEXEC)
 
 
+def by_gforker() -> bool:
+    """Whether MPICH's mpiexec.gforker has, which starts processes here alone, and opens no port."""
+    others = *OF_MPIEXEC, "SLURM_PROCID"
+    return "PMI_FD" in os.environ and not any(name in os.environ for name in others)
+
+
+def here() -> int:
+    """How many of the processes are on this machine."""
+    return int(os.environ.get("PMI_SIZE" if by_gforker() else "MPI_LOCALNRANKS", "1"))
+
+
 def machine() -> str:
     """The name by which the launcher knows this machine."""
     return next((os.environ[name] for name in MACHINE if name in os.environ), socket.gethostname())
 
 
 def launcher(machines: Sequence[str]) -> list[str]:
-    """The start of a command that launches processes again, as these were.
-
-    Parameters
-    ----------
-    machines : sequence of str
-        That of each process, by rank.
-    """
+    """The start of a command that launches processes again, on the machine of each rank."""
     count, distinct = str(len(machines)), len(set(machines))
     if by_srun():
         return ["srun", "--mpi=pmi2", f"--nodes={distinct}", f"--ntasks={count}"]
-    beside = Path(sys.executable).with_name("mpiexec")
-    start = [str(beside) if beside.exists() else "mpiexec"]
+    name = "mpiexec.gforker" if by_gforker() else "mpiexec"
+    beside = Path(sys.executable).with_name(name)
+    start = [str(beside) if beside.exists() else name]
     if distinct > 1 and "SLURM_JOB_ID" not in os.environ:  # there it knows them from Slurm
         blocks = itertools.groupby(machines)
         start += ["--host", ",".join(f"{name}:{len(list(block))}" for name, block in blocks)]
@@ -82,7 +88,7 @@ def supervise(environment: dict[str, str]) -> None:
     if SUPERVISOR not in os.environ:
         if by_srun() and NETMOD not in os.environ:
             environment = {NETMOD: "ofi", **environment}
-        if os.environ.get("MPI_LOCALNRANKS") == os.environ.get("PMI_SIZE") is not None:
+        if str(here()) == os.environ.get("PMI_SIZE"):
             environment = {**environment, **ON_ONE_MACHINE}
         start = getattr(sys, "orig_argv", [sys.executable, "-m", "d2l_bn", *sys.argv[1:]])
         supervisor = str(Path(__file__).with_name("supervisor.py"))
@@ -93,14 +99,9 @@ def supervise(environment: dict[str, str]) -> None:
 def tell_supervisor(**message: object) -> None:
     """Tell this process's supervisor, if there is one.
 
-    Parameters
-    ----------
-    advice : str
-        What to say, should the process die: how to go on.
-    within, doing : float or None, str
-        In how many seconds the next message has to come, and what takes place meanwhile.
-    lost : bool
-        Whether this process ends because another one can't be reached.
+    It may be told the `advice` to give, should the process die; in how many seconds, `within`, the
+    next message has to come, and what it is `doing` meanwhile; and whether this process ends
+    because another one is `lost`.
     """
     descriptor = os.environ.get(SUPERVISOR)
     if descriptor is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from d2l_bn.cluster.heartbeat import Heartbeat
-from d2l_bn.cluster.launched import Launched, launched, machine, tell_supervisor
+from d2l_bn.cluster.launched import here, launched, machine, tell_supervisor
 from d2l_bn.cluster.processes import Processes
 from d2l_bn.nn.group import Group, OneProcess
 from d2l_bn.system.errors import InputError, RunError
@@ -20,6 +21,7 @@ from d2l_bn.system.errors import InputError, RunError
 MEETING = "D2L_BN_MEETING"  # the variable with the seconds in which all have to be there
 SHARED = "/dev/shm"
 SHARED_BY_EACH = 5.5  # MB; measured: 5.3 for each of 2, 4 and 8 processes
+OLD = 3600  # seconds: its job has met long ago, or has ended
 LARGE = 45_000  # numbers in the larger test sum, as many as LeNet has parameters
 
 
@@ -28,20 +30,9 @@ def joined() -> Iterator[Group]:
     """Meet the processes that were launched together, and part from them at the end.
 
     An exception ends without parting: the process then has to leave with an exit code that is not
-    zero, and the launcher ends the others.
-
-    Yields
-    ------
-    OneProcess or Processes
-        What they do together; for a process that was started by itself, nothing.
-
-    Raises
-    ------
-    InputError
-        If MPI is not installed, or is not that of the launcher, or if the time to wait for the
-        others is no number of seconds, or if there is too little shared memory.
-    RunError
-        If the sum of known numbers is wrong.
+    zero, and the launcher ends the others. InputError if MPI is not installed, or is not that of
+    the launcher, if the time to wait is no number of seconds, or for too little shared memory;
+    RunError if the sum of known numbers is wrong.
     """
     place = launched()
     if place is None:
@@ -53,7 +44,13 @@ def joined() -> Iterator[Group]:
     tell_supervisor(within=within, doing=waiting, advice=advice)
     _require_shared_memory()
     MPI = _mpi()
-    processes = Processes(_same(MPI.COMM_WORLD, place).Dup())
+    world = MPI.COMM_WORLD
+    if (world.rank, world.size) != place:
+        raise InputError(
+            f"the launcher has started {place.size} processes, and MPI sees {world.size}: it "
+            "belongs to another MPI. Use the mpiexec beside this Python"
+        )
+    processes = Processes(world.Dup())
     check_sums(processes)
     _unlink_shared_memory()  # now all have it: what is left of it ends with them, however they end
     processes.machines = processes.gather(machine())
@@ -80,13 +77,18 @@ def _seconds(text: str) -> float:
 
 
 def _require_shared_memory() -> None:
-    """Refuse a machine on which MPI would die of SIGBUS."""
+    """Refuse a machine on which MPI would die of SIGBUS; remove what jobs that never met left."""
+    for path in Path(SHARED).glob("mpich_shm_*"):
+        with contextlib.suppress(OSError):
+            state = path.lstat()
+            if state.st_uid == os.getuid() and time.time() - state.st_mtime > OLD:
+                path.unlink()
     with contextlib.suppress(OSError):  # where there is no such folder MPI takes another way
-        state, here = os.statvfs(SHARED), int(os.environ.get("MPI_LOCALNRANKS", "1"))
-        needed, there = here * SHARED_BY_EACH, state.f_blocks * state.f_frsize / 1e6
+        room = os.statvfs(SHARED)
+        needed, there = here() * SHARED_BY_EACH, room.f_blocks * room.f_frsize / 1e6
         if there < needed:
             raise InputError(
-                f"{here} processes need {needed:.0f} MB of shared memory, and {SHARED} has "
+                f"{here()} processes need {needed:.0f} MB of shared memory, and {SHARED} has "
                 f"{there:.0f} MB: docker run --shm-size={needed:.0f}m, or fewer processes"
             )
 
@@ -116,24 +118,8 @@ def _mpi() -> Any:
     return MPI
 
 
-def _same(world: Any, place: Launched) -> Any:
-    """The world of MPI, if it is that of the launcher."""
-    if (world.rank, world.size) != place:
-        raise InputError(
-            f"the launcher has started {place.size} processes, and MPI sees {world.size}: it "
-            "belongs to another MPI. Use the mpiexec beside this Python"
-        )
-    return world
-
-
 def check_sums(processes: Group) -> None:
-    """Refuse processes of which the sum of known numbers is wrong.
-
-    Raises
-    ------
-    RunError
-        If it is.
-    """
+    """Raise RunError if the sum of known numbers is wrong."""
     for count, dtype in ((1, np.float64), (33, np.float64), (LARGE, np.float32)):
         steps: Any = (np.arange(count) % 100).astype(dtype)
         received = processes.total((processes.rank + 1) * steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
@@ -21,70 +20,38 @@ PAUSES = 20e-6, 1e-3
 CYCLE = 1024  # the numbers of exchanges start again: with 4,096 processes float32 holds their sum
 
 
-@dataclass
-class Spent:
-    """What one process has handed in over all channels, how long it has waited, and what failed.
-
-    Parameters
-    ----------
-    exchanges, bytes : int
-        The sums, and the size of the arrays in them.
-    seconds : float
-        From handing in to the answer; waiting for a slower process is part of it.
-    error : Exception, optional
-        What went wrong where it could not be raised.
-    """
-
-    exchanges: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    error: Optional[Exception] = None
-
-
 class Processes:
     """The processes that share a communicator of MPI.
 
     Each sum carries the number of the exchange, so that two that don't belong together are noticed.
     MPI waits by asking without a pause, which takes the core from a process that still computes:
     we ask ourselves, and pause.
-
-    Parameters
-    ----------
-    comm : mpi4py.MPI.Comm
-        The communicator, for this object alone.
-    spent : Spent, optional
-        Where to count; by default anew.
     """
 
-    def __init__(self, comm: Any, spent: Optional[Spent] = None) -> None:
-        self.comm = comm
+    def __init__(self, comm: Any, failed: Optional[list[Exception]] = None) -> None:
+        self.comm = comm  # of MPI, for this object alone
         self.rank = comm.rank
         self.size = comm.size
         self.machines: Sequence[str] = ()
         self.advice = ""  # what to do when the job ends early
-        self.spent = spent or Spent()
+        self.failed = [] if failed is None else failed  # what could not be raised, of all channels
         self._number = 0
 
     def channel(self) -> Processes:
         """A communicator of its own, so that MXNet may call backward in any order."""
-        return Processes(self.comm.Dup(), self.spent)
+        return Processes(self.comm.Dup(), self.failed)
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """The sum over all processes, in the type of `values`.
 
-        Raises
-        ------
-        RunError
-            If the processes are not at the same exchange, or weren't in backward.
+        RunError if they are not at the same exchange, or weren't in backward.
         """
-        if self.spent.error is not None:
-            raise self.spent.error
+        if self.failed:
+            raise self.failed[-1]
         self._number = self._number % CYCLE + 1
         sent = np.concatenate([[1, self._number], values.ravel()]).astype(values.dtype)
         received = np.empty_like(sent)
         self._wait(self.comm.Iallreduce(sent, received))
-        self.spent.exchanges += 1
-        self.spent.bytes += sent.nbytes
         if tuple(received[:2]) != (self.size, self.size * self._number):
             raise RunError(
                 f"all processes must be at the same exchange: {self.size} of them should add up to "
@@ -98,7 +65,7 @@ class Processes:
         try:
             return self.total(values)
         except Exception as error:
-            self.spent.error = error
+            self.failed.append(error)
             return values
 
     def gather(self, text: str) -> list[str]:
@@ -125,13 +92,7 @@ class Processes:
         return buffer.tobytes()
 
     def compare(self, what: str, value: str) -> None:
-        """Refuse to go on where a process has another value than process 0.
-
-        Raises
-        ------
-        RunError
-            In every process, with the first that differs.
-        """
+        """Raise RunError, in every process, where one has another value than process 0."""
         first, *others = self.gather(value)
         for rank, other in enumerate(others, 1):
             if other != first:
@@ -162,4 +123,3 @@ class Processes:
                 os.sched_yield()
             else:
                 time.sleep(min(max(PAUSES[0], waited / 50), PAUSES[1]))
-        self.spent.seconds += time.perf_counter() - start

@@ -69,20 +69,8 @@ def main() -> int:
 def follow(child: subprocess.Popen, reader: int, launcher: int) -> tuple[dict, str]:
     """Wait for the end of the child, of the launcher, or of a time that the child has set itself.
 
-    Parameters
-    ----------
-    child : Popen
-    reader : int
-        The end of the pipe that the child writes messages to.
-    launcher : int
-        The process that has started this one.
-
-    Returns
-    -------
-    said : dict
-        What the child has said last, as described in `launched.tell_supervisor`.
-    late : str
-        Why it has to be ended, or "".
+    Returns what the child has written last to `reader`, as `launched.tell_supervisor` has it, and
+    why the child has to be ended, or "".
     """
     said: dict = {"advice": "", "lost": False}
     left, rest = float("inf"), b""

@@ -12,7 +12,7 @@ import numpy as np
 
 from d2l_bn.data.idx import read_idx
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular
+from d2l_bn.system.files import read_regular
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -35,17 +35,9 @@ FASHION_SAMPLE = (
     "9e5097999cb6cd05438e025c1ae6806b730564c088767b0bcdd0511dbefd3f4a",
 )
 FASHION_NAMES = (
-    "T-shirt/top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
+    "T-shirt/top", "trouser", "pullover", "dress", "coat",
+    "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
 NAMES = "classes.txt"
 LONGEST_NAME = 100  # characters
 SMALLEST_IMAGE = 16  # what LeNet's two convolutions of 5 by 5 and two poolings of 2 by 2 need
@@ -110,30 +102,12 @@ def missing(folder: Path) -> list[str]:
     return [name for name in FILES if find(folder, name) is None]
 
 
-def read_folder(
-    folder: Path,
-    name: str,
-    source: str,
-    sha256: tuple[str, ...] = (),
-) -> Dataset:
+def read_folder(folder: Path, name: str, source: str, sha256: tuple[str, ...] = ()) -> Dataset:
     """Read and check the four files in `folder`.
 
     The classes of Fashion-MNIST and its sample have their names, others those in `NAMES`, a file
-    with a name on each line, or "0", "1" and so on.
-
-    Parameters
-    ----------
-    folder : Path
-        Where all four are.
-    name, source : str
-        As in `Dataset`.
-    sha256 : tuple of str
-        What the decompressed files must have, where that is known.
-
-    Raises
-    ------
-    InputError
-        If a file is damaged or another than expected, or if the four don't belong together.
+    with a name on each line, or "0", "1" and so on. InputError if a file is damaged or another than
+    expected, by the `sha256` of its content where that is known, or if they don't belong together.
     """
     paths = [find(folder, file) or folder / file for file in FILES]
     (images, labels, test_images, test_labels), digests = zip(*map(read_idx, paths))
@@ -151,8 +125,8 @@ def read_folder(
 def _class_names(folder: Path, count: int) -> tuple[str, ...]:
     path = folder / NAMES
     try:
-        with open_regular(path, 2**20) as file:
-            names = file.read().decode("utf-8-sig").splitlines()  # Windows puts a mark at the start
+        content = read_regular(path, 2**20)
+        names = content.decode("utf-8-sig").splitlines()  # Windows puts a mark at the start
     except FileNotFoundError:
         return tuple(map(str, range(count)))
     except (OSError, UnicodeError) as error:

@@ -30,17 +30,7 @@ PATIENCE = 4.0  # seconds that a host may stay silent
 def fetch(folder: Path) -> None:
     """Put the four files into `folder`, where they are missing or damaged.
 
-    Parameters
-    ----------
-    folder : Path
-        The cache; made if it isn't there.
-
-    Raises
-    ------
-    InputError
-        If no host has them all.
-    OSError
-        If the folder can't be written.
+    InputError if no host has them all, OSError if the folder can't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pooch.get_logger().setLevel("WARNING")

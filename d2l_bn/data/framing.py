@@ -16,24 +16,12 @@ INK = 0.1  # fraction of the brightest pixel from which on a pixel belongs to th
 
 @dataclass(frozen=True)
 class Framing:
-    """How an object lies in its image, on a black background.
+    """How an object lies in its image, on a black background."""
 
-    Parameters
-    ----------
-    longest : float
-        The longer side of the object's box, as a fraction of the image's.
-    centre : {"mass", "box"}
-        What lies in the middle of the image: the object's centre of mass, or that of its box.
-    strokes : bool
-        Whether the object is drawn with strokes, so that most of its box is background.
-    brightness : (float, float)
-        The mean brightness of the darkest and of the brightest images.
-    """
-
-    longest: float
-    centre: str
-    strokes: bool
-    brightness: tuple[float, float]
+    longest: float  # the longer side of the object's box, as a fraction of the image's
+    centre: str  # what lies in the middle of the image: the object's "mass", or its "box"
+    strokes: bool  # whether it is drawn with strokes: most of its box is then background
+    brightness: tuple[float, float]  # the mean of the darkest and of the brightest images
 
     def __post_init__(self) -> None:
         darkest, brightest = self.brightness

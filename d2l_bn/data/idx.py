@@ -18,7 +18,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular, replacing
+from d2l_bn.system.files import read_regular, replacing
 
 UNSIGNED_BYTE = 8
 LARGEST = 2**30  # bytes; 22 times the training images of MNIST
@@ -48,8 +48,10 @@ def read_idx(path: Path, *, largest: int = LARGEST) -> tuple[np.ndarray, str]:
         If the file can't be read or is not such a file; the message says what is wrong with it.
     """
     try:
-        with open_regular(path) as file:
-            return _read(path, _decompressed(file), largest)
+        content = read_regular(path)
+        stream = io.BytesIO(content)
+        compressed = content[:2] == b"\x1f\x8b"
+        return _read(path, gzip.GzipFile(fileobj=stream) if compressed else stream, largest)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         _refuse(path, f"its gzip data are damaged ({error})", error)
     except OSError as error:
@@ -62,12 +64,6 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     content = header + np.ascontiguousarray(array, dtype=np.uint8).tobytes()
     with replacing(path) as temporary:
         temporary.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
-
-
-def _decompressed(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
-    compressed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if compressed else file
 
 
 def _read(path: Path, stream: BinaryIO | gzip.GzipFile, largest: int) -> tuple[np.ndarray, str]:

@@ -64,7 +64,10 @@ def load(
     problem = "Fashion-MNIST is not on this machine"
     if download:
         try:
-            return _downloaded()
+            from d2l_bn.data import download as hosts  # it takes longer to import than to read data
+
+            hosts.fetch(cache())
+            return _fashion_mnist(cache())
         except (InputError, OSError) as error:  # OSError: the cache can't be written
             problem += f" and could not be downloaded ({error})"
     if data == "fashion-mnist":
@@ -132,13 +135,6 @@ def _installed(log: Callable[[str], None]) -> Optional[Dataset]:
         except InputError as error:
             log(f"passed over: {error}")
     return None
-
-
-def _downloaded() -> Dataset:
-    from d2l_bn.data import download  # here, since it takes longer to import than to read the data
-
-    download.fetch(cache())
-    return _fashion_mnist(cache())
 
 
 def _fashion_mnist(folder: Path) -> Dataset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterable
 from typing import Callable
 
@@ -12,6 +11,7 @@ import numpy as np
 import mxnet as mx
 from mxnet import autograd, nd
 
+SMALLEST, LARGEST = 1.2e-38, 3.4e38  # of float32
 PARAMETER_TYPE = {np.float16: np.float32, np.float32: np.float32, np.float64: np.float64}
 
 
@@ -167,8 +167,10 @@ def check_constants(eps: float, momentum: float) -> None:
     ValueError
         If one of them is.
     """
-    if not 0 < eps < math.inf:
-        raise ValueError(f"eps must be positive and finite, got {eps!r}: a usual value is 1e-5")
+    if not SMALLEST <= eps < LARGEST:  # or constant channels come out as NaN
+        raise ValueError(
+            f"eps must be positive and finite in float32, too, got {eps!r}: a usual value is 1e-5"
+        )
     if not 0 <= momentum <= 1:
         raise ValueError(
             f"momentum must be in [0, 1], got {momentum!r}: it weighs the old value, usually 0.9"

@@ -16,19 +16,18 @@ from d2l_bn.system.files import require_output
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/curves.png"), help="the PNG to write"
-    )
+    out = Path("runs/curves.png")
+    parser.add_argument("--out", type=Path, default=out, help=f"the PNG to write (default: {out})")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print a line for each run, and draw them all in one figure."""
-    require_output(options.out)
+    require_output(options.out, ".png")
     rows = [_row(folder) for folder in options.runs]
-    widths = [max(len(row[column]) for row in [HEADS, *rows]) for column in range(len(HEADS))]
-    for row in [HEADS, *rows]:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths)).rstrip())
-    if len({row[2] for row in rows}) > 1:
+    widths = {head: max(len(head), *(len(row[head]) for row in rows)) for head in rows[0]}
+    for row in [dict(zip(widths, widths)), *rows]:
+        print("  ".join(f"{row[head]:{width}}" for head, width in widths.items()).rstrip())
+    if len({row["data"] for row in rows}) > 1:
         print("The runs were tested on different images: their accuracies can't be compared.")
     histories = {str(folder): read_history(folder / run_folder.HISTORY) for folder in options.runs}
     labels = {name: Path(name).name if len(histories) > 1 else "" for name in histories}
@@ -39,40 +38,25 @@ def run(options: argparse.Namespace) -> None:
     print(f"curves in {options.out}")
 
 
-HEADS = [
-    "run",
-    "norm",
-    "data",
-    "epochs",
-    "batch",
-    "rate",
-    "seed",
-    "train loss",
-    "test accuracy",
-    "95 % interval",
-    "seconds",
-]
-
-
-def _row(folder: Path) -> list[str]:
+def _row(folder: Path) -> dict[str, str]:
     summary = read_summary(folder / run_folder.SUMMARY)
     try:
         settings, data, final = summary["settings"], summary["data"], summary["final"]
         accuracy, count = float(final["test_accuracy"]), int(data["test_images"])
         low, high = interval(round(accuracy * count), count)
-        return [
-            str(folder),
-            str(settings["norm"]),
-            str(data["name"]),
-            str(settings["epochs"]),
-            str(settings["batch_size"]),
-            f"{settings['lr']:g}, {settings['schedule']}",
-            str(settings["seed"]),
-            f"{final['train_loss']:.4f}",
-            f"{accuracy:.4f}",
-            f"{low:.4f} to {high:.4f}",
-            f"{summary['training_seconds']:.0f}",
-        ]
+        return {
+            "run": str(folder),
+            "norm": str(settings["norm"]),
+            "data": str(data["name"]),
+            "epochs": str(settings["epochs"]),
+            "batch": str(settings["batch_size"]),
+            "rate": f"{settings['lr']:g}, {settings['schedule']}",
+            "seed": str(settings["seed"]),
+            "train loss": f"{final['train_loss']:.4f}",
+            "test accuracy": f"{accuracy:.4f}",
+            "95 % interval": f"{low:.4f} to {high:.4f}",
+            "seconds": f"{summary['training_seconds']:.0f}",
+        }
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         path = folder / run_folder.SUMMARY
         raise InputError(f"{path} is damaged ({error!r}); train again") from error

@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from d2l_bn.data.dataset import FILES, NAMES, SMALLEST_IMAGE, checked_names, read_folder
 from d2l_bn.data.idx import write_idx
 from d2l_bn.data.places import load, survey
-from d2l_bn.program.pictures import read_picture, sorted_by_class
+from d2l_bn.program.pictures import read_pictures, sorted_by_class
 from d2l_bn.system.errors import InputError
 
 
@@ -74,11 +73,8 @@ def _convert(options: argparse.Namespace) -> None:
     arrays = []
     for pairs in parts.values():
         pairs = [pairs[index] for index in rng.permutation(len(pairs))]
-        bar = tqdm(pairs, unit="picture", leave=False, disable=None)
-        arrays += [
-            np.stack([read_picture(path, (size, size), None) for path, _ in bar]),
-            np.array([label for _, label in pairs], np.uint8),
-        ]
+        arrays.append(read_pictures((path for path, _ in pairs), (size, size), None))
+        arrays.append(np.array([label for _, label in pairs], np.uint8))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".d2l-bn.", dir=out.parent) as temporary:
         new = Path(temporary, "new")

@@ -8,14 +8,9 @@ from d2l_bn.system.errors import RunError
 
 
 def figures() -> ModuleType:
-    """The room of figures, at the moment when it is needed.
+    """The room of figures, at the moment when it is needed; RunError if matplotlib can't be used.
 
     Importing matplotlib takes longer than all the rest of the program.
-
-    Raises
-    ------
-    RunError
-        If matplotlib can't be used.
     """
     try:
         from d2l_bn import figures as room

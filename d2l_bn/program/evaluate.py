@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from d2l_bn.data.dataset import missing
-from d2l_bn.data.places import DATA_SETS, load
+from d2l_bn.data.places import DATA_SETS
 from d2l_bn.program import drawing, run_folder
-from d2l_bn.program.pictures import read_picture, sorted_by_class
+from d2l_bn.program.pictures import sorted_by_class
 from d2l_bn.program.summary import interval
 from d2l_bn.program.trained import Trained, load_trained, probabilities
 from d2l_bn.system.errors import InputError
@@ -67,12 +66,7 @@ def _images(data: str, trained: Trained) -> tuple[str, np.ndarray, np.ndarray]:
     """The name of the data, and the test images and labels to evaluate on."""
     folder = Path(data)
     if data in DATA_SETS or not os.path.isdir(data) or len(missing(folder)) < 4:
-        dataset = load(data)
-        if dataset.image_shape != trained.image_shape or dataset.class_names != trained.classes:
-            raise InputError(
-                f"{trained.folder} was trained on {trained.data}, with other classes or another "
-                f"image size than {dataset.name}; name its data with --data"
-            )
+        dataset = trained.test_data(data)
         return f"{dataset.name}, test images", dataset.test_images, dataset.test_labels
     paths = sorted_by_class(folder)
     unknown = sorted(set(paths) - set(trained.classes))
@@ -81,12 +75,8 @@ def _images(data: str, trained: Trained) -> tuple[str, np.ndarray, np.ndarray]:
             f"{folder}: each folder must have the name of a class, got {', '.join(unknown)}; "
             f"the classes of {trained.folder} are {', '.join(trained.classes)}"
         )
-    if trained.doubt:
-        print(trained.doubt, file=sys.stderr)
-    pairs = [(path, trained.classes.index(name)) for name in paths for path in paths[name]]
-    bar = tqdm(pairs, unit="picture", leave=False, disable=None)
-    images = [read_picture(path, trained.image_shape, trained.framing) for path, _ in bar]
-    return str(folder), np.stack(images), np.array([label for _, label in pairs])
+    labels = [trained.classes.index(name) for name in paths for _ in paths[name]]
+    return str(folder), trained.read(itertools.chain(*paths.values())), np.array(labels)
 
 
 def _numbers(name: str, counts: np.ndarray, trained: Trained) -> dict:

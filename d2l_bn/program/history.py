@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from pathlib import Path
 
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular, replacing
+from d2l_bn.system.files import read_regular, replacing
 from d2l_bn.training.run import COLUMNS, check_history
+from d2l_bn.training.settings import MOST
 
 LONGEST = 2**28  # bytes: a million epochs have half of it
 
@@ -22,18 +24,13 @@ def write_history(path: Path, history: list[dict]) -> None:
 
 
 def read_history(path: Path) -> list[dict]:
-    """Read what `write_history` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or is not such a table.
-    """
+    """Read what `write_history` wrote; InputError if there is no such table."""
     try:
-        with io.TextIOWrapper(open_regular(path, LONGEST), "utf-8", newline="") as file:
-            rows = [
-                {name: COLUMNS[name](row[name]) for name in COLUMNS} for row in csv.DictReader(file)
-            ]
+        table = csv.DictReader(io.StringIO(read_regular(path, LONGEST).decode(), newline=""))
+        lines = itertools.islice(table, MOST + 1)
+        rows = [{name: COLUMNS[name](line[name]) for name in COLUMNS} for line in lines]
+        if len(rows) > MOST:
+            raise ValueError(f"it has more than {MOST:,} epochs")
         check_history(rows)
     except OSError as error:
         raise InputError(

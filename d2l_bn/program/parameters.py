@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.system.files import open_regular
+from d2l_bn.system.files import read_regular
 
 LIST, ARRAY = 0x112, 0xF993FAC9  # how a file starts, and each of its arrays
 DENSE, FLOAT32 = 0, 0
@@ -20,8 +20,7 @@ DENSE, FLOAT32 = 0, 0
 
 def read_parameters(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of a file, float32, by their names; ValueError if it holds anything else."""
-    with open_regular(path) as file:
-        content = memoryview(file.read())
+    content = memoryview(read_regular(path))
     at = 0
 
     def take(count: int) -> memoryview:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Optional
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
 from d2l_bn.data.framing import INK, Framing, box, centre_of_mass
 from d2l_bn.system.errors import InputError
@@ -24,23 +26,9 @@ FAINTEST = 0.04  # of the range from black to white: how much an object has to s
 def read_picture(path: Path, shape: tuple[int, int], framing: Optional[Framing]) -> np.ndarray:
     """A picture as the network expects it: bright on black, cut out, scaled and centred.
 
-    Parameters
-    ----------
-    path : Path
-        The file: PNG, JPEG, WebP, GIF, BMP or TIFF.
-    shape : (int, int)
-        Height and width of the training images.
-    framing : Framing or None
-        How the training images are framed; None leaves the whole picture as it is framed.
-
-    Returns
-    -------
-    ndarray, shape (height, width), uint8
-
-    Raises
-    ------
-    InputError
-        If the file can't be read as a picture, or nothing can be seen in it.
+    `shape` is (height, width) of the training images, and of the answer, uint8; `framing` None
+    leaves the whole picture as it is framed. InputError if the file can't be read as a picture, or
+    nothing can be seen in it.
     """
     grey = _grey(path)
     raised = _raised(grey)
@@ -50,14 +38,16 @@ def read_picture(path: Path, shape: tuple[int, int], framing: Optional[Framing])
     return _bytes(_framed(_object(path, grey, framing.strokes), shape, framing))
 
 
-def sorted_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The pictures in the folders of a folder, each of which has the name of a class.
+def read_pictures(
+    paths: Iterable[Path], shape: tuple[int, int], framing: Optional[Framing]
+) -> np.ndarray:
+    """The same for several, (n, height, width), with a bar on a terminal."""
+    bar = tqdm(list(paths), unit="picture", leave=False, disable=None)
+    return np.stack([read_picture(path, shape, framing) for path in bar])
 
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
+
+def sorted_by_class(folder: Path) -> dict[str, list[Path]]:
+    """The pictures in folders with the names of classes; InputError if there are none."""
     found = {
         inner.name: sorted(path for path in inner.iterdir() if path.suffix.lower() in SUFFIXES)
         for inner in sorted(folder.iterdir())

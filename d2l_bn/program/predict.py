@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_bn.data.places import load
 from d2l_bn.program import drawing, run_folder
 from d2l_bn.program.pictures import read_picture
 from d2l_bn.program.trained import Trained, load_trained, probabilities
@@ -22,22 +21,10 @@ SURE = 0.9  # what a network says of the pictures that it knows is nearly always
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    add = parser.add_argument
-    add(
-        "pictures",
-        nargs="*",
-        type=Path,
-        metavar="PICTURE",
-        help="PNG, JPEG ... (default: test images)",
-    )
-    add(
-        "--from",
-        dest="folder",
-        type=Path,
-        default=Path("runs/lenet"),
-        metavar="RUN",
-        help="the run",
-    )
+    add, run = parser.add_argument, Path("runs/lenet")
+    pictures = "PNG, JPEG ... (default: test images)"
+    add("pictures", nargs="*", type=Path, metavar="PICTURE", help=pictures)
+    add("--from", dest="folder", type=Path, default=run, metavar="RUN", help="the run")
     add("--data", help="of the test images, as in train (default: those of the run)")
     add("--count", type=int, default=24, help="how many test images")
     add("--show", action="store_true", help="draw what the network saw of the pictures, too")
@@ -50,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     if options.count < 1:
         raise InputError(f"count must be 1 or more, got {options.count}")
     out = options.out or options.folder / run_folder.PREDICTIONS
-    require_output(out)
+    require_output(out, ".png")
     trained = load_trained(options.folder)
     if options.pictures:
         _label_pictures(options, trained, out)
@@ -113,12 +100,7 @@ def _note(trained: Trained, image: np.ndarray, chance: np.ndarray) -> str:
 
 
 def _label_test_images(options: argparse.Namespace, trained: Trained, out: Path) -> None:
-    dataset = load(options.data or trained.address)
-    if (dataset.class_names, dataset.image_shape) != (trained.classes, trained.image_shape):
-        raise InputError(
-            f"{options.folder} was trained on {trained.data}, with other classes or another image "
-            f"size than {dataset.name}; name its data with --data"
-        )
+    dataset = trained.test_data(options.data)
     figures = drawing.figures()
     count = min(options.count, len(dataset.test_images))
     chosen = np.sort(np.random.default_rng(0).permutation(len(dataset.test_images))[:count])
@@ -133,12 +115,8 @@ def _label_test_images(options: argparse.Namespace, trained: Trained, out: Path)
     )
     figures.save(figure, out)
     if options.json:
-        answer = {
-            "data": dataset.name,
-            "count": count,
-            "right": int(right.sum()),
-            "figure": str(out),
-        }
+        found = {"count": count, "right": int(right.sum())}
+        answer = {"data": dataset.name, **found, "figure": str(out)}
         print(json.dumps(answer, indent=2))
     else:
         which = "the images are" if drawn == count else f"the first {drawn} are"

@@ -35,31 +35,16 @@ def has_epochs(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Iterator[Path]:
-    """Lock the folder `out` and say where to work for it.
+    """Lock the folder `out`, made where it is missing, and yield the one to work in.
 
-    Parameters
-    ----------
-    out : Path
-        The folder of the run. It is made where it is missing.
-    resume : bool
-        Go on with the run that is there; if another was about to replace it, with that one.
-    overwrite : bool
-        Work in a folder inside `out`, whose files take the place of those in `out` once the run
-        there is finished.
-
-    Yields
-    ------
-    Path
-        The folder to work in.
-
-    Raises
-    ------
-    InputError
-        If `out` is in use, is a link, holds a run and neither `resume` nor `overwrite` is given,
-        or holds anything else, such as links.
+    With `resume` that is the run that is there; if another was about to replace it, that one. With
+    `overwrite` it is a folder inside `out`, whose files take the place of those in `out` once the
+    run there is finished. InputError if `out` is in use, is a link, holds a run and neither is
+    given, or holds anything else, such as links.
     """
     _refuse_strangers(out)
-    with _made(out), _only_here(out):
+    in_use = f"{out} is in use by another run; wait for it, or choose another --out"
+    with _made(out), locked(out, otherwise=InputError(in_use)):
         require_writable(out)
         _replace(out)  # a kill may have come between two of its steps
         _sweep(out)
@@ -138,15 +123,3 @@ def _sweep(out: Path) -> None:
     for path in out.iterdir():
         if _temporary(path.name):
             path.unlink()
-
-
-@contextlib.contextmanager
-def _only_here(folder: Path) -> Iterator[None]:
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(folder))
-        except BlockingIOError:
-            raise InputError(
-                f"{folder} is in use by another run; wait for it, or choose another --out"
-            ) from None
-        yield

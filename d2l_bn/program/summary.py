@@ -15,11 +15,12 @@ from d2l_bn import __version__
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.data.framing import measure
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular, read_json, replacing
+from d2l_bn.system.files import read_json, read_regular, replacing
 from d2l_bn.training.settings import Settings
 
 import mxnet as mx
 
+PARTS = ("settings", "data", "network", "final")
 LONGEST = 2**20  # bytes of a summary, which has a few thousand
 
 
@@ -35,8 +36,7 @@ def versions() -> dict[str, str]:
 
 def checksum(path: Path) -> str:
     """The SHA-256 of a file."""
-    with open_regular(path) as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    return hashlib.sha256(read_regular(path)).hexdigest()
 
 
 def write_summary(
@@ -49,16 +49,7 @@ def write_summary(
 ) -> None:
     """Write settings, versions, data and final figures of a run as JSON.
 
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    settings, dataset, history
-        Those of the run.
-    network : Path
-        The file of its parameters, whose checksum is noted.
-    parameters : int
-        How many numbers were trained.
+    `network` is the file of its parameters, and `parameters` says how many numbers were trained.
     """
     last, framing = history[-1], measure(dataset.train_images)
     summary = {
@@ -84,18 +75,12 @@ def write_summary(
 
 
 def read_summary(path: Path) -> dict:
-    """Read what `write_summary` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or is damaged.
-    """
+    """Read what `write_summary` wrote; InputError if the file is not there or is damaged."""
     try:
-        with open_regular(path, LONGEST) as file:
-            summary = read_json(file.read())
-        if not isinstance(summary, dict):
-            raise ValueError("it is not an object")
+        summary = read_json(read_regular(path, LONGEST))
+        parts = [summary.get(name, {}) for name in PARTS] if isinstance(summary, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError("it is not what a run writes")
     except OSError as error:
         raise InputError(
             f"{path} can't be read ({error.strerror}): is this a finished run?"

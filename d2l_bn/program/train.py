@@ -157,30 +157,32 @@ def _offer_to_go_on(options: argparse.Namespace) -> None:
 
 
 def _train(
-    folder: Path,
-    settings: Settings,
-    dataset: Dataset,
-    options: argparse.Namespace,
-    group: Group,
+    folder: Path, settings: Settings, dataset: Dataset, options: argparse.Namespace, group: Group
 ) -> tuple[gluon.Block, list[dict]]:
     """Train from the checkpoint in `folder`, or write one, and write one after each epoch."""
     path, leads = folder / run_folder.CHECKPOINT, group.rank == 0
     identity = checkpoint.identity(settings, dataset)
-    _compare(group, identity)
+    for name, value in {**versions(), **identity}.items():
+        if name not in checkpoint.NOT_COMPARED:
+            group.compare(name, str(value))
     net = build(settings, dataset, group)
     trainer = make_trainer(net, settings, group)
     history: list[dict] = []
-    note = ""
+    notes = []
+    if group.size > 1:
+        whose = "all of them" if settings.exchanges else "each share by itself"
+        notes.append(f"{group.size} processes, normalizing with the statistics of {whose}")
     if options.resume and path.exists():
         history = checkpoint.load(path, net, trainer, identity)
         which = "" if folder == options.out else f" with the run that replaces {options.out}"
-        note = f"going on after epoch {len(history)}{which}"
+        notes.append(f"going on after epoch {len(history)}{which}")
     else:
-        note = f"no run in {options.out} yet: starting it" if options.resume else ""
+        if options.resume:
+            notes.append(f"no run in {options.out} yet: starting it")
         if leads:  # from here on a kill loses neither settings nor epochs
             checkpoint.save(path, net, trainer, identity, [])
-    if leads:
-        _introduce(settings, note)
+    for note in notes if leads else []:
+        print(note)
     group.advise(f"To go on after the last epoch that was kept, run: {_going_on(options)}")
 
     def on_epoch(history: list[dict]) -> None:
@@ -200,8 +202,7 @@ def _train(
     at_least = settings.smallest_batch
     batches = batch_count(len(dataset.train_images), settings.batch_size, at_least=at_least)
     shape = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}{postfix}"
-    # disable=None: a bar is for a terminal, not for a file
-    hidden = None if leads else True
+    hidden = None if leads else True  # None: shown on a terminal, not in a file
     progress = tqdm(total=batches, bar_format=shape, leave=False, disable=hidden)
     with deferred() as check, progress as bar:
         history = fit(
@@ -217,33 +218,16 @@ def _train(
     return net, history
 
 
-def _compare(group: Group, identity: dict) -> None:
-    """Refuse processes that would not train alike."""
-    facts = {**versions(), **identity}
-    for name, value in facts.items():
-        if name not in checkpoint.NOT_COMPARED:
-            group.compare(name, str(value))
-
-
-def _introduce(settings: Settings, note: str) -> None:
-    if settings.processes > 1:
-        print(f"{settings.processes} processes, normalizing with the statistics of ", end="")
-        print("all of them" if settings.exchanges else "each share by itself")
-    if note:
-        print(note)
-
-
 def _finish(
     folder: Path, net: gluon.Block, settings: Settings, dataset: Dataset, history: list[dict]
 ) -> None:
-    figures = drawing.figures()
+    figures, network = drawing.figures(), folder / run_folder.PARAMETERS
     write_history(folder / run_folder.HISTORY, history)
-    _save_network(net, folder / run_folder.PARAMETERS)
+    _save_network(net, network)
     title = f"LeNet on {dataset.name}, batch normalization: {settings.norm}"
     figures.save(figures.curves({"": history}, title), folder / run_folder.CURVES)
     trained = (p for p in net.collect_params().values() if p.grad_req != "null")
     parameters = sum(int(np.prod(p.shape)) for p in trained)
-    network = folder / run_folder.PARAMETERS
     write_summary(folder / run_folder.SUMMARY, settings, dataset, history, network, parameters)
 
 
@@ -295,11 +279,6 @@ def _going_on(options: argparse.Namespace) -> str:
 
 
 def _typed(*words: str) -> str:
-    """Words as they can be typed into a shell here."""
-    return shlex.join(map(_from_here, words))
-
-
-def _from_here(word: str) -> str:
-    """A path below the current folder as it can be typed here; other words as they are."""
-    path, here = Path(word), Path.cwd()
-    return str(path.relative_to(here)) if here in path.parents else word
+    """Words as they can be typed into a shell here: paths below the current folder from there."""
+    here = Path.cwd()
+    return shlex.join(os.path.relpath(w) if here in Path(w).parents else w for w in words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -9,10 +11,12 @@ from typing import Any, Optional
 import numpy as np
 from tqdm import tqdm
 
-from d2l_bn.data.dataset import SMALLEST_IMAGE, checked_names
+from d2l_bn.data.dataset import SMALLEST_IMAGE, Dataset, checked_names
 from d2l_bn.data.framing import Framing
+from d2l_bn.data.places import load
 from d2l_bn.nn.networks import features, lenet
 from d2l_bn.program.parameters import read_parameters
+from d2l_bn.program.pictures import read_pictures
 from d2l_bn.program.run_folder import PARAMETERS, SUMMARY
 from d2l_bn.program.summary import checksum, read_summary
 from d2l_bn.system.errors import InputError
@@ -29,46 +33,36 @@ OLD = (
 
 @dataclass(frozen=True)
 class Trained:
-    """The network of a finished run, and what it was trained on.
-
-    Parameters
-    ----------
-    folder : Path
-        The run.
-    net : Block
-        The network, on the CPU.
-    classes : tuple of str
-        The name of each class.
-    image_shape : (int, int)
-        Height and width of an image.
-    framing : Framing or None
-        How the objects lie in the training images.
-    doubt : str
-        Warning printed before predicting pictures of the reader's, or "".
-    data : str
-        The name of the data.
-    address : str
-        What `load` takes to find them.
-    """
+    """The network of a finished run, and what it was trained on."""
 
     folder: Path
     net: gluon.Block
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int]
+    classes: tuple[str, ...]  # their names
+    image_shape: tuple[int, int]  # height and width
     framing: Optional[Framing]
-    doubt: str
-    data: str
-    address: str
+    doubt: str  # what is said before pictures of the reader's are read, or ""
+    data: str  # the name of the data
+    address: str  # what `load` takes to find them
+
+    def test_data(self, data: Optional[str]) -> Dataset:
+        """The data set that the network was trained on, or another, `data`, that fits it."""
+        dataset = load(data or self.address)
+        if (dataset.class_names, dataset.image_shape) != (self.classes, self.image_shape):
+            raise InputError(
+                f"{self.folder} was trained on {self.data}, with other classes or another image "
+                f"size than {dataset.name}; name its data with --data"
+            )
+        return dataset
+
+    def read(self, paths: Iterable[Path]) -> np.ndarray:
+        """Pictures as the network expects them, with a bar on a terminal."""
+        if self.doubt:
+            print(self.doubt, file=sys.stderr)
+        return read_pictures(paths, self.image_shape, self.framing)
 
 
 def load_trained(run: Path) -> Trained:
-    """Read the network of a finished run.
-
-    Raises
-    ------
-    InputError
-        If there is no finished run in the folder, or a damaged one.
-    """
+    """Read the network of a run; InputError if it is damaged, or not finished."""
     summary, path = read_summary(run / SUMMARY), run / PARAMETERS
     try:
         settings, data = summary["settings"], summary["data"]
@@ -116,19 +110,9 @@ def _fill(net: gluon.Block, arrays: dict[str, np.ndarray], height: int, width: i
 
 
 def probabilities(net: gluon.Block, images: np.ndarray) -> np.ndarray:
-    """What `net` says about images, a part of them at a time, with a bar on a terminal.
+    """The probability (n, classes) of each class for images (n, height, width), uint8.
 
-    Parameters
-    ----------
-    net : Block
-        A network that returns unnormalized log probabilities.
-    images : ndarray, shape (n, height, width), uint8
-        The images.
-
-    Returns
-    -------
-    ndarray, shape (n, classes), float32
-        The probability of each class.
+    They are computed a part of them at a time, with a bar on a terminal.
     """
     parts = np.array_split(images, -(-len(images) // BATCH))
     bar: Any = tqdm(parts, unit="batch", leave=False, disable=None, delay=1)

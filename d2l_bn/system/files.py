@@ -12,20 +12,21 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Optional
 
 from d2l_bn.system.errors import InputError
 
 LARGEST = 2**31  # bytes of any file that is read
 
 
-def open_regular(path: Path, largest: int = LARGEST) -> BinaryIO:
-    """Open a file for reading; OSError if it is larger, or none: a pipe would never end."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    state = os.fstat(file.fileno())
-    if stat.S_ISREG(state.st_mode) and state.st_size <= largest:
-        return file
-    file.close()
+def read_regular(path: Path, largest: int = LARGEST) -> bytes:
+    """The content of a file; OSError if it is larger, or none: a pipe would never end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        state = os.fstat(file.fileno())
+        if stat.S_ISREG(state.st_mode) and state.st_size <= largest:
+            content = file.read(state.st_size + 1)
+            if content is not None and len(content) == state.st_size:  # those of /proc have others
+                return content
     raise OSError(errno.EINVAL, f"not a regular file of at most {largest:,} bytes", str(path))
 
 
@@ -37,11 +38,16 @@ def read_json(text: str | bytes) -> Any:
     return value
 
 
-def require_output(path: Path) -> None:
-    """Raise InputError unless there is a file at `path`, or nothing: all else would be lost."""
+def require_output(path: Path, suffix: str = "") -> None:
+    """Raise InputError unless there is a file at `path`, or nothing: all else would be lost.
+
+    With a `suffix`, a file that is there must have it: a slip may name one that isn't a figure.
+    """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         kind = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
         raise InputError(f"{path} is {kind}, and only a file can be written: choose another")
+    if path.exists() and path.suffix.lower() != suffix and suffix:
+        raise InputError(f"{path} is a file, and no {suffix} to be replaced: choose another")
 
 
 @contextlib.contextmanager
@@ -83,19 +89,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, *, otherwise: Optional[Exception] = None) -> Iterator[None]:
     """Keep other programs that ask for the same out of a folder that exists.
 
-    The lock is on the folder itself: the system drops it with the process, however that ends.
-
-    Raises
-    ------
-    BlockingIOError
-        If another one is in, and we don't `wait`.
+    The lock is on the folder itself: the system drops it with the process, however that ends. If
+    another one is in, wait for it, or raise `otherwise`.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
+        except BlockingIOError as error:
+            raise otherwise or error from None
         yield
     finally:
         os.close(descriptor)

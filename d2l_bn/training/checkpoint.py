@@ -18,7 +18,7 @@ import numpy as np
 
 from d2l_bn.data.dataset import Dataset
 from d2l_bn.system.errors import InputError, RunError
-from d2l_bn.system.files import open_regular, read_json, replacing
+from d2l_bn.system.files import read_json, read_regular, replacing
 from d2l_bn.training.run import check_history
 from d2l_bn.training.settings import Settings
 
@@ -48,21 +48,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict:
 def save(
     path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict, history: list[dict]
 ) -> None:
-    """Write a checkpoint, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file, replaced if it is there.
-    net : Block
-        Its parameters and statistics are saved.
-    trainer : gluon.Trainer
-        The momentum of each parameter is saved.
-    identity : dict
-        What `identity` returned.
-    history : list of dict
-        The epochs done.
-    """
+    """Write parameters, statistics, momentum and the epochs done, whole or not at all."""
     arrays = {f"parameter/{name}": p.data().asnumpy() for name, p in _values(net).items()}
     states = trainer._updaters[0].states  # with several contexts, all updaters hold the same
     for name, index in _indices(net, trainer).items():
@@ -86,14 +72,8 @@ def sealed(content: io.BytesIO) -> bytes:
 def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -> list[dict]:
     """Put a checkpoint back into `net` and `trainer`, and return the history.
 
-    Where it is refused, `net` and `trainer` stay as they are.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint comes from other settings or other data.
-    Damaged
-        If the file is damaged.
+    InputError if it comes from other settings or data, Damaged if the file is damaged: `net` and
+    `trainer` then stay as they are.
     """
     saved, history, arrays = read(path)
     require_same(path, saved, identity)
@@ -111,13 +91,7 @@ def load(path: Path, net: gluon.Block, trainer: gluon.Trainer, identity: dict) -
 
 
 def require_same(path: Path, saved: dict, identity: dict) -> None:
-    """Refuse to go on with a run that was another one.
-
-    Raises
-    ------
-    InputError
-        If settings or data differ; the message says which.
-    """
+    """Raise InputError, with the differences, where settings or data are those of another run."""
     differences = [
         f"{name} is {identity[name]}, there it was {saved.get(name)}"
         for name in identity
@@ -131,15 +105,8 @@ def require_same(path: Path, saved: dict, identity: dict) -> None:
 
 
 def read(path: Path) -> tuple[dict, list[dict], dict[str, np.ndarray]]:
-    """The identity, the history and the arrays of a checkpoint.
-
-    Raises
-    ------
-    Damaged
-        If the file is not a whole checkpoint.
-    """
-    with open_regular(path) as file:
-        content = file.read()
+    """The identity, the history and the arrays of a checkpoint; Damaged if it isn't a whole one."""
+    content = read_regular(path)
     whole = hashlib.sha256(content[:-HASH]).hexdigest().encode() == content[-HASH:]
     try:
         if not whole and content[-22:-18] != b"PK\5\6":  # a zip file without a comment

@@ -16,30 +16,14 @@ Numbers = tuple  # (loss, hits, size) of a batch
 
 
 class DistributedTrainer(gluon.Trainer):
-    """A trainer that adds the gradients of all processes before it takes the step.
-
-    Parameters
-    ----------
-    group : Group
-        The processes.
-    *args, **options
-        Those of `gluon.Trainer`.
-    """
+    """A trainer that adds the gradients of all processes before it takes the step."""
 
     def __init__(self, group: Group, *args, **options) -> None:
         super().__init__(*args, update_on_kvstore=False, **options)
         self.group = group.channel()
 
     def step(self, batch_size: int, ignore_stale_grad: bool = False) -> None:
-        """Take a step with the gradient of the whole batch.
-
-        Parameters
-        ----------
-        batch_size : int
-            The number of images in the share of this process.
-        ignore_stale_grad : bool
-            As in `gluon.Trainer.step`.
-        """
+        """Take a step with the gradient of the whole batch; `batch_size` is that of our share."""
         self.allreduce_grads()  # over the contexts of this process; now all hold the same
         trained = [p for p in self._params if p.grad_req != "null"]
         # One exchange for all of them, since a message costs more than the numbers in it.
@@ -58,13 +42,8 @@ class DistributedTrainer(gluon.Trainer):
 def pooled(group: Group, sizes: Iterable[int]) -> Callable[[Numbers], Numbers]:
     """Make a function from what one process has seen of a batch to what all have.
 
-    Parameters
-    ----------
-    group : Group
-        The processes.
-    sizes : iterable of int
-        The number of images of each batch. A batch that was too small to be cut has been computed
-        by each process whole, and counts once.
+    `sizes` has the number of images of each batch: one that was too small to be cut has been
+    computed by each process whole, and counts once.
     """
     channel, left = group.channel(), iter(sizes)
 
@@ -91,8 +70,7 @@ def average_statistics(net: gluon.Block, group: Group) -> None:
 
 def checksum(net: gluon.Block) -> str:
     """A checksum of all values of a network, statistics included."""
-    values = (parameter.list_data()[0] for parameter in net._collect_params_with_prefix().values())
     check = 0
-    for value in values:
-        check = zlib.crc32(value.asnumpy().tobytes(), check)
+    for parameter in net._collect_params_with_prefix().values():
+        check = zlib.crc32(parameter.list_data()[0].asnumpy().tobytes(), check)
     return f"{check:08x}"

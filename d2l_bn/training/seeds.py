@@ -12,13 +12,8 @@ def set_seed(seed: int) -> None:
 
     MXNet's streams overlap: after ``mx.random.seed(0)`` and ``mx.random.seed(1)``, three quarters
     of the values of a (1000, 32) normal draw are the same, at shifted places. Runs that are to
-    show how much chance decides must not share it, so the seed is hashed first, as NumPy's
-    generators do on their own.
-
-    Parameters
-    ----------
-    seed : int
-        At least 0.
+    show how much chance decides must not share it, so the seed, 0 or more, is hashed first, as
+    NumPy's generators do on their own.
     """
     (state,) = np.random.SeedSequence(seed).generate_state(1)
     mx.random.seed(int(state >> 1))  # MXNet takes 31 bits

@@ -76,53 +76,39 @@ class Settings:
     statistics: str = "all"
 
     def __post_init__(self) -> None:
-        choices: dict[str, dict[str, Any]] = {
-            "norm": NORMS,
-            "schedule": SCHEDULES,
-            "pooling": POOLING,
-            "statistics": STATISTICS,
-        }
-        for name, allowed in choices.items():
+        names: dict[str, dict] = dict(
+            norm=NORMS, schedule=SCHEDULES, pooling=POOLING, statistics=STATISTICS
+        )
+        for name, allowed in names.items():
             if getattr(self, name) not in allowed:
                 _refuse(name, f"one of {', '.join(allowed)}", getattr(self, name))
         for name in ("epochs", "batch_size", "seed", "processes"):
             if type(getattr(self, name)) is not int:
                 _refuse(name.replace("_", "-"), "a whole number", getattr(self, name))
-        if not 1 <= self.epochs <= MOST:
-            _refuse("epochs", f"a whole number from 1 to {MOST}", self.epochs)
-        if self.processes < 1:
-            _refuse("processes", "1 or more", self.processes)
-        if not 0 < self.lr < LARGEST:
-            _refuse("lr", "a positive number", self.lr)
-        if not 0 <= self.momentum < 1:
-            _refuse("momentum", "at least 0 and below 1", self.momentum)
-        if not 0 <= self.seed < 2**31:
-            _refuse("seed", "a whole number from 0 to 2147483647", self.seed)
-        if len(set(self.contexts)) < len(self.contexts):
-            _refuse("context", "a list without repetition", self.context)
-        if self.shares > 1 and self.norm == "gluon" and self.statistics == "all":
-            _refuse(
-                "statistics",
-                "share for norm gluon on several contexts or processes, since Gluon's layer can't "
-                "exchange its sums",
-                self.statistics,
-            )
-        if self.batch_size > MOST:
-            _refuse("batch-size", f"at most {MOST}", self.batch_size)
-        if self.batch_size < self.smallest_batch:
-            _refuse(
-                "batch-size",
-                f"{self.smallest_batch} or more on {len(self.contexts)} context(s), since batch "
-                "normalization needs at least 2 images in each",
-                self.batch_size,
-            )
-        if self.batch_size < self.processes * self.smallest_share:
-            _refuse(
-                "batch-size",
-                f"{self.processes * self.smallest_share} or more in {self.processes} processes, "
-                f"{self.smallest_share} in each",
-                self.batch_size,
-            )
+        alone = self.shares > 1 and self.norm == "gluon" and self.statistics == "all"
+        at_least, in_all = self.smallest_batch, self.processes * self.smallest_share
+        in_context = (
+            f"{at_least} or more on {len(self.contexts)} context(s), since batch normalization "
+            "needs at least 2 images in each"
+        )
+        in_process = (
+            f"{in_all} or more in {self.processes} processes, {self.smallest_share} in each"
+        )
+        no_sums = "on several contexts or processes, since Gluon's layer can't exchange its sums"
+        for name, holds, rule in (
+            ("epochs", 1 <= self.epochs <= MOST, f"a whole number from 1 to {MOST}"),
+            ("processes", self.processes >= 1, "1 or more"),
+            ("lr", 0 < self.lr < LARGEST, "a positive number"),
+            ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
+            ("seed", 0 <= self.seed < 2**31, "a whole number from 0 to 2147483647"),
+            ("context", len(set(self.contexts)) == len(self.contexts), "a list without repetition"),
+            ("statistics", not alone, f"share for norm gluon {no_sums}"),
+            ("batch_size", self.batch_size <= MOST, f"at most {MOST}"),
+            ("batch_size", self.batch_size >= at_least, in_context),
+            ("batch_size", self.batch_size >= in_all, in_process),
+        ):
+            if not holds:
+                _refuse(name.replace("_", "-"), rule, getattr(self, name))
 
     @property
     def contexts(self) -> list[mx.Context]:
@@ -155,7 +141,7 @@ class Settings:
 
 
 def _refuse(name: str, rule: str, received: object) -> NoReturn:
-    raise InputError(f"{name} must be {rule}, got {received}")
+    raise InputError(f"{name} must be {rule}, got {str(received)[:80]}")
 
 
 def _context(name: str) -> mx.Context:

@@ -18,17 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import bars, written
+from datasets import bars, untimed, written
 
-from d2l_bn.data.dataset import FILES
-from d2l_bn.data.idx import write_idx
 from d2l_bn.program import run_folder
 from d2l_bn.program.history import read_history
 from d2l_bn.training import checkpoint
 
 ROOT = Path(__file__).parents[2]
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
-TIMES = ("seconds", "examples_per_second")
+MPIEXEC, GFORKER = map(Path(sys.executable).with_name, ("mpiexec", "mpiexec.gforker"))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 PATIENCE = 600  # seconds until a fault has ended the job: 20 where the machine does nothing else
 
 pytestmark = [
@@ -56,18 +54,14 @@ def program(folder, out, *more, epochs=3):
     return list(map(str, [sys.executable, "-m", "d2l_bn", "train", *options, *more]))
 
 
-def start(*programs, environment=()):
+def start(*programs, environment=(), launcher=MPIEXEC):
     """Start one process of each program, together."""
-    command = [str(MPIEXEC)]
+    command = [str(launcher)]
     for number, one in enumerate(programs):
         command += [*([":"] if number else []), "-n", "1", *one]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **dict(environment)}
+    env, home = {**ENVIRONMENT, **dict(environment)}, programs[0][programs[0].index("--data") + 1]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(command, env=env, cwd=out_of(programs[0]), **pipes)
-
-
-def out_of(program):
-    return Path(program[program.index("--data") + 1]).parent if "--data" in program else ROOT
+    return subprocess.Popen(command, env=env, cwd=Path(home).parent, **pipes)
 
 
 def finish(*programs, seconds=PATIENCE, **options):
@@ -81,14 +75,8 @@ def finish(*programs, seconds=PATIENCE, **options):
     return job.returncode, printed, err
 
 
-def alone(folder, out, *more):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(program(folder, out, *more), env=env, check=True, capture_output=True)
-
-
-def untimed(out):
-    rows = read_history(out / run_folder.HISTORY)
-    return [{name: row[name] for name in row if name not in TIMES} for row in rows]
+def rows(out):
+    return untimed(read_history(out / run_folder.HISTORY))
 
 
 def arrays(out):
@@ -99,7 +87,8 @@ def arrays(out):
 def whole(tmp_path_factory):
     """The run of a single process on the same data."""
     place = tmp_path_factory.mktemp("whole")
-    alone(written(bars(train=93), place / "bars"), place / "run")
+    alone = program(written(bars(train=93), place / "bars"), place / "run")
+    subprocess.run(alone, env=ENVIRONMENT, check=True, capture_output=True)
     return place / "run"
 
 
@@ -113,7 +102,7 @@ def test_several_processes_train_as_one(folder, out, whole):
     wanted = arrays(whole)
     for name, value in arrays(out).items():
         np.testing.assert_allclose(value, wanted[name], rtol=0, atol=1e-4, err_msg=name)
-    for row, expected in zip(untimed(out), untimed(whole)):
+    for row, expected in zip(rows(out), rows(whole)):
         assert row == pytest.approx(expected, abs=1e-4)
     summary = json.loads((out / run_folder.SUMMARY).read_text())
     assert summary["settings"]["processes"] == 4
@@ -129,9 +118,10 @@ def test_without_exchange_it_is_another_run(folder, out, whole):
 
 
 def test_gluons_layer_needs_statistics_of_each_share(folder, out):
-    code, _, err = finish(*[program(folder, out, "--norm", "gluon")] * 2)
+    gluon = program(folder, out, "--norm", "gluon")
+    code, _, err = finish(*[gluon] * 2)
     assert code and err.count("statistics must be share for norm gluon") == 1
-    code, _, err = finish(*[program(folder, out, "--norm", "gluon", "--statistics", "share")] * 2)
+    code, _, err = finish(*[[*gluon, "--statistics", "share"]] * 2)
     assert code == 0, err
 
 
@@ -140,29 +130,28 @@ def test_resuming_gives_the_same_bits_and_only_with_as_many_processes(folder, ou
     whole = tmp_path / "whole"
     assert finish(*[program(folder, whole, epochs=8)] * 2)[0] == 0
     with start(*[program(folder, out, epochs=8)] * 2) as job:  # ended before its last epoch
-        wait_for(out / run_folder.HISTORY)
+        wait_until((out / run_folder.HISTORY).exists)
         os.kill(workers(out)[1], signal.SIGKILL)
         err = job.communicate(timeout=PATIENCE)[1]
     advice = re.search(r"rank 1 \(process.*To go on.*run: (.*)", err)
     assert advice and "--resume" in advice[1], err
     code, _, err = finish(*[program(folder, out, "--resume")] * 3)
     assert code and "processes is 3, there it was 2" in err
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    options = dict(env=env, timeout=PATIENCE, capture_output=True)
+    options = dict(env=ENVIRONMENT, timeout=PATIENCE, capture_output=True)
     subprocess.run(advice[1], shell=True, check=True, **options)
-    assert untimed(out) == untimed(whole)
+    assert rows(out) == rows(whole)
     assert arrays(out).keys() == arrays(whole).keys()
     for name, value in arrays(out).items():
         assert np.array_equal(value, arrays(whole)[name]), name
 
 
-FAULTS = {  # the signal, to which rank, of how many, and what is said
-    "killed": (signal.SIGKILL, 2, 3, r"rank 2 \(process \d+ on .*SIGKILL"),
-    "rank 0 killed": (signal.SIGKILL, 0, 2, r"rank 0 \(process \d+ on .*SIGKILL"),
-    "crashed": (signal.SIGSEGV, 1, 2, r"rank 1 \(process \d+ on .*SIG(SEGV|ABRT)"),
-    "stopped": (signal.SIGSTOP, 1, 3, r"rank 1 \(process .* has not answered for"),
-    "rank 0 stopped": (signal.SIGSTOP, 0, 2, r"rank 0 \(process .* has not answered for"),
-    "asked to end": (signal.SIGTERM, 1, 2, r"rank 1: stopped"),
+FAULTS = {  # the signal, to which rank, of how many, started by what, and what is said
+    "killed": (signal.SIGKILL, 2, 3, GFORKER, r"rank 2 \(process \d+ on .*SIGKILL"),
+    "rank 0 killed": (signal.SIGKILL, 0, 2, MPIEXEC, r"rank 0 \(process \d+ on .*SIGKILL"),
+    "crashed": (signal.SIGSEGV, 1, 2, MPIEXEC, r"rank 1 \(process \d+ on .*SIG(SEGV|ABRT)"),
+    "stopped": (signal.SIGSTOP, 1, 3, MPIEXEC, r"rank 1 \(process .* has not answered for"),
+    "rank 0 stopped": (signal.SIGSTOP, 0, 2, GFORKER, r"rank 0 \(process .* has not answered for"),
+    "asked to end": (signal.SIGTERM, 1, 2, GFORKER, r"rank 1: stopped"),
 }
 
 
@@ -175,16 +164,18 @@ def test_a_fault_ends_the_job_and_says_how_to_go_on(tmp_path, names):
     with contextlib.ExitStack() as stack:
         running = []
         for name in names:
-            number, rank, size, message = FAULTS[name]
+            number, rank, size, launcher, message = FAULTS[name]
             place = tmp_path / name.replace(" ", "-")
             place.mkdir()
             folder, out = written(bars(train=93), place / "bars"), place / "run"
-            job = stack.enter_context(start(*[program(folder, out, epochs=1000)] * size))
+            programs = [program(folder, out, epochs=1000)] * size
+            job = stack.enter_context(start(*programs, launcher=launcher))
             stack.callback(job.kill)
-            wait_for(out / run_folder.HISTORY)
-            wait_until(lambda out=out: len(read_history(out / run_folder.HISTORY)) > 1)
+            wait_until((out / run_folder.HISTORY).exists)
+            wait_until(lambda out=out: len(rows(out)) > 1)
             processes = workers(out)
             assert leaves_nothing(processes[rank])
+            assert listens(job.pid) == (launcher == MPIEXEC)
             os.kill(processes[rank], number)
             running.append((job, processes, message))
         for job, processes, message in running:
@@ -202,6 +193,14 @@ def leaves_nothing(pid):
     return alone and shared and all(line.endswith("(deleted)") for line in shared)
 
 
+def listens(pid):
+    """Whether a process has a port open."""
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()[1:]]
+    ports = {f"socket:[{line[9]}]" for line in lines if line[3] == "0A"}
+    return any(os.readlink(path) in ports for path in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def test_one_that_computes_otherwise_is_refused(folder, out):
     code, _, err = finish(program(folder, out), ["env", "D2L_BN_OPERATOR=0", *program(folder, out)])
     assert code and "the way SyncBatchNorm exchanges (D2L_BN_OPERATOR=0 takes" in err
@@ -216,14 +215,11 @@ def test_processes_that_differ_are_refused(folder, out):
 
 
 def test_other_data_are_refused(folder, out, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    for path in folder.iterdir():
-        (other / path.name).write_bytes(path.read_bytes())
     changed = bars(train=93)
     changed.train_images[5, 3, 3] ^= 1
-    write_idx(other / f"{FILES[0]}.gz", changed.train_images)
-    code, _, err = finish(program(folder, out), program(other, out))
+    other = tmp_path / "other" / folder.name
+    other.parent.mkdir()
+    code, _, err = finish(program(folder, out), program(written(changed, other), out))
     assert code and "data must be the same in all processes: rank 1 has" in err
 
 
@@ -242,7 +238,7 @@ def test_one_that_does_not_come_is_not_waited_for(folder, out):
 
 
 def test_a_launcher_of_another_mpi_is_noticed(folder, out):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PMI_RANK": "0", "PMI_SIZE": "2"}
+    env = {**ENVIRONMENT, "PMI_RANK": "0", "PMI_SIZE": "2"}
     done = subprocess.run(program(folder, out), env=env, capture_output=True, text=True)
     assert done.returncode == 2
     assert "the launcher has started 2 processes, and MPI sees 1" in done.stderr
@@ -253,10 +249,6 @@ def lives(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_for(path):
-    wait_until(path.exists)
 
 
 def wait_until(true, seconds=PATIENCE):

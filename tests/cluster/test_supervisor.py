@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def test_what_a_launcher_says_is_understood(environment, expected):
 @pytest.mark.parametrize(
     "environment, machines, expected",
     [
-        ({"MPI_LOCALNRANKS": "2"}, "aa", "mpiexec -n 2"),
+        ({"MPI_LOCALNRANKS": "2", "PMI_FD": "7"}, "aa", "mpiexec -n 2"),
+        ({"PMI_FD": "7"}, "aa", "mpiexec.gforker -n 2"),
         ({"MPI_LOCALNRANKS": "2"}, "aab", "mpiexec --host a:2,b:1 -n 3"),
         ({"SLURM_PROCID": "0"}, "aab", "srun --mpi=pmi2 --nodes=2 --ntasks=3"),
         # An mpiexec in a script of Slurm's asks Slurm for the machines.
@@ -49,7 +51,7 @@ def test_what_a_launcher_says_is_understood(environment, expected):
     ],
 )
 def test_the_same_processes_are_launched_again(monkeypatch, environment, machines, expected):
-    for name in ("SLURM_PROCID", "SLURM_JOB_ID", *OF_MPIEXEC):
+    for name in ("SLURM_PROCID", "SLURM_JOB_ID", "PMI_FD", *OF_MPIEXEC):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -70,37 +72,31 @@ def supervised(program, rank="2"):
     )
 
 
-@pytest.mark.parametrize("code", [0, 2])
-def test_an_end_that_has_been_explained_is_left_alone(code):
-    with supervised(f"tell(advice='Go on'); sys.exit({code})") as process:
-        assert process.communicate()[1] == "" and process.returncode == code
+ENDS = {  # what a rank does, its exit code, and what is said
+    "it has done its work": (2, "tell(advice='Go on')", 0, ""),
+    "it has said why": (2, "tell(advice='Go on'); sys.exit(2)", 2, ""),
+    "rank 0 fails": (0, "tell(advice='Go on'); sys.exit(1)", 1, ""),
+    "another one fails": (1, "tell(advice='Go on'); sys.exit(1)", 1, "d2l-bn: Go on\n"),
+    "killed": (
+        2,
+        "tell(advice='Old'); tell(advice='Go on'); os.kill(os.getpid(), 9)",
+        137,
+        r"d2l-bn: rank 2 \(process .*SIGKILL.*Go on\n",
+    ),
+    "it takes too long": (
+        2,
+        "tell(within=0.5, doing='waited for nothing', advice='Again'); time.sleep(60)",
+        1,
+        r"d2l-bn: rank 2 .*waited for nothing\. Again\n",
+    ),
+    "in time": (2, "tell(within=5, doing='waited'); tell(within=None); time.sleep(1)", 0, ""),
+}
 
 
-def test_a_failure_of_another_rank_than_0_gets_its_advice():
-    for rank, expected in (("0", ""), ("1", "d2l-bn: Go on\n")):
-        with supervised("tell(advice='Go on'); sys.exit(1)", rank) as process:
-            assert process.communicate()[1] == expected and process.returncode == 1
-
-
-def test_a_killed_process_is_named_with_the_last_advice():
-    program = "tell(advice='Old'); tell(advice='Go on'); os.kill(os.getpid(), 9)"
-    with supervised(program) as process:
-        err = process.communicate()[1]
-    assert process.returncode == 137
-    assert "rank 2 (process" in err and "SIGKILL" in err and err.endswith("Go on\n")
-
-
-def test_what_takes_too_long_is_ended():
-    program = "tell(within=0.5, doing='waited for nothing', advice='Again'); time.sleep(60)"
-    with supervised(program) as process:
-        err = process.communicate()[1]
-    assert process.returncode == 1 and "waited for nothing. Again" in err
-
-
-def test_what_is_done_in_time_goes_on():
-    program = "tell(within=5, doing='waited'); tell(within=None); time.sleep(1); print('done')"
-    with supervised(program) as process:
-        assert process.communicate() == ("done\n", "") and process.returncode == 0
+@pytest.mark.parametrize("rank, program, code, said", ENDS.values(), ids=ENDS)
+def test_what_is_said_of_an_end(rank, program, code, said):
+    with supervised(program, str(rank)) as process:
+        assert re.fullmatch(said, process.communicate()[1]) and process.returncode == code
 
 
 def test_signals_are_passed_on():
@@ -256,3 +252,13 @@ def test_a_difference_names_the_rank_and_both_values():
     processes.gather = lambda text: [text, "1.23.5"]
     with pytest.raises(RunError, match=r"numpy .* rank 1 has 1\.23\.5, rank 0 1\.26\.4"):
         processes.compare("numpy", "1.26.4")
+
+
+def test_what_killed_starts_have_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(meeting, "SHARED", str(tmp_path))
+    for name in ("mpich_shm_old", "mpich_shm_new", "other"):
+        (tmp_path / name).touch()
+        if name != "mpich_shm_new":
+            os.utime(tmp_path / name, (0, 0))
+    meeting._require_shared_memory()
+    assert sorted(os.listdir(tmp_path)) == ["mpich_shm_new", "other"]

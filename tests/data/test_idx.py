@@ -108,12 +108,6 @@ def outcome(path, content):
         return None
 
 
-@given(st.binary(max_size=64))
-def test_fuzz_any_bytes(tmp_path_factory, content):
-    array = outcome(tmp_path_factory.getbasetemp() / "fuzz", content)
-    assert array is None or content.endswith(array.tobytes())
-
-
 @given(st.integers(0, len(PLAIN) - 1), st.integers(0, 255), st.integers(0, len(PLAIN)))
 def test_fuzz_changed_and_cut(tmp_path_factory, place, byte, length):
     content = (PLAIN[:place] + bytes([byte]) + PLAIN[place + 1 :])[:length]

@@ -209,6 +209,7 @@ NAMES = {  # what is in classes.txt, and the names or what is said of them
     "twice": (b"a\nb\nc\na", "a printable name of its own"),
     "escapes": (b"a\nb\nc\n\x1b[31md", "a printable name of its own"),
     "long": (b"a\nb\nc\n" + 999 * b"d", "of up to 100 characters"),
+    "no text": (b"\xff\xfe", r"classes\.txt can't be read"),
     "too few": (b"a\nb", "each of the 4 classes needs a line, got 2"),
     "a pipe": (None, "a regular file"),
 }

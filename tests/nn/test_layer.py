@@ -306,7 +306,8 @@ def test_arguments_are_checked(arguments, parts):
 @pytest.mark.parametrize(
     "options, parts",
     [
-        ({"eps": 0}, "eps must be positive and finite, got 0: .*1e-5"),
+        ({"eps": 0}, "eps must be positive and finite in float32, too, got 0: .*1e-5"),
+        ({"eps": 1e-46}, "eps .*got 1e-46"),
         ({"eps": float("inf")}, "eps .*got inf"),
         ({"eps": float("nan")}, "eps .*got nan"),
         ({"momentum": 1.1}, r"momentum must be in \[0, 1\], got 1.1: it weighs the old value"),

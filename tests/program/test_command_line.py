@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 import pytest
-from datasets import bars, written
+from datasets import bars, untimed, written
 from PIL import Image
 
 import d2l_bn
@@ -27,8 +27,6 @@ from d2l_bn.program.history import read_history
 from d2l_bn.training import checkpoint
 
 from mxnet import nd
-
-TIMES = ("seconds", "examples_per_second")
 
 
 @pytest.fixture
@@ -53,9 +51,30 @@ def train(folder, out):
     return run
 
 
-def untimed(out):
-    rows = read_history(out / run_folder.HISTORY)
-    return [{name: row[name] for name in row if name not in TIMES} for row in rows]
+@pytest.fixture
+def stopped(train, monkeypatch):
+    """The same, but it is interrupted after the first of its epochs."""
+    real = checkpoint.save
+
+    def save(path, net, trainer, identity, history):
+        real(path, net, trainer, identity, history)
+        if len(history) == 1:
+            raise KeyboardInterrupt
+
+    def run(*more: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "save", save)
+            assert train(*more) == 130
+
+    return run
+
+
+def rows(out):
+    return untimed(read_history(out / run_folder.HISTORY))
+
+
+def summary_of(out):
+    return json.loads((out / run_folder.SUMMARY).read_text())
 
 
 def test_train_leaves_everything(train, out, capsys):
@@ -65,27 +84,18 @@ def test_train_leaves_everything(train, out, capsys):
     assert str(out / run_folder.CURVES) in printed.out and "test accuracy" in printed.out
     assert f"compare {out} {out}-plain" in printed.out.splitlines()[-1]
     assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}
-    summary = json.loads((out / run_folder.SUMMARY).read_text())
+    summary = summary_of(out)
     assert summary["settings"]["lr"] == 0.1 and summary["settings"]["momentum"] == 0.9
     assert summary["data"]["name"] == "bars" and summary["data"]["train_images"] == 96
-    assert (
-        summary["final"]["test_accuracy"]
-        == read_history(out / run_folder.HISTORY)[-1]["test_accuracy"]
-    )
+    assert summary["final"]["test_accuracy"] == rows(out)[-1]["test_accuracy"]
     assert summary["versions"]["mxnet"] == "1.9.1"
     with Image.open(out / run_folder.CURVES) as picture:
         assert picture.width > 1000
 
 
-@pytest.mark.parametrize("norm", ["gluon", "none"])
-def test_train_with_another_normalization(train, out, norm):
-    assert train("--norm", norm) == 0
-    assert json.loads((out / run_folder.SUMMARY).read_text())["settings"]["norm"] == norm
-
-
 def test_the_recipe_of_the_source(train, out):
     assert train("--recipe", "source") == 0
-    settings = json.loads((out / run_folder.SUMMARY).read_text())["settings"]
+    settings = summary_of(out)["settings"]
     assert (settings["momentum"], settings["schedule"]) == (0.0, "constant")
     assert settings["lr"] == 0.1  # an option that is given wins over the recipe
 
@@ -111,17 +121,9 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "",
         "dance",
         "train --norm layer",
-        "train --epochs 0",
         "train --epochs many",
-        "train --batch-size 1",
-        "train --lr -1",
         "train --lr nan",
-        "train --momentum 1",
-        "train --schedule step",
         "train --recipe soup",
-        "train --pooling min",
-        "train --seed -1",
-        "train --context tpu(0)",
         "train --data nowhere",
         "train --resume --overwrite",
         "train --speed 9",
@@ -129,9 +131,6 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "predict --from nowhere",
         "predict --count 0",
         "predict nowhere.png --from nowhere",
-        "train --context cpu(0),cpu(0)",
-        "train --context cpu,cpu(0)",
-        "train --batch-size 1000001",
         f"train --epochs 1{'0' * 400}",
         "train --out caf\udce9",
         "evaluate nowhere",
@@ -177,98 +176,62 @@ def test_resume_without_a_run_starts_what_the_command_describes(train, out, caps
     assert run_folder.is_finished(out)
 
 
-def test_resume_with_other_settings_is_refused(train, out, capsys, monkeypatch):
-    monkeypatch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
-    assert train() == 130
-    assert train("--resume", "--seed", "3") == 2
-    assert "seed is 3, there it was 0" in capsys.readouterr().err
-
-
-def stopping_after(epochs, save):
-    def stop(path, net, trainer, identity, history):
-        save(path, net, trainer, identity, history)
-        if len(history) == epochs:
-            raise KeyboardInterrupt
-
-    return stop
-
-
-def test_an_interrupted_run_says_how_to_go_on(train, out, capsys, monkeypatch):
+def test_an_interrupted_run_says_how_to_go_on(train, stopped, out, capsys):
     whole = out.with_name("whole")
     assert train("--out", str(whole)) == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
-        assert train() == 130
+    stopped()
     advice = re.search(r"Epochs kept: 1 of 2. To go on, run: (.+)", capsys.readouterr().err)[1]
     assert shlex.split(advice)[1:3] == ["-m", "d2l_bn"]
+    assert train("--resume", "--seed", "3") == 2
+    assert "seed is 3, there it was 0" in capsys.readouterr().err
     assert main(shlex.split(advice)[3:]) == 0  # word for word: the settings are those of the run
-    assert untimed(out) == untimed(whole)
-    assert (out / run_folder.PARAMETERS).read_bytes() == (
-        whole / run_folder.PARAMETERS
-    ).read_bytes()
+    assert rows(out) == rows(whole)
+    parameters = [(run / run_folder.PARAMETERS).read_bytes() for run in (out, whole)]
+    assert parameters[0] == parameters[1]
 
 
-def test_make_says_make_resume(train, out, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
+def test_make_says_make_resume(stopped, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAKELEVEL", "1")
     monkeypatch.setattr(sys, "prefix", "/home/reader/d2l_bn/.venv")
-    assert train("--out", "runs/lenet") == 130
+    stopped("--out", "runs/lenet")
     assert "To go on, run: make resume\n" in capsys.readouterr().err
-    assert train("--out", "runs/other") == 130
+    stopped("--out", "runs/other")
     assert "--resume --out runs/other\n" in capsys.readouterr().err
 
 
-def test_a_replacement_that_is_interrupted_goes_on(train, out, capsys, monkeypatch):
+def test_a_replacement_that_is_interrupted_goes_on(train, stopped, out, capsys):
     assert train() == 0
-    before = untimed(out)
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
-        assert train("--overwrite", "--seed", "5") == 130
-    assert "The earlier run" in capsys.readouterr().err and untimed(out) == before
+    before = rows(out)
+    stopped("--overwrite", "--seed", "5")
+    assert "The earlier run" in capsys.readouterr().err and rows(out) == before
     assert main(["train", "--resume", "--out", str(out)]) == 0
-    assert json.loads((out / run_folder.SUMMARY).read_text())["settings"]["seed"] == 5
+    assert summary_of(out)["settings"]["seed"] == 5
 
 
-def test_a_run_that_starts_anew_offers_to_go_on(train, out, capsys, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
-        assert train() == 130
+def test_a_run_that_starts_anew_offers_to_go_on(train, stopped, capsys):
+    stopped()
     assert train("--overwrite") == 0
     assert "To go on with it instead" in capsys.readouterr().out
 
 
+PART, SMALL = "is damaged, not a whole checkpoint", np.zeros((3, 3), np.float32)
 DAMAGES = {
-    "truncated": (lambda path: os.truncate(path, 5000), "is damaged, not a whole checkpoint"),
-    "empty": (lambda path: path.write_bytes(b""), "is damaged, not a whole checkpoint"),
-    "flipped": (lambda path: flip(path), "is damaged, not a whole checkpoint"),
-    "other shape": (
-        lambda path: edit(path, **{"parameter/0.weight": np.zeros((3, 3), np.float32)}),
-        "is damaged, not a whole checkpoint",
-    ),
-    "a parameter missing": (
-        lambda path: edit(path, **{"parameter/0.weight": None}),
-        "is damaged, not a whole checkpoint",
-    ),
-    "other momentum": (
-        lambda path: edit(path, **{"momentum/0.weight": np.zeros((3, 3), np.float32)}),
-        "is damaged, not a whole checkpoint",
-    ),
-    "words": (
-        lambda path: edit(path, **{"parameter/0.weight": np.array("words")}),
-        "is damaged, not a whole checkpoint",
-    ),
-    "no JSON": (lambda path: edit(path, about=np.array("{")), "is damaged, not a whole checkpoint"),
-    "momentum missing": (
-        lambda path: edit(path, **{"momentum/0.weight": None}),
-        "is damaged, not a whole checkpoint",
-    ),
-    "other version": (lambda path: tell(path, format=0), "is damaged, not a whole checkpoint"),
+    "truncated": (lambda path: os.truncate(path, 5000), PART),
+    "empty": (lambda path: path.write_bytes(b""), PART),
+    "flipped": (lambda path: flip(path), PART),
+    "other shape": (lambda path: edit(path, **{"parameter/0.weight": SMALL}), PART),
+    "a parameter missing": (lambda path: edit(path, **{"parameter/0.weight": None}), PART),
+    "other momentum": (lambda path: edit(path, **{"momentum/0.weight": SMALL}), PART),
+    "words": (lambda path: edit(path, **{"parameter/0.weight": np.array("words")}), PART),
+    "no JSON": (lambda path: edit(path, about=np.array("{")), PART),
+    "momentum missing": (lambda path: edit(path, **{"momentum/0.weight": None}), PART),
+    "other version": (lambda path: tell(path, format=0), PART),
     "other epochs": (lambda path: tell(path, epochs="2"), "epochs must be a whole number"),
-    "words to print": (lambda path: tell(path, norm="\x1b[31m"), "is damaged"),
-    "a history that isn't": (lambda path: retell(path, history=[{}]), "is damaged, not a whole"),
+    "words to print": (lambda path: tell(path, norm="\x1b[31m"), PART),
+    "a history that isn't": (lambda path: retell(path, history=[{}]), PART),
     "other data": (lambda path: tell(path, data="MNIST"), "data is bars, .* there it was MNIST"),
-    "other settings": (lambda path: tell(path, norm="none"), "is damaged, not a whole checkpoint"),
+    "other settings": (lambda path: tell(path, norm="none"), PART),
     "unknown settings": (lambda path: tell(path, lr=-1), "lr must be a positive number"),
     "words for settings": (lambda path: tell(path, lr="fast"), "settings of a wrong kind"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "holds 'checkpoint.npz'"),
@@ -303,11 +266,9 @@ def tell(path, **changes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage, message", DAMAGES.values(), ids=DAMAGES)
-def test_what_is_said_of_a_checkpoint_is_true(train, out, capsys, monkeypatch, damage, message):
+def test_what_is_said_of_a_checkpoint_is_true(train, stopped, out, capsys, damage, message):
     """The table of damages: what is said, that its advice works."""
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", stopping_after(1, checkpoint.save))
-        assert train() == 130
+    stopped()
     damage(out / run_folder.CHECKPOINT)
     capsys.readouterr()
     code = main(["train", "--resume", "--out", str(out), "--data", str(out.parents[1] / "bars")])
@@ -347,15 +308,6 @@ def test_predict_labels_a_picture(train, out, folder, tmp_path, capsys, inverted
     assert first.endswith(str(bars().test_labels[2])), first
 
 
-@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_predict_refuses_what_is_no_picture(train, out, tmp_path, capsys, content):
-    train()
-    path = tmp_path / "mine.png"
-    path.write_bytes(content)
-    assert main(["predict", str(path), "--from", str(out)]) == 2
-    assert "can't be read as a picture" in capsys.readouterr().err
-
-
 def test_predict_labels_several_pictures(train, out, folder, tmp_path, capsys):
     train("--epochs", "8")
     paths = [tmp_path / f"{label}.png" for label in range(4)]
@@ -373,9 +325,7 @@ def test_predict_labels_several_pictures(train, out, folder, tmp_path, capsys):
 
 def test_predict_says_when_an_answer_means_little(train, out, folder, tmp_path, capsys):
     train()
-    summary = json.loads((out / run_folder.SUMMARY).read_text())
-    summary["data"]["framing"] = dict(longest=1, centre="box", strokes=False, brightness=[60, 70])
-    (out / run_folder.SUMMARY).write_text(json.dumps(summary))
+    of_data(framing=FRAMING)(out)
     page = np.zeros((64, 64), np.uint8)
     page[20:30] = 200
     Image.fromarray(page).save(tmp_path / "bar.png")
@@ -398,9 +348,7 @@ def test_pictures_for_a_run_of_the_first_version(train, out, folder, tmp_path, c
     capsys.readouterr()
     for arguments in asked:
         assert main(arguments) == 0 and capsys.readouterr().err == ""
-    summary = json.loads((out / run_folder.SUMMARY).read_text())
-    del summary["data"]["framing"]
-    (out / run_folder.SUMMARY).write_text(json.dumps(summary))
+    said(out, lambda summary: summary["data"].pop("framing"))
     for arguments in asked:
         assert main(arguments) == 0
         printed = capsys.readouterr()
@@ -420,11 +368,11 @@ def test_a_figure_goes_into_a_new_folder_and_over_no_folder(train, out, tmp_path
     train()
     assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new" / "a.png")]) == 0
     assert (tmp_path / "new" / "a.png").exists()
-    (tmp_path / "link.png").symlink_to(tmp_path / "new" / "a.png")
-    os.mkfifo(tmp_path / "pipe")
-    for name, kind in (("new", "a folder"), ("link.png", "a link"), ("pipe", "no file")):
-        assert main(["predict", "--from", str(out), "--out", str(tmp_path / name)]) == 2
-        assert f"{tmp_path / name} is {kind}, and only a file" in capsys.readouterr().err
+    assert main(["predict", "--from", str(out), "--out", str(tmp_path / "new")]) == 2
+    assert f"{tmp_path / 'new'} is a folder, and only a file" in capsys.readouterr().err
+    for command in (["predict", "--from"], ["compare"]):
+        assert main([*command, str(out), "--out", str(out / run_folder.PARAMETERS)]) == 2
+        assert "is a file, and no .png to be replaced" in capsys.readouterr().err
 
 
 def test_evaluate_tells_accuracy_and_draws_confusions(train, out, capsys):
@@ -436,8 +384,7 @@ def test_evaluate_tells_accuracy_and_draws_confusions(train, out, capsys):
     assert len(re.findall(r"^[0-3] +8  ", text, re.M)) == 4
     assert main(["evaluate", str(out), "--json", "--out", str(out.with_name("figures"))]) == 0
     numbers = json.loads(capsys.readouterr().out)
-    final = json.loads((out / run_folder.SUMMARY).read_text())["final"]
-    assert numbers["accuracy"] == pytest.approx(final["test_accuracy"])
+    assert numbers["accuracy"] == pytest.approx(summary_of(out)["final"]["test_accuracy"])
     assert numbers["interval"][0] < numbers["accuracy"] <= numbers["interval"][1]
     assert np.sum(numbers["confusions"]) == 32
     with Image.open(out.with_name("figures") / run_folder.CONFUSIONS) as picture:
@@ -464,11 +411,9 @@ def test_compare_prints_a_table(train, out, tmp_path, capsys):
     capsys.readouterr()
     runs = [str(out), str(out.with_name("plain"))]
     assert main(["compare", *runs, "--out", str(tmp_path / "both.png")]) == 0
-    head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["run", "norm", "data"] and [row.split()[1] for row in rows[:2]] == [
-        "scratch",
-        "none",
-    ]
+    words = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert words[0][:3] == ["run", "norm", "data"]
+    assert [words[1][1], words[2][1]] == ["scratch", "none"]
     assert (tmp_path / "both.png").exists()
 
 
@@ -518,16 +463,19 @@ def piped(path):
     os.mkfifo(path)
 
 
-def saved(out, **changes):
+def saved(**changes):
     """Change arrays in the file of parameters, and the hash of it in the summary, as one can."""
-    path = out / run_folder.PARAMETERS
-    arrays = {**nd.load(str(path)), **changes}
-    nd.save(str(path), arrays)
-    said(out, lambda summary: summary.update(network={}))
+
+    def change(out):
+        path = str(out / run_folder.PARAMETERS)
+        nd.save(path, {**nd.load(path), **changes})
+        said(out, lambda summary: summary.update(network={}))
+
+    return change
 
 
 def said(out, change):
-    summary = json.loads((out / run_folder.SUMMARY).read_text())
+    summary = summary_of(out)
     change(summary)
     (out / run_folder.SUMMARY).write_text(json.dumps(summary))
 
@@ -537,28 +485,24 @@ def of_data(**changes):
 
 
 FRAMING = dict(longest=1, centre="box", strokes=False, brightness=[60, 70])
+OTHER = "of another run"
 STRANGERS = {  # what is done to a run, and what is said of it
-    "cut parameters": (lambda out: cut(out / run_folder.PARAMETERS), "of another run"),
+    "cut parameters": (lambda out: cut(out / run_folder.PARAMETERS), OTHER),
     "cut summary": (lambda out: cut(out / run_folder.SUMMARY), "is damaged"),
     "parameters in a pipe": (lambda out: piped(out / run_folder.PARAMETERS), "a regular file"),
     "a summary in a pipe": (lambda out: piped(out / run_folder.SUMMARY), "a regular file"),
-    "sparse": (
-        lambda out: saved(out, **{"0.weight": nd.ones((6, 1, 5, 5)).tostype("row_sparse")}),
-        "of another run",
-    ),
-    "float64": (
-        lambda out: saved(out, **{"0.bias": nd.zeros((6,), dtype="float64")}),
-        "of another run",
-    ),
-    "other shape": (lambda out: saved(out, **{"0.bias": nd.zeros((7,))}), "of another run"),
-    "one more": (lambda out: saved(out, more=nd.zeros((7,))), "of another run"),
-    "no numbers": (lambda out: saved(out, **{"0.bias": nd.full((6,), np.nan)}), "of another run"),
-    "too large": (lambda out: saved(out, **{"14.weight": nd.full((4, 84), 3e38)}), "answers NaN"),
-    "a huge image": (of_data(image_shape=[100_000, 100_000]), "of another run"),
+    "sparse": (saved(**{"0.weight": nd.ones((6, 1, 5, 5)).tostype("row_sparse")}), OTHER),
+    "float64": (saved(**{"0.bias": nd.zeros((6,), dtype="float64")}), OTHER),
+    "other shape": (saved(**{"0.bias": nd.zeros((7,))}), OTHER),
+    "one more": (saved(more=nd.zeros((7,))), OTHER),
+    "no numbers": (saved(**{"0.bias": nd.full((6,), np.nan)}), OTHER),
+    "too large": (saved(**{"14.weight": nd.full((4, 84), 3e38)}), "answers NaN"),
+    "a huge image": (of_data(image_shape=[100_000, 100_000]), OTHER),
     "an image of words": (of_data(image_shape=["a", "b"]), "is damaged"),
     "control characters": (of_data(name="\x1b[31mred"), "can't be printed"),
     "the same class": (of_data(classes=["a"] * 4), "a printable name of its own"),
     "NaN": (of_data(train_images=np.nan), "is damaged"),
+    "a part of words": (lambda out: said(out, lambda s: s.update(settings="a")), "is damaged"),
     "framing of words": (of_data(framing={**FRAMING, "longest": "long"}), "is damaged"),
     "framing of nothing": (of_data(framing={**FRAMING, "longest": -1}), "is damaged"),
 }
@@ -574,6 +518,8 @@ def test_a_run_of_a_stranger_is_refused_in_one_line(train, out, folder, capsys, 
     line = printed.err.rstrip("\n")
     assert message in line and line.isprintable() and printed.out == ""
     assert not (out / run_folder.PREDICTIONS).exists()
+    main(["train", "--resume", "--out", str(out)])
+    assert capsys.readouterr().err.count("\n") <= 1
 
 
 def test_data_lists_the_places(folder, capsys):
@@ -599,18 +545,7 @@ def wait_for(path, seconds=600):
 
 
 KILLS = int(os.environ.get("D2L_BN_KILLS", "5"))  # of each kind, more to be sure
-OWN = [
-    "--norm",
-    "none",
-    "--seed",
-    "5",
-    "--pooling",
-    "average",
-    "--momentum",
-    "0.5",
-    "--schedule",
-    "constant",
-]
+OWN = shlex.split("--norm none --seed 5 --pooling average --momentum 0.5 --schedule constant")
 
 
 @pytest.mark.slow
@@ -636,15 +571,15 @@ def test_kill_9_loses_nothing(folder, tmp_path, replaced):
             run.kill()
         resume = [sys.executable, "-m", "d2l_bn", "train", "--resume", "--out", str(out)]
         done = subprocess.run(resume, capture_output=True, text=True)
-        if not run_folder.is_finished(out) or untimed(out) == untimed(other):  # it hadn't begun
-            said = "no other run was replacing it" if replaced else "holds no run to go on with"
-            assert said in done.stdout + done.stderr
+        if not run_folder.is_finished(out) or rows(out) == rows(other):  # it hadn't begun
+            answer = "no other run was replacing it" if replaced else "holds no run to go on with"
+            assert answer in done.stdout + done.stderr
             with child(folder, out, *settings) as run:
                 assert run.wait() == 0, run.stderr.read()
         else:
             assert done.returncode == 0
             begun += 1
-        assert untimed(out) == untimed(whole)
+        assert rows(out) == rows(whole)
         parameters = [(run / run_folder.PARAMETERS).read_bytes() for run in (out, whole)]
         assert parameters[0] == parameters[1]
         assert {path.name for path in out.iterdir()} == {*run_folder.TRAINED}

@@ -6,9 +6,7 @@ import contextlib
 import io
 import os
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
-import numpy as np
 import pytest
 from datasets import bars, written
 from hypothesis import HealthCheck, given, settings
@@ -165,14 +163,3 @@ def test_any_damage_to_data(home, tmp_path, data, name):
     path.write_bytes(damaged(data, path.read_bytes()))
     with contextlib.suppress(InputError):
         load(str(folder))
-
-
-def test_any_class_names(home, tmp_path):
-    for content in (b"\xff\xfe", b"", b"a\nb", b"a\na\nb\nc", np.random.bytes(99)):
-        folder = Path(tmp_path, "named")
-        folder.mkdir(exist_ok=True)
-        for file in FILES:
-            (folder / f"{file}.gz").write_bytes((home / "bars" / f"{file}.gz").read_bytes())
-        (folder / "classes.txt").write_bytes(content)
-        with pytest.raises(InputError, match=r"classes\.txt"):
-            load(str(folder))

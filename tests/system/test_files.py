@@ -8,7 +8,7 @@ import os
 import pytest
 
 from d2l_bn.system.errors import InputError
-from d2l_bn.system.files import open_regular, read_json, replacing
+from d2l_bn.system.files import read_json, read_regular, replacing
 
 
 def test_the_file_appears_at_the_end(tmp_path):
@@ -56,9 +56,11 @@ def test_what_is_no_file_is_never_replaced(tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", "/dev/zero"):
+    (tmp_path / "long").write_bytes(bytes(10))
+    for path in (tmp_path / "pipe", "/dev/zero", "/proc/self/maps", tmp_path / "long"):
         with pytest.raises(OSError, match="not a regular file"):
-            open_regular(path)
+            read_regular(path, 9)
+    assert read_regular(tmp_path / "long", 10) == bytes(10)
 
 
 @pytest.mark.parametrize("text", ["NaN", '{"a\\u001b": 1}', '["\\u202e"]', "{"])

@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from d2l_bn.system.interrupts import deferred
+
+ROOT = str(Path(__file__).parents[2])
 
 
 class Freed:
@@ -66,6 +69,14 @@ def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch):
         pass
     monkeypatch.undo()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize("start, quiet", [("-m", True), ("bin/d2l-bn", True), ("my.py", False)])
+def test_a_program_of_ours_ends_without_a_traceback_while_it_is_imported(start, quiet):
+    program = f"import os, sys; sys.argv = [{start!r}]; sys.path[:0] = ['', {ROOT!r}]; "
+    program += "import d2l_bn; os.kill(os.getpid(), 2)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGINT and ("Traceback" in done.stderr) != quiet
 
 
 def test_a_crash_ends_a_program_with_pythons_stack_alone():

@@ -145,11 +145,8 @@ def test_a_quota_counts_as_so_many_cores(machine, file, quota, cores):
 @pytest.mark.parametrize("context", ["cpu(0)", "cpu(0),cpu(1)"])
 def test_the_program_starts_and_trains_with_them(tmp_path, context):
     environment = {k: v for k, v in os.environ.items() if k not in threads.READ_BY_MXNET}
-    data, out, histories = (
-        written(bars(train=256, size=28), tmp_path / "bars"),
-        tmp_path / "run",
-        [],
-    )
+    data, out = written(bars(train=256, size=28), tmp_path / "bars"), tmp_path / "run"
+    histories = []
     command = [sys.executable, "-m", "d2l_bn", "train", "--data", str(data), "--epochs", "1"]
     command += ["--context", context, "--out", str(out), "--overwrite"]
     otherwise = {"MXNET_ENGINE_TYPE": "ThreadedEnginePerDevice", "GOMP_SPINCOUNT": "0"}

@@ -6,20 +6,16 @@ import math
 
 import numpy as np
 import pytest
-from datasets import bars
+from datasets import bars, values
 
-from d2l_bn.system.errors import InputError, RunError
-from d2l_bn.training import RECIPES, Settings
+from d2l_bn.system.errors import InputError
+from d2l_bn.training import Settings
 from d2l_bn.training import run as train
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
 FAST = dict(epochs=2, batch_size=32, lr=0.1)
-
-
-def values(net) -> dict[str, np.ndarray]:
-    return {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
 
 
 def run(**changes):
@@ -105,15 +101,9 @@ def test_schedule_goes_from_the_rate_to_zero():
 
 def test_history_has_the_documented_columns():
     row = run()[1][0]
-    assert list(row) == [
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "test_accuracy",
-        "learning_rate",
-        "seconds",
-        "examples_per_second",
-    ]
+    accuracies = "train_accuracy", "test_accuracy"
+    speed = "seconds", "examples_per_second"
+    assert tuple(row) == ("epoch", "train_loss", *accuracies, "learning_rate", *speed)
     assert row["examples_per_second"] == pytest.approx(96 / row["seconds"])
 
 
@@ -129,20 +119,11 @@ def test_reports_every_batch_and_epoch():
     assert seen == [(1, 1), (1, 2), (1, 3), 1, (2, 1), (2, 2), (2, 3), 2]
 
 
-def test_a_diverging_run_stops_and_says_where():
-    with pytest.raises(RunError, match=r"epoch \d, batch \d+: .*(nan|inf).*--lr"):
-        run(lr=1e38, norm="none", epochs=4)
-
-
 def test_evaluating_changes_nothing():
     net, _ = run()
     before = values(net)
     train.evaluate(net, train.batches(bars().test_images, bars().test_labels, 32))
     assert all((before[name] == value).all() for name, value in values(net).items())
-
-
-def test_the_recipe_of_the_source():
-    assert RECIPES["source"] == dict(lr=1.0, momentum=0.0, schedule="constant", batch_size=256)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +147,8 @@ def test_the_recipe_of_the_source():
         dict(context="tpu(0)"),
         dict(context="gpu(0)"),
         dict(context=""),
+        dict(context="cpu,cpu(0)"),
+        dict(batch_size=1_000_001),
     ],
     ids=str,
 )
