@@ -1,4 +1,4 @@
-"""Forward and backward of one normalization layer: over shapes, and as one size grows."""
+"""Forward and backward of one normalization layer, over shapes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,6 @@ SHAPES = (
     (64, 64, 56, 56),
     (256, 64, 56, 56),
 )
-BASE = {"batch": 64, "channels": 16, "image size": 16}
-GROWTH = {
-    "batch": (4, 16, 64, 256),
-    "channels": (4, 16, 64, 256),
-    "image size": (4, 8, 16, 32, 64),
-}
 LARGE = ((64, 64, 112, 112), (256, 64, 112, 112))  # 206 and 822 MB
 LARGE_NAMES = ("Gluon", "ours", COPY)
 ROUNDS = 5
@@ -35,17 +29,6 @@ WELL_TIMED = 10.0  # milliseconds that a measurement takes at least
 
 Shape = tuple[int, ...]
 Row = dict  # column -> text or number
-
-
-def growing_shapes() -> list[tuple[str, Shape]]:
-    """The shapes of `GROWTH`: what grows, and (batch, channels, height, width)."""
-    shapes: list[tuple[str, Shape]] = []
-    for what, sizes in GROWTH.items():
-        for size in sizes:
-            values = {**BASE, what: size}
-            image = values["image size"]
-            shapes.append((what, (values["batch"], values["channels"], image, image)))
-    return shapes
 
 
 def measure(

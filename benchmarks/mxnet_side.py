@@ -8,11 +8,11 @@ from typing import Any, Callable
 
 import numpy as np
 
-from benchmarks.measuring import IMAGE, batches_in_memory, milliseconds
-from benchmarks.roofline import FUSED
+from benchmarks.measuring import IMAGE, batches_in_memory
 from d2l_bn import BatchNorm, GluonBatchNorm, lenet
 from d2l_bn.reference.source import SourceBatchNorm
-from d2l_bn.system.spinning import spin_where_idle  # noqa: F401  asked for by busy.py
+from d2l_bn.system.memory import keep_memory  # noqa: F401  asked for by busy.py
+from d2l_bn.system.spinning import spin_where_idle  # noqa: F401  so is this
 
 import mxnet as mx
 from mxnet import autograd, gluon, init, nd
@@ -36,6 +36,8 @@ LAYERS: dict[str, Any] = {
     "source": SourceBatchNorm,
 }
 COPY = "copy of the same bytes"
+# How often forward and backward read or write an array of the layer's size, at the least.
+FUSED = 8  # read x for the statistics, read x, write y; read dy and x for two sums, and write dx
 softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
 
 
@@ -82,48 +84,6 @@ def layer_pass(name: str, X: nd.NDArray, dY: nd.NDArray) -> Callable[[], None]:
     layer = LAYERS[name](X.shape[1], X.ndim)
     layer.initialize()
     return partial(forward_and_backward, layer, X, dY)
-
-
-def layers(passes: int, values: str) -> list[dict]:
-    """Shapes of each layer of LeNet with Gluon's normalization, and its milliseconds."""
-    X, rows = nd.array(batches_in_memory(1)[0][0]), []
-    for layer in network("Gluon", values):
-        X.attach_grad()
-        Y = layer(X)
-        run = partial(forward_and_backward, layer, X, nd.random.normal(shape=Y.shape))
-        run()
-        weights = [w.shape for w in layer.collect_params().values() if w.grad_req != "null"]
-        rows.append(
-            {
-                "layer": type(layer).__name__,
-                "input": X.shape,
-                "output": Y.shape,
-                "weights": weights,
-                "ms": milliseconds(run, passes),
-            }
-        )
-        X = Y
-    return rows
-
-
-def machine() -> dict[str, float]:
-    """Bytes and operations a second: a copy of a large array, and a large matrix product."""
-    large = nd.ones((32, 1024, 1024))  # 128 MB, far more than the caches hold
-    target = nd.zeros_like(large)
-    matrix = nd.ones((1024, 1024))
-
-    def copy() -> None:
-        large.copyto(target).wait_to_read()
-
-    def multiply() -> None:  # FullyConnected is faster here than nd.dot
-        nd.FullyConnected(matrix, matrix, num_hidden=1024, no_bias=True).wait_to_read()
-
-    # The best of some: a bound is what the machine can do when nothing disturbs it.
-    copying, product = (min(milliseconds(run, 1) for _ in range(8)) for run in (copy, multiply))
-    return {
-        "bytes_per_second": 2 * 4 * large.size / copying * 1e3,  # each byte is read and written
-        "operations_per_second": 2 * 1024**3 / product * 1e3,
-    }
 
 
 def save_initial_values(path: str) -> None:

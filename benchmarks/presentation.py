@@ -1,9 +1,6 @@
-"""The results as tables on the terminal and as figures."""
+"""The results as tables on the terminal."""
 
 from __future__ import annotations
-
-import statistics
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +15,6 @@ from benchmarks.processes import (
     Setting,
 )
 from benchmarks.training_speed import NAMES, Key, ratio
-from d2l_bn.figures import COLOURS, MARKERS, new_figure
 
 MISSING = {
     "mxnet": "not measured",
@@ -45,7 +41,7 @@ def lenet_table(speeds: dict[Key, list[float]]) -> list[list[str]]:
 
 
 def goals(
-    speeds: dict[Key, list[float]], costs: dict[str, dict], layers: list[dict]
+    speeds: dict[Key, list[float]], growth: dict[str, float], layers: list[dict]
 ) -> list[list[str]]:
     """What was to be reached, at the least and as the aim, and what was."""
     rows = [["goal", "at least", "aim", "measured"]]
@@ -85,16 +81,8 @@ def goals(
         ]
         measured = f"{min(found):.2f} to {max(found):.2f}" if found else "not measured"
         rows.append([text, least, aim, measured])
-    for text, most, name, field in (
-        ("time for 822 MB / for 206 MB", "at most 4.4", "growth", "ours"),
-        ("share of data, metrics and progress", "at most 0.05", "overhead", "share"),
-        ("from d2l_bn import BatchNorm / import mxnet", "at most 1.1", "import", "ratio"),
-        ("peak memory / the source's", "at most 1.3", "memory", "ratio"),
-        ("training with memory kept / without", "", "kept", "ratio"),
-    ):
-        value = costs.get(name, {}).get(field)
-        rows.append([text, most, "", "not measured" if value is None else f"{value:.3f}"])
-    return rows
+    value = f"{growth['ours']:.2f}" if growth else "not measured"
+    return [*rows, ["time for 822 MB / for 206 MB", "at most 4.4", "", value]]
 
 
 def layer_table(rows: list[dict]) -> list[list[str]]:
@@ -108,17 +96,6 @@ def layer_table(rows: list[dict]) -> list[list[str]]:
     return table
 
 
-def roofline_table(rows: list[dict]) -> list[list[str]]:
-    """One line for each layer of LeNet."""
-    table = [["layer", "input", "MB", "Mflop", "memory ms", "arithmetic ms", "Gluon's ms", "ours"]]
-    for row in rows:
-        names = ("mb", "mflop", "memory_ms", "arithmetic_ms", "measured_ms")
-        texts = [f"{row[name]:.2f}" for name in names]
-        ours = f"{row['ours_ms']:.2f}" if "ours_ms" in row else ""
-        table.append([row["layer"], row["input"], *texts, ours])
-    return table
-
-
 def aligned(table: list[list[str]]) -> str:
     """A table as text, its columns below each other."""
     short = [row for row in table if MISSING["torch"] not in row]
@@ -126,43 +103,3 @@ def aligned(table: list[list[str]]) -> str:
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in table
     )
-
-
-def draw_lenet(speeds: dict[Key, list[float]], path: Path) -> None:
-    """A bar for each normalization in each setting."""
-    keys = list(speeds)[::-1]
-    figure, axes = new_figure(size=(9, 0.6 + 0.35 * len(keys)))
-    values = [statistics.median(speeds[key]) for key in keys]
-    colours = [COLOURS[1] if name == "ours" else COLOURS[0] for _, name in keys]
-    bars = axes.barh(range(len(keys)), values, color=colours)
-    for bar, (_, name) in zip(bars, keys):
-        bar.set(hatch="//" if name == "ours" else "", edgecolor="white")
-    axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
-    axes.set_yticks(range(len(keys)), [f"{name}  ({setting})" for setting, name in keys])
-    axes.set(title="Training LeNet, batch 256, data in memory", xlabel="examples a second")
-    axes.margins(x=0.15)
-    figure.savefig(path)
-
-
-def draw_growth(rows: list[dict], path: Path) -> None:
-    """How the milliseconds grow with batch, channels and image size."""
-    parts = list(dict.fromkeys(row["part"] for row in rows))
-    places = {"batch": 0, "channels": 1, "image size": 2}
-    figure, grid = new_figure(1, len(parts), size=(9, 3.8), sharey=True, squeeze=False)
-    for part, axes in zip(parts, grid[0]):
-        keys = list(dict.fromkeys((r["setting"], r["layer"]) for r in rows))
-        for number, (setting, layer) in enumerate(keys):
-            here = [
-                r for r in rows if (r["part"], r["setting"], r["layer"]) == (part, setting, layer)
-            ]
-            sizes = [int(row["shape"].split(" x ")[places[part]]) for row in here]
-            label = layer if layer.startswith("PyTorch") else f"MXNet, {layer}"
-            options = dict(marker=MARKERS[number], color=COLOURS[number], label=label)
-            axes.loglog(sizes, [row["ms"] for row in here], **options)
-        axes.set(title=f"Growing {part}", xlabel=part)
-        axes.set_xticks(sizes, [str(size) for size in sizes])
-        axes.minorticks_off()
-    grid[0][0].set_ylabel("ms, forward and backward")
-    handles = grid[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, fontsize=9)
-    figure.savefig(path)

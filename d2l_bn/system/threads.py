@@ -69,8 +69,9 @@ def start_engine() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-    if os.environ.get("OMP_NUM_THREADS") != "1" and not set(WAITING) & set(os.environ):
-        spin_where_idle()
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    if threads > 1 and not set(WAITING) & set(os.environ):
+        spin_where_idle(threads)
 
 
 def describe() -> str:

@@ -55,7 +55,9 @@ def test_onnx(run, images, folded, tmp_path, monkeypatch, capfd):
     onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
     path = tmp_path / "new" / "lenet.onnx"
+    capfd.readouterr()  # onnxruntime tells of a processor that it doesn't know, such as qemu's
     assert main(["export", str(run), str(path), *folded]) == 0
+    assert capfd.readouterr().err == ""
     monkeypatch.chdir(path.parent)
     page = (Path(__file__).parents[2] / "book" / "api.md").read_text()
     five_lines = re.search(r"```python\n(session.+?)```", page, re.DOTALL)[1]
@@ -69,7 +71,7 @@ def test_onnx(run, images, folded, tmp_path, monkeypatch, capfd):
     assert names["classes"] == [*"0123"]
     kinds = {node.op_type for node in onnx.load(str(path)).graph.node}
     assert ("BatchNormalization" in kinds) == (not folded and run.parent.name[:4] != "none")
-    assert os.listdir() == ["lenet.onnx"] and capfd.readouterr().err == ""
+    assert os.listdir() == ["lenet.onnx"]
 
 
 @pytest.mark.slow
