@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from classroom import EXERCISES, ClassroomError
+from classroom.files import safe
 
 COMMAND = ("command", "run")
 FULL = "; make some, or choose another place with --out, and the same command goes on"
@@ -104,7 +105,9 @@ def _grade(options: argparse.Namespace) -> None:
     idle = grade(**chosen)
     for path in sorted(options.submissions.glob("*.ipynb")):
         if not (CANVAS.fullmatch(path.name) or MOODLE.fullmatch(path.name)):
-            print(f"not marked: {path}, which is in no student's folder")
+            print(f"not marked: {safe(str(path))}, which is in no student's folder")
+    for path in sorted(options.submissions.glob("**/*.zip")):
+        print(f"not marked: {safe(str(path))}, which has to be unpacked")
     for student, exercise, cell in idle:
         print(f"counts for nothing in decisions.csv: {student}, {exercise}{cell and ', '}{cell}")
     print(f"marks: {options.out / 'grades.csv'}; canvas.csv, moodle.csv and gradescope beside it")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from classroom.files import safe
 
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file(_(?P<file>.+\.ipynb))?_?")
-CANVAS = re.compile(r"(?P<name>[^_]+)(_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+\.ipynb)")
+MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(_(?P<file>.+\.ipynb))?_?")
+CANVAS = re.compile(r"(?P<name>.+?)(_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+\.ipynb)")
 AGAIN = re.compile(r"(?P<name>.+?)(?: ?\((?P<n>\d+)\)|-(?P<m>\d+))\.ipynb")  # of browsers, Canvas
 
 

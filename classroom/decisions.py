@@ -140,7 +140,11 @@ def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Pla
     """
     filled = {place: decision for place, decision in given.items() if not decision.empty}
     for place in now.keys() & filled.keys():
-        filled[place] = replace(filled[place], maximum=now[place].maximum)
+        most, points = now[place].maximum, filled[place].points or 0
+        if points > most:  # whatever the table says of the maximum
+            name = ", ".join(filter(None, place))
+            raise ClassroomError(f"points of {name} must be from 0 to {most:g}, got {points:g}")
+        filled[place] = replace(filled[place], maximum=most)
     return {**now, **filled}
 
 

@@ -64,10 +64,8 @@ class Worker:
         self, sandbox: Sandbox, *, seconds: float, memory: int, mxnet: bool = True
     ) -> None:
         self.seconds, self.memory, self.buffer, self.first = seconds, memory, b"", True
-        self.looked = 0.0
-        self.began: Optional[tuple[float, float]] = (
-            None  # when it was first looked at, and its time
-        )
+        self.looked, self.answered = 0.0, False
+        self.began: Optional[tuple[float, float]] = None  # when first looked at, and its time
         try:
             self.process = subprocess.Popen(
                 sandbox.command(mxnet=mxnet),
@@ -110,13 +108,14 @@ class Worker:
                 raise WorkerError("answered what it was not asked")
             self._send(dumps({"token": token, "what": what, **request}).encode() + b"\n", limit)
         except BrokenPipeError as error:
-            raise WorkerError("ended the process", again=True) from error
+            self._ended(error)
         try:
             answer = loads(self._line(limit))
             if not isinstance(answer, dict) or answer.pop("token", None) != token:
                 raise ValueError
         except ValueError as error:
             raise WorkerError("answered what it was not asked") from error
+        self.answered = True
         if time.monotonic() - self.looked > PAUSE:
             self._tree()
         return answer
@@ -155,7 +154,7 @@ class Worker:
                 continue
             parts.append(os.read(self.process.stdout.fileno(), 2**20))
             if not parts[-1]:
-                raise WorkerError("ended the process", again=True)
+                self._ended()
             total += len(parts[-1])
             if total > LONGEST:
                 raise WorkerError("answered what it was not asked")
@@ -166,6 +165,14 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
             return bool(selector.select(seconds))
+
+    def _ended(self, error: Optional[OSError] = None) -> NoReturn:
+        """Say that it ended: where by a signal, or before it began, that may be the machine's."""
+        time.sleep(PAUSE)  # its pipe ends a moment before
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT  # the number is still its own, for close()
+        found = os.waitid(os.P_PID, self.process.pid, how)
+        killed = found and (found.si_code != os.CLD_EXITED or found.si_status > 128)
+        raise WorkerError("ended the process", again=bool(killed) or not self.answered) from error
 
     def _late(self) -> NoReturn:
         """Say that time is up; who got little of a processor's may have waited for others."""
