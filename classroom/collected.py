@@ -59,6 +59,14 @@ def students(folder: Path, exercises: Collection[str]) -> list[Student]:
     return list(found.values())
 
 
+def unread(folder: Path) -> list[tuple[Path, str]]:
+    """What looks like work and belongs to nobody yet, and why."""
+    known = CANVAS.fullmatch, MOODLE.fullmatch
+    alone = [p for p in folder.glob("*.ipynb") if not any(match(p.name) for match in known)]
+    found = [(path, "has to be unpacked") for path in folder.glob("**/*.zip")]
+    return sorted([*found, *((path, "is in no student's folder") for path in alone)])
+
+
 def label(name: str) -> str:
     """`name` as a table can hold it, and unlike that of every other name."""
     text = safe(name).strip()

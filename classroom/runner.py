@@ -17,7 +17,7 @@ from typing import NoReturn, Optional
 from classroom.isolation import PROCESSES, Sandbox, environment
 from d2l_bn.checks.plain import dumps, loads
 
-LONGEST = 30_000_000  # bytes of an answer
+LONGEST, MOST = 30_000_000, 1_000_000  # bytes of an answer, and lists in it
 TEXT = 500  # characters of a text in it
 OUTPUT = 4000  # characters of what a cell prints
 WHOLE = 5  # times the seconds of a cell, for all cells of a submission
@@ -57,7 +57,7 @@ def _used(processes: list[list[str]]) -> float:
     return sum(sum(map(int, each[11:15])) for each in processes) / os.sysconf("SC_CLK_TCK")
 
 
-class Worker:
+class Worker(contextlib.AbstractContextManager):
     """The teacher's end of the pipe to worker.py; a ``with`` statement ends the sandbox."""
 
     def __init__(
@@ -80,9 +80,6 @@ class Worker:
             raise WorkerError(f"can't be started ({error})", again=True) from error
         assert self.process.stdin is not None
         os.set_blocking(self.process.stdin.fileno(), False)  # a write never waits
-
-    def __enter__(self) -> Worker:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -110,7 +107,10 @@ class Worker:
         except BrokenPipeError as error:
             self._ended(error)
         try:
-            answer = loads(self._line(limit))
+            line = self._line(limit)
+            if line.count(b"[") + line.count(b"{") > MOST:  # each takes fifty times its bytes
+                raise ValueError
+            answer = loads(line)
             if not isinstance(answer, dict) or answer.pop("token", None) != token:
                 raise ValueError
         except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
@@ -103,17 +104,18 @@ def merge(exercise: NotebookNode, handed_in: list[dict]) -> tuple[list[Cell], li
     """
     names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
     answers: dict[str, dict] = {}
-    notes = []
     for cell in handed_in:
         first = answers.setdefault(cell["name"], cell)
         if first is not cell and cell["name"] in names:
             first["source"] += f"\n\n{cell['source']}"
             first["shown"] += cell["shown"]
     infos = [cell.metadata.nbgrader for cell in exercise.cells if grade_id(cell)]
-    for name in (info.grade_id for info in infos if info.solution):
-        count = sum(cell["name"] == name for cell in handed_in)
-        if count > 1:
-            notes.append(f"{name} came as {count} cells, split or copied, which are joined")
+    counts = Counter(cell["name"] for cell in handed_in)
+    notes = [
+        f"{name} came as {counts[name]} cells, split or copied, which are joined"
+        for name in (info.grade_id for info in infos if info.solution)
+        if counts[name] > 1
+    ]
     if not {info.grade_id for info in infos if info.solution or info.grade} & answers.keys():
         raise ByHandError("it has none of this exercise's cells")
     texts = {cell.source.strip() for cell in exercise.cells if cell.cell_type == "markdown"}

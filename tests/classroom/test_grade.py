@@ -198,10 +198,11 @@ HOLDS = [  # code of a student, and the error that it ends with
     (f"open({str(EXERCISES / submissions.NAME)!r})", "FileNotFoundError"),
     (f"open({str(CHECKOUT / 'README.md')!r})", "FileNotFoundError"),
     (f"open({str(reach.PACKAGE / 'nn' / 'normalization.py')!r})", "FileNotFoundError"),
-    ("open('/usr/new', 'w')", "Error"),
+    *((f"open('/{place}new', 'w')", "Error") for place in ("", "dev/", "usr/", "reach/")),
     ("import d2l_bn; open(d2l_bn.__file__, 'a')", "Error"),
     ("import socket; socket.create_connection(('192.0.2.1', 80), 3)", "PermissionError"),
     ("import os; os.memfd_create('x')", "PermissionError"),  # whose memory no limit counts
+    ("import ctypes; assert ctypes.CDLL(None).inotify_init() < 0", ""),  # of which a user has few
     ("import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) < 0", ""),  # a namespace of users
     ("import ctypes; assert ctypes.CDLL(None).shmget(0, 2**20, 0o1600) < 0", ""),
     ("open('/dev/shm/a', 'wb').write(bytes(2**25 - 9))", ""),
