@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any, Optional
 
 from classroom import EXERCISES, ClassroomError
+from classroom.files import safe
 
-COMMAND = ("command", "run")
 FULL = "; make some, or choose another place with --out, and the same command goes on"
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run a command; 0 if it did its work, 2 if it refuses, 130 if it was stopped."""
-    options = parser().parse_args(arguments)
+    options = vars(parser().parse_args(arguments))
+    command, run = options.pop("command"), options.pop("run")
     try:
-        options.run(options)
+        run(**options)
     except (ClassroomError, OSError) as error:
         remedy = FULL if getattr(error, "errno", None) == errno.ENOSPC else ""
-        print(f"classroom {options.command}: {error}{remedy}", file=sys.stderr)
+        print(f"classroom {command}: {error}{remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on", file=sys.stderr)
@@ -89,28 +90,26 @@ def end(text: str) -> datetime:
     return time + timedelta(days=1) if len(text) == len("2026-11-30") else time
 
 
-def _release(options: argparse.Namespace) -> None:
+def _release(source: Path, out: Path, only: Sequence[str]) -> None:
     from classroom.release import release
 
-    release(options.source, options.out, options.only)
-    print(f"for the students: {options.out}")
+    release(source, out, only)
+    print(f"for the students: {out}")
 
 
-def _grade(options: argparse.Namespace) -> None:
-    from classroom.collected import CANVAS, MOODLE
+def _grade(submissions: Path, out: Path, **options: Any) -> None:
+    from classroom.collected import unread
     from classroom.grade import grade
 
-    chosen = {name: value for name, value in vars(options).items() if name not in COMMAND}
-    idle = grade(**chosen)
-    for path in sorted(options.submissions.glob("*.ipynb")):
-        if not (CANVAS.fullmatch(path.name) or MOODLE.fullmatch(path.name)):
-            print(f"not marked: {path}, which is in no student's folder")
+    idle = grade(submissions, out, **options)
+    for path, why in unread(submissions):
+        print(f"not marked: {safe(str(path))}, which {why}")
     for student, exercise, cell in idle:
         print(f"counts for nothing in decisions.csv: {student}, {exercise}{cell and ', '}{cell}")
-    print(f"marks: {options.out / 'grades.csv'}; canvas.csv, moodle.csv and gradescope beside it")
-    print(f"to fill in: {options.out / 'decisions.csv'}; then run this again")
+    print(f"marks: {out / 'grades.csv'}; canvas.csv, moodle.csv and gradescope beside it")
+    print(f"to fill in: {out / 'decisions.csv'}; then run this again")
     print("what was hard, who is alike, who is fast: statistics.csv, alike.csv, league.csv")
-    print(f"pages for the students: {options.out / 'feedback'}")
+    print(f"pages for the students: {out / 'feedback'}")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from classroom.files import safe
 
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file(_(?P<file>.+\.ipynb))?_?")
-CANVAS = re.compile(r"(?P<name>[^_]+)(_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+\.ipynb)")
+MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(_(?P<file>.+\.ipynb))?_?")
+CANVAS = re.compile(r"(?P<name>.+?)(_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+\.ipynb)")
 AGAIN = re.compile(r"(?P<name>.+?)(?: ?\((?P<n>\d+)\)|-(?P<m>\d+))\.ipynb")  # of browsers, Canvas
 
 
@@ -57,6 +57,14 @@ def students(folder: Path, exercises: Collection[str]) -> list[Student]:
             own = notebook.name if inside else system["file"]  # type: ignore[index]
             student.add(own, notebook, exercises)
     return list(found.values())
+
+
+def unread(folder: Path) -> list[tuple[Path, str]]:
+    """What looks like work and belongs to nobody yet, and why."""
+    known = CANVAS.fullmatch, MOODLE.fullmatch
+    alone = [p for p in folder.glob("*.ipynb") if not any(match(p.name) for match in known)]
+    found = [(path, "has to be unpacked") for path in folder.glob("**/*.zip")]
+    return sorted([*found, *((path, "is in no student's folder") for path in alone)])
 
 
 def label(name: str) -> str:

@@ -51,20 +51,18 @@ def read(path: Path) -> dict[Place, Decision]:
     try:
         return _decisions(path, reader)
     except csv.Error as error:
-        raise ClassroomError(
-            f"{path} has a quote too many, or one too few ({error}, after line "
-            f"{reader.line_num}): mend it, or save the table with a spreadsheet"
-        ) from error
+        what = (
+            f"{path} has a quote too many, or one too few ({error}, after line {reader.line_num})"
+        )
+        raise ClassroomError(f"{what}: mend it, or save the table with a spreadsheet") from error
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ClassroomError(
-            f"{path} must be text in UTF-8, which spreadsheets call CSV UTF-8, got other bytes at "
-            f"place {error.start:,}: save it so"
-        ) from error
+        what = f"{path} must be text in UTF-8, got other bytes at place {error.start:,}"
+        raise ClassroomError(f"{what}: save it as what spreadsheets call CSV UTF-8") from error
 
 
 def _decisions(path: Path, lines: csv.DictReader) -> dict[Place, Decision]:
@@ -140,7 +138,11 @@ def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Pla
     """
     filled = {place: decision for place, decision in given.items() if not decision.empty}
     for place in now.keys() & filled.keys():
-        filled[place] = replace(filled[place], maximum=now[place].maximum)
+        most, points = now[place].maximum, filled[place].points or 0
+        if points > most:  # whatever the table says of the maximum
+            name = ", ".join(filter(None, place))
+            raise ClassroomError(f"points of {name} must be from 0 to {most:g}, got {points:g}")
+        filled[place] = replace(filled[place], maximum=most)
     return {**now, **filled}
 
 

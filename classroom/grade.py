@@ -100,9 +100,10 @@ def grade(
         made_up = {label: _made_up(label, secret) for label in students}
         names = {label: made_up[label] if anonymous else label for label in students}
         now = {
-            place: decision
+            (names[student.label], exercise(name), cell): decision
             for (student, name), each in zip(tasks, marked)
-            for place, decision in _to_decide(names[student.label], name, each).items()
+            for cell, decision in _to_decide(each).items()
+            if each.status != "not handed in"
         }
         same = {name: names[real] for real in names for name in (real, made_up[real])}
         given = decisions.merged(now, decisions.named(decisions.read(out / "decisions.csv"), same))
@@ -110,7 +111,6 @@ def grade(
             _result(names[student.label], name, each, given, due, student)
             for (student, name), each in zip(tasks, marked)
         ]
-        _hold(results, out / "decisions.csv")
         decisions.save(out / "decisions.csv", given)
         given_out = [r for r in results if r.counts and f"{r.exercise}.ipynb" in originals]
         _write_pages(out / "feedback", given_out, {*names, *made_up.values()})
@@ -151,21 +151,23 @@ def _made_up(student: str, secret: str) -> str:
     return f"student-{digest[:8]}"
 
 
-def _to_decide(student: str, name: str, marked: Marked) -> dict[decisions.Place, Decision]:
-    """A line for a submission, and one for each written answer in it."""
-    if marked.status == "not handed in":
-        return {}
-    place = student, Path(name).stem
+def exercise(name: str) -> str:
+    """What tables call a notebook of this name."""
+    return collected.label(Path(name).stem)
+
+
+def _to_decide(marked: Marked) -> dict[str, Decision]:
+    """What a teacher can decide about each written answer, and, under "", about the whole."""
     written = {c.id: Decision(c.maximum) for c in marked.cells if c.kind == "written"}
     tests = Decision(sum(cell.maximum for cell in marked.cells if cell.kind == "test"))
-    return {(*place, cell): each for cell, each in {"": tests, **written}.items()}
+    return {"": tests, **written}
 
 
 def _result(
     label: str, name: str, marked: Marked, given: dict, due: Optional[datetime], student: Student
 ) -> Result:
-    place = label, Path(name).stem
-    own = {cell: given[(*place, cell)] for cell in _places(marked) if (*place, cell) in given}
+    place = label, exercise(name)
+    own = {c: given[(*place, c)] for c in _to_decide(marked) if (*place, c) in given}
     late = 0.0
     if due is not None and name in student.files:
         with contextlib.suppress(OSError):
@@ -174,27 +176,9 @@ def _result(
     return Result(*place, marked, own, late, student)
 
 
-def _places(marked: Marked) -> list[str]:
-    """The cells about which something can be decided, and "" for the whole."""
-    return ["", *(cell.id for cell in marked.cells if cell.kind == "written")]
-
-
-def _hold(results: list[Result], path: Path) -> None:
-    """Refuse points above what there is, whatever the table says of the maximum."""
-    for r in results:
-        most = {cell.id: cell.maximum for cell in r.marked.cells if cell.kind == "written"}
-        for cell, decision in r.decisions.items():
-            limit = most.get(cell) if cell else r.possible
-            if decision.points is not None and limit is not None and decision.points > limit:
-                raise ClassroomError(
-                    f"{path}: points of {r.student}, {r.exercise}, {cell or 'as a whole'} must be "
-                    f"a number from 0 to {limit:g}, got {decision.points:g}"
-                )
-
-
 def _idle(given: dict, results: list[Result]) -> list[decisions.Place]:
     """The places of what was filled in for nothing: a name is misspelled, or a folder is gone."""
-    known = {(r.student, r.exercise, cell) for r in results for cell in _places(r.marked)}
+    known = {(r.student, r.exercise, cell) for r in results for cell in _to_decide(r.marked)}
     return [place for place in given if place not in known]
 
 

@@ -53,7 +53,8 @@ class Sandbox:
         options += [*self._python(mxnet), "--perms", "0755", "--dir", self.sees]
         for name in ("d2l_bn", "reader.py", "worker.py"):
             options += ["--ro-bind", str(self.folder / name), f"{self.sees}/{name}"]
-        return [self.bwrap, *options, "--chdir", "/tmp", *worker]
+        options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+        return [self.bwrap, *options, *worker]
 
     def _python(self, mxnet: bool) -> list[str]:
         """The options that show Python and a few packages, and hide all others."""
@@ -62,13 +63,13 @@ class Sandbox:
         if prefix != base:
             shown += [prefix / "bin", prefix / "pyvenv.cfg"]
         options = _bound([path for path in shown if path.exists()])
-        for folder in reach.hidden():
-            if Path("/usr") in folder.parents or base in folder.parents:
-                options += ["--perms", "0755", "--tmpfs", str(folder)]
+        hidden = [str(f) for f in reach.hidden() if {Path("/usr"), base} & {*f.parents}]
+        for folder in hidden:
+            options += ["--perms", "0755", "--tmpfs", folder]
         options += _bound(reach.packages(mxnet=mxnet))
         if mxnet:
             options += ["--ro-bind", str(self.folder / "libmxnet.so"), str(reach.library())]
-        return options
+        return options + [word for folder in hidden for word in ("--remount-ro", folder)]
 
 
 def _last_user() -> int:

@@ -94,11 +94,12 @@ def mark(
     memory: int,
     secret: str = "",
     mxnet: bool = True,
+    alone: bool = True,
 ) -> Marked:
     """Run the cells of a submission in a sandbox; points for each test that passes.
 
-    What each function answers is asked in a new worker, so that nothing but its own points is lost
-    where it ends the worker; then a person is asked to look.
+    A function is asked in a new worker, unless all before it were right: whatever that did to its
+    worker costs its own points. Unless it is `alone`, marking stops at what others may have caused.
     """
     marked = Marked(cells=cells)
     end = time.monotonic() + runner.longest(seconds)
@@ -107,6 +108,8 @@ def mark(
         Run(partial(Worker, sandbox, seconds=seconds, memory=memory, mxnet=mxnet))
     ) as run:
         for cell in cells:
+            if (run.refused or marked.again) and not alone:
+                break
             if cell.kind in ("written", "text") or not runs:
                 continue
             if time.monotonic() > end:
@@ -125,6 +128,7 @@ def mark(
                 cell.message = f"This cell {error}."
                 marked.again = marked.again or error.again
                 marked.by_hand(f"{cell.id or 'an added cell'} {error}")
+            run.right = run.right and (cell.passed or not cell.asks)
     if run.refused:
         marked.again = True
         marked.by_hand(f"the machine refused: {run.refused[0]}", "not marked")
@@ -140,7 +144,15 @@ class Run:
         self.spare: Optional[Worker] = None
         self.sources: list[str] = []  # of the cells that ended no worker
         self.refused: list[str] = []
-        self.name = ""
+        self.name, self.right = "", True  # which function is asked, and what its tests found
+
+    def ask(self, what: str, **request) -> dict:
+        """Ask the worker; one that ends is replaced before the next question."""
+        try:
+            return self.alive().ask(what, **request)
+        except WorkerError:
+            self.close()
+            raise
 
     def alive(self) -> Worker:
         """The worker, which is started where there is none, and has run the cells so far."""
@@ -173,9 +185,10 @@ class Run:
         return error
 
     def turn_to(self, name: str) -> None:
-        """Let another function than the last be asked in a new worker."""
-        if self.name not in ("", name):
+        """Let another function than the last be asked in a new worker, unless all was right."""
+        if name != self.name and not self.right:
             self.close()
+            self.right = True
         self.name = name
 
     def another(self) -> Worker:

@@ -151,13 +151,7 @@ def packages(*, mxnet: bool) -> list[Path]:
 
 def hidden() -> list[Path]:
     """The folders with other packages, which a sandbox shows empty."""
-    folders = [
-        Path(path) for path in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-    ]
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for base in (Path(sys.base_prefix), Path("/usr"), Path("/usr/local")):
-        folders += [
-            base / "lib" / version / "site-packages",
-            *base.glob("lib/python3*/dist-packages"),
-        ]
+    folders = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+    for base in (sys.base_prefix, "/usr", "/usr/local"):
+        folders += Path(base).glob("lib/python3*/*-packages")
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

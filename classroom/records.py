@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from classroom import reach, submission
 from classroom.files import write
-from classroom.marking import Marked
+from classroom.marking import Marked, Run
 from classroom.runner import Worker
 from classroom.submission import Cell
 
@@ -61,7 +61,7 @@ class Marker:
                 cells = [Cell(**cell) for cell in saved.pop("cells")]
                 return Marked(cells=cells, **saved)
         try:
-            marked = self._mark(student, name, content)
+            marked = self._mark(student, name, content, alone)
         except Exception as error:  # the others get their marks; this one is tried again
             marked = Marked(again=True)
             marked.by_hand(f"it can't be marked ({type(error).__name__})", "not marked")
@@ -93,7 +93,7 @@ class Marker:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def _mark(self, student: str, name: str, content: Optional[bytes]) -> Marked:
+    def _mark(self, student: str, name: str, content: Optional[bytes], alone: bool) -> Marked:
         """Mark one file, whatever it is."""
         exercise = self.originals.get(name)
         if exercise is None:
@@ -105,13 +105,14 @@ class Marker:
         try:
             if not content:
                 raise submission.ByHandError("it is empty, or not a plain file in a plain folder")
-            cells, notes = submission.merge(exercise, submission.read(content, self.read))
+            with contextlib.closing(Run(self.read)) as reader:
+                cells, notes = submission.merge(exercise, submission.read(content, reader.ask))
+                aids = submission.examine(cells, reader.ask)
         except submission.ByHandError as error:
             return Marked("look at by hand", [str(error)], most)
-        aids = submission.examine(cells, self.read)
         own = hashlib.sha256(content + student.encode("utf-8", "replace")).hexdigest()
         mxnet = exercise.metadata.get("d2l_bn", {}).get("reach") != "numpy"
-        marked = self.run(cells, secret=self.secret + own, mxnet=mxnet)
+        marked = self.run(cells, secret=self.secret + own, mxnet=mxnet, alone=alone)
         marked.notes += notes
         for cell in cells:
             where = cell.id or "an added cell"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -47,7 +46,6 @@ def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
         if out.exists():
             out.rename(Path(temporary, "old"))
         new.rename(out)
-        shutil.rmtree(Path(temporary, "old"), ignore_errors=True)
 
 
 def read(path: Path) -> NotebookNode:

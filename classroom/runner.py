@@ -17,7 +17,7 @@ from typing import NoReturn, Optional
 from classroom.isolation import PROCESSES, Sandbox, environment
 from d2l_bn.checks.plain import dumps, loads
 
-LONGEST = 30_000_000  # bytes of an answer
+LONGEST, MOST = 30_000_000, 1_000_000  # bytes of an answer, and lists in it
 TEXT = 500  # characters of a text in it
 OUTPUT = 4000  # characters of what a cell prints
 WHOLE = 5  # times the seconds of a cell, for all cells of a submission
@@ -57,17 +57,15 @@ def _used(processes: list[list[str]]) -> float:
     return sum(sum(map(int, each[11:15])) for each in processes) / os.sysconf("SC_CLK_TCK")
 
 
-class Worker:
+class Worker(contextlib.AbstractContextManager):
     """The teacher's end of the pipe to worker.py; a ``with`` statement ends the sandbox."""
 
     def __init__(
         self, sandbox: Sandbox, *, seconds: float, memory: int, mxnet: bool = True
     ) -> None:
         self.seconds, self.memory, self.buffer, self.first = seconds, memory, b"", True
-        self.looked = 0.0
-        self.began: Optional[tuple[float, float]] = (
-            None  # when it was first looked at, and its time
-        )
+        self.looked, self.answered = 0.0, False
+        self.began: Optional[tuple[float, float]] = None  # when first looked at, and its time
         try:
             self.process = subprocess.Popen(
                 sandbox.command(mxnet=mxnet),
@@ -82,9 +80,6 @@ class Worker:
             raise WorkerError(f"can't be started ({error})", again=True) from error
         assert self.process.stdin is not None
         os.set_blocking(self.process.stdin.fileno(), False)  # a write never waits
-
-    def __enter__(self) -> Worker:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -110,13 +105,17 @@ class Worker:
                 raise WorkerError("answered what it was not asked")
             self._send(dumps({"token": token, "what": what, **request}).encode() + b"\n", limit)
         except BrokenPipeError as error:
-            raise WorkerError("ended the process", again=True) from error
+            self._ended(error)
         try:
-            answer = loads(self._line(limit))
+            line = self._line(limit)
+            if line.count(b"[") + line.count(b"{") > MOST:  # each takes fifty times its bytes
+                raise ValueError
+            answer = loads(line)
             if not isinstance(answer, dict) or answer.pop("token", None) != token:
                 raise ValueError
         except ValueError as error:
             raise WorkerError("answered what it was not asked") from error
+        self.answered = True
         if time.monotonic() - self.looked > PAUSE:
             self._tree()
         return answer
@@ -155,7 +154,7 @@ class Worker:
                 continue
             parts.append(os.read(self.process.stdout.fileno(), 2**20))
             if not parts[-1]:
-                raise WorkerError("ended the process", again=True)
+                self._ended()
             total += len(parts[-1])
             if total > LONGEST:
                 raise WorkerError("answered what it was not asked")
@@ -166,6 +165,14 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
             return bool(selector.select(seconds))
+
+    def _ended(self, error: Optional[OSError] = None) -> NoReturn:
+        """Say that it ended: where by a signal, or before it began, that may be the machine's."""
+        time.sleep(PAUSE)  # its pipe ends a moment before
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT  # the number is still its own, for close()
+        found = os.waitid(os.P_PID, self.process.pid, how)
+        killed = found and (found.si_code != os.CLD_EXITED or found.si_status > 128)
+        raise WorkerError("ended the process", again=bool(killed) or not self.answered) from error
 
     def _late(self) -> NoReturn:
         """Say that time is up; who got little of a processor's may have waited for others."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
@@ -10,9 +12,10 @@ from typing import Callable, Optional
 import numpy as np
 from nbformat import NotebookNode
 
-from classroom.runner import Worker, WorkerError, in_words
+from classroom.runner import WorkerError, in_words
 
 LARGEST = 10_000_000  # bytes of a notebook
+EXAMINING = 60  # seconds for all its cells
 ASKS = re.compile(r"^checks\.\w+\((\w+)", re.MULTILINE)
 MISSING = 'raise NotImplementedError("this cell is missing in what was handed in")'
 
@@ -53,7 +56,7 @@ def is_plain(path: Path, folder: Path) -> bool:
     return path.is_file() and not any(each.is_symlink() for each in way)
 
 
-def read(content: bytes, start: Callable[[], Worker]) -> list[dict]:
+def read(content: bytes, ask: Callable[..., dict]) -> list[dict]:
     """The cells of a notebook that a student handed in, as `reader.py` finds them in a sandbox.
 
     Raises
@@ -63,38 +66,34 @@ def read(content: bytes, start: Callable[[], Worker]) -> list[dict]:
     """
     if len(content) > LARGEST:
         raise ByHandError(f"it is larger than {LARGEST:,} bytes")
-    with start() as worker:
-        try:
-            answer = worker.ask("read", notebook=np.frombuffer(content, np.uint8))
-        except WorkerError as error:
-            if error.again:
-                raise
-            raise ByHandError(f"it is not a readable notebook: reading it {error}") from error
+    try:
+        answer = ask("read", notebook=np.frombuffer(content, np.uint8))
+    except WorkerError as error:
+        if error.again:
+            raise
+        raise ByHandError(f"it is not a readable notebook: reading it {error}") from error
     if "error" in answer:
         words = "{kind}: {words}".format(**in_words(answer["error"]))
         raise ByHandError(f"it is not a readable notebook ({words})")
     return answer["cells"]
 
 
-def examine(cells: list[Cell], start: Callable[[], Worker]) -> list[str]:
+def examine(cells: list[Cell], ask: Callable[..., dict]) -> list[str]:
     """Let `reader.py` say what there is to say of a student's texts; notes on what can't be read.
 
     It reads them in a sandbox, where a text that Python's parser can't bear ends nothing else.
     """
-    notes, worker = [], None
+    notes: list[str] = []
+    end = time.monotonic() + EXAMINING
     for cell in cells:
+        if time.monotonic() > end:
+            return [*notes, f"it takes longer than {EXAMINING} seconds to examine"]
         if cell.kind not in ("student", "written", "text") or not cell.source.strip():
             continue
-        worker = worker or start()
         try:
-            code = cell.kind == "student"
-            cell.more |= worker.ask("examine", source=cell.source, code=code)
+            cell.more |= ask("examine", source=cell.source, code=cell.kind == "student")
         except WorkerError as error:
             notes.append(f"{cell.id or 'an added cell'} can't be examined: that {error}")
-            worker.close()
-            worker = None
-    if worker is not None:
-        worker.close()
     return notes
 
 
@@ -105,17 +104,18 @@ def merge(exercise: NotebookNode, handed_in: list[dict]) -> tuple[list[Cell], li
     """
     names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
     answers: dict[str, dict] = {}
-    notes = []
     for cell in handed_in:
         first = answers.setdefault(cell["name"], cell)
         if first is not cell and cell["name"] in names:
             first["source"] += f"\n\n{cell['source']}"
             first["shown"] += cell["shown"]
     infos = [cell.metadata.nbgrader for cell in exercise.cells if grade_id(cell)]
-    for name in (info.grade_id for info in infos if info.solution):
-        count = sum(cell["name"] == name for cell in handed_in)
-        if count > 1:
-            notes.append(f"{name} came as {count} cells, split or copied, which are joined")
+    counts = Counter(cell["name"] for cell in handed_in)
+    notes = [
+        f"{name} came as {counts[name]} cells, split or copied, which are joined"
+        for name in (info.grade_id for info in infos if info.solution)
+        if counts[name] > 1
+    ]
     if not {info.grade_id for info in infos if info.solution or info.grade} & answers.keys():
         raise ByHandError("it has none of this exercise's cells")
     texts = {cell.source.strip() for cell in exercise.cells if cell.cell_type == "markdown"}

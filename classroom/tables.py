@@ -76,14 +76,6 @@ def grades(path: Path, results: list[Result]) -> None:
     save(path, [*header, "tests", "notes", "worth reading"], rows)
 
 
-def exercises(results: list[Result]) -> dict[str, float]:
-    """The exercises with points, and how many these are."""
-    found: dict[str, float] = {}
-    for result in results:
-        found[result.exercise] = max(result.most, found.get(result.exercise, 0))
-    return {name: most for name, most in found.items() if most}
-
-
 def exports(out: Path, results: list[Result]) -> None:
     """What Canvas, Moodle and Gradescope import; no points where some wait to be given.
 
@@ -91,7 +83,10 @@ def exports(out: Path, results: list[Result]) -> None:
     folder is named by. Moodle's word for no points is a dash.
     """
     shutil.rmtree(out / "gradescope", ignore_errors=True)
-    names = exercises(results)
+    most: dict[str, float] = {}
+    for r in results:
+        most[r.exercise] = max(r.most, most.get(r.exercise, 0))
+    names = {name: points for name, points in most.items() if points}
     canvas: list[list] = [["    Points Possible", "", "", "", "", *map(str, names.values())]]
     moodle: list[list] = []
     sheets: dict[str, list] = defaultdict(list)
@@ -104,7 +99,9 @@ def exports(out: Path, results: list[Result]) -> None:
         for name in names if participant else ():
             total, comment = found.get(name, ("", ""))
             sheets[name].append([f"Participant {participant}", student, total, "-", comment])
-        write(out / "gradescope" / file_name(student) / "results.json", gradescope(own))
+        counted = [r for r in own if r.counts]
+        if counted and all(r.decided for r in counted):  # no tests would be no points there
+            write(out / "gradescope" / file_name(student) / "results.json", gradescope(counted))
     save(out / "canvas.csv", [*CANVAS, *names], canvas)
     both = itertools.chain(*((name, f"{name} feedback") for name in names))
     save(out / "moodle.csv", ["Username", *both], moodle)
@@ -114,21 +111,21 @@ def exports(out: Path, results: list[Result]) -> None:
 
 def gradescope(results: list[Result]) -> str:
     """A student's results.json, as an autograder of Gradescope's leaves it."""
-    counted = [r for r in results if r.counts]
-    cells = [(r.exercise, cell) for r in counted if r.decided for cell in r.tests]
+    tests: list[tuple] = []
+    for r in results:
+        if r.whole.decision in ("override", "revoke"):  # the points are the teacher's
+            tests.append((f"{r.exercise} ({r.status})", r.points, r.possible, r.whole.comment))
+        else:
+            own = (c for c in r.tests if c.maximum)
+            tests += ((f"{r.exercise}: {c.id}", c.points, c.maximum, c.message) for c in own)
+    timed = [cell for r in results for cell in r.tests if cell.seconds]
     found: dict = {
         "output": "\n".join(f"{r.exercise}: {note}" for r in results for note in r.marked.notes),
-        "tests": [
-            {"name": f"{name}: {c.id}", "score": c.points, "max_score": most, "output": c.message}
-            for name, c in cells
-            if (most := c.maximum)
-        ],
-        "leaderboard": [
-            {"name": c.id, "value": c.seconds, "order": "asc"} for _, c in cells if c.seconds
-        ],
+        "tests": [dict(zip(("name", "score", "max_score", "output"), test)) for test in tests],
+        "leaderboard": [{"name": c.id, "value": c.seconds, "order": "asc"} for c in timed],
     }
-    if counted and all(r.final for r in counted):
-        found["score"] = sum(r.total for r in counted)
+    if all(r.final for r in results):
+        found["score"] = sum(r.total for r in results)
     return json.dumps(found, indent=1)
 
 

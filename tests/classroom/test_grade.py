@@ -72,19 +72,17 @@ def test_thirty_submissions_are_marked_in_one_run(classroom):
     assert len(students) >= 30
     shutil.rmtree(classroom / "class")
     submissions.make(classroom / "release", classroom / "class")
-    rows = run(classroom, seconds=10)
+    rows = run(classroom, seconds=4)
     found = {student: (row["points"], row["status"]) for student, row in rows.items()}
     status = dict.fromkeys(submissions.BY_HAND, "look at by hand")
     assert found == {
         student: (str(points), status.get(student, "marked"))
         for student, (_, points) in students.items()
-        if student not in submissions.NOT_MARKED
-    } | dict.fromkeys(submissions.NOT_MARKED, ("", "not marked"))
+    }
     assert all(
         row["possible"] == "15" and row["waiting"] == "2" for row in rows.values() if row["tests"]
     )
     assert all(rows[student]["notes"] for student in submissions.BY_HAND)
-    assert "all its processes together" in rows["eats-memory-together"]["notes"]
     assert not any(rows[student]["notes"] for student in submissions.HONEST)
     pages = {s: (classroom / f"out/feedback/{s}/1-batch-norm.html").read_text() for s in students}
     assert "your variance divides by n - 1" in pages["unbiased"]
@@ -200,10 +198,11 @@ HOLDS = [  # code of a student, and the error that it ends with
     (f"open({str(EXERCISES / submissions.NAME)!r})", "FileNotFoundError"),
     (f"open({str(CHECKOUT / 'README.md')!r})", "FileNotFoundError"),
     (f"open({str(reach.PACKAGE / 'nn' / 'normalization.py')!r})", "FileNotFoundError"),
-    ("open('/usr/new', 'w')", "Error"),
+    *((f"open('/{place}new', 'w')", "Error") for place in ("", "dev/", "usr/", "reach/")),
     ("import d2l_bn; open(d2l_bn.__file__, 'a')", "Error"),
     ("import socket; socket.create_connection(('192.0.2.1', 80), 3)", "PermissionError"),
     ("import os; os.memfd_create('x')", "PermissionError"),  # whose memory no limit counts
+    ("import ctypes; assert ctypes.CDLL(None).inotify_init() < 0", ""),  # of which a user has few
     ("import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) < 0", ""),  # a namespace of users
     ("import ctypes; assert ctypes.CDLL(None).shmget(0, 2**20, 0o1600) < 0", ""),
     ("open('/dev/shm/a', 'wb').write(bytes(2**25 - 9))", ""),
