@@ -74,6 +74,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return _fail(options, f"{error.filename or 'a file'}: {error.strerror or error}", 1)
     except MemoryError:
         return _fail(options, "there is not enough memory", 1)
+    except RecursionError:  # of Python's, which makes folders one inside of the other
+        return _fail(options, "a path has too many folders", 2)
     except MXNetError as error:
         return _fail(options, f"MXNet failed: {str(error).strip().splitlines()[-1]}", 1)
     except KeyboardInterrupt as stop:

@@ -132,6 +132,7 @@ def test_a_finished_run_is_kept(train, out, capsys):
         "predict --count 0",
         "predict nowhere.png --from nowhere",
         f"train --epochs 1{'0' * 400}",
+        f"train --out {'a/' * 2000}a",
         "train --out caf\udce9",
         "evaluate nowhere",
         "compare nowhere",
