@@ -27,6 +27,7 @@ COMMANDS = {
     "about": (about, "say what runs here, and how"),
 }
 WAIT_FOR_RANK_0 = 2  # seconds
+LONGEST = 5000  # characters of a message: it may have a path in it
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,6 +94,8 @@ def _fail(options: argparse.Namespace, message: object, code: int) -> int:
         # What all have met, rank 0 has said; the launcher then ends this process before it speaks.
         time.sleep(WAIT_FOR_RANK_0)
         message = f"rank {together.rank}: {message}"
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(message))
+    text = str(message)
+    text = text if len(text) < LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     print(f"d2l-bn {options.command}: {line}", file=sys.stderr, flush=True)
     return code
