@@ -12,7 +12,7 @@ MODULE = sys.argv[:1] == ["-m"]  # python -m d2l_bn
 if MODULE and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
     del sys.path[0]  # the current folder may be a stranger's: none of its modules are imported
 if MODULE or "".join(sys.argv[:1]).endswith("d2l-bn"):  # or the script
-    import signal
+    import _signal as signal  # type: ignore[import-not-found]  # at once; `signal` takes 4 ms
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to say
