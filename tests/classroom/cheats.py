@@ -209,6 +209,10 @@ CHEATS = {
         "import sys\nm = sys.modules['__main__']\nold = m.dumps\n"
         "m.dumps = lambda v: old(v).replace('\"shape\": [', '\"shape\": [1000000000, ')"
     ),
+    "an answer that takes fifty times its bytes": patched(
+        "import sys\nm = sys.modules['__main__']\nold = m.dumps\n"
+        "m.dumps = lambda v: old(v)[:-1] + ', \"x\": [' + '[],' * 9000000 + '[]]}'"
+    ),
     "an array of objects": patched(
         "import sys\nm = sys.modules['__main__']\nold = m.dumps\n"
         "m.dumps = lambda v: old(v).replace('\"float32\"', '\"object\"')"

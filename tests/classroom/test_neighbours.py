@@ -114,6 +114,21 @@ def test_a_loop_costs_its_own_points(room):
     assert row["tests"].count("=0/") == 3 and row["notes"].count("took longer than 4 seconds") == 3
 
 
+@pytest.mark.parametrize(
+    "first, count",  # with one that reads the notebook; after what was wrong there is a new one
+    [(PERFECT[submissions.LAST], 2), ("", 3), ("import os\nos._exit(0)", 4)],
+)
+def test_workers_are_started_where_they_are_needed(room, monkeypatch, first, count):
+    folder, hand_in = room
+    hand_in("ann", {**PERFECT, submissions.LAST: first})
+    original, started = Worker.__init__, []
+    monkeypatch.setattr(
+        Worker, "__init__", lambda *given, **more: started.append(original(*given, **more))
+    )
+    (row,) = marked(folder, seconds=60, memory=3000).values()
+    assert (row["points"], len(started)) == ("15" if count == 2 else "10", count)
+
+
 def test_what_the_machine_refuses_is_tried_again_alone(room, monkeypatch):
     folder, hand_in = room
     for student in ("ann", "bob"):
