@@ -17,46 +17,25 @@ if __name__ == "__main__":  # ahead of MXNet, as the program does: so both make 
     os.environ.update(threads.choice())
 
 from experiments import (
-    choice,
+    comparisons,
     covariate_shift,
-    cure,
     deep_linear,
-    dropout_shift,
-    escape,
+    dense,
     folding,
     ghost,
-    noisy,
-    normalizations,
-    placement,
+    noise,
+    population,
+    recipes,
     regularization,
     residual,
     signals,
     smoothness,
-    sweeps,
 )
 from experiments.tables import fill, missing
 
-EXPERIMENTS = {
-    experiment.name: experiment
-    for experiment in (
-        choice.EXPERIMENT,
-        *cure.EXPERIMENTS,
-        covariate_shift.EXPERIMENT,
-        escape.EXPERIMENT,
-        sweeps.EXPERIMENT,
-        noisy.EXPERIMENT,
-        *smoothness.EXPERIMENTS,
-        deep_linear.EXPERIMENT,
-        *signals.EXPERIMENTS,
-        dropout_shift.EXPERIMENT,
-        folding.EXPERIMENT,
-        regularization.EXPERIMENT,
-        normalizations.EXPERIMENT,
-        placement.EXPERIMENT,
-        residual.EXPERIMENT,
-        ghost.EXPERIMENT,
-    )
-}
+ROOMS = [recipes, covariate_shift, noise, smoothness, deep_linear, signals, dense, population]
+ROOMS += [folding, regularization, comparisons, residual, ghost]
+EXPERIMENTS = {experiment.name: experiment for room in ROOMS for experiment in room.EXPERIMENTS}
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ anew under the weights of that step.
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 
 import numpy as np
@@ -15,9 +16,9 @@ import numpy as np
 from d2l_bn import recalibrate
 from d2l_bn.training import NORMS, evaluate
 from experiments import shared
-from experiments.tables import Experiment
+from experiments.tables import Experiment, grid
 
-from mxnet import init, nd
+from mxnet import autograd, init, nd
 from mxnet.gluon import nn
 
 STEPS, EVERY = 50_000, 1_000
@@ -84,4 +85,37 @@ def movement(before, now: np.ndarray) -> float:
     return float(np.median(np.abs(middle - before[1]) / (high - low)))
 
 
-EXPERIMENT = Experiment("covariate_shift", shared.cases(), run)
+REPLAYED = 60  # batches; of older ones the moving averages keep a share of 0.9^60
+
+
+def run_lag(seed: int, steps: int = 940, every: int = 94):
+    """Tell the lag of the moving averages from their being averages of few images.
+
+    LeNet on the sample at a constant rate of 1.0, and for the same weights three kinds of
+    statistics: the moving averages, those that the same last batches leave if they go through the
+    network again, and those of many images.
+    """
+    dataset = shared.images("sample")
+    net = shared.lenet("scratch", dataset, seed)
+    optimizer = shared.trainer(net, 1.0)
+    recent: deque[nd.NDArray] = deque(maxlen=REPLAYED)
+    test = list(shared.batches(dataset.test_images, dataset.test_labels, 1000))
+    for number, (X, y) in enumerate(islice(shared.endless(dataset, 64, seed), steps), 1):
+        shared.step(net, optimizer, X, y)
+        recent.append(X)
+        if number % every == 0 and number > steps / 2:
+            row = {"step": number, "moving": evaluate(net, test)}
+            with shared.restored(net):
+                with autograd.train_mode():  # the averages take their steps again
+                    for old in recent:
+                        net(old)
+                row["replayed"] = evaluate(net, test)
+            with shared.restored(net):
+                recalibrate(net, shared.training_images(dataset, RECALIBRATION))
+                yield {**row, "recomputed": evaluate(net, test)}
+
+
+EXPERIMENTS = (
+    Experiment("covariate_shift", grid(seed=range(3), norm=("none", "scratch")), run),
+    Experiment("lag", grid(seed=range(7)), run_lag),
+)

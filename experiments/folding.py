@@ -11,7 +11,7 @@ import time
 import d2l_bn
 from d2l_bn.training import evaluate
 from experiments import shared
-from experiments.tables import Experiment
+from experiments.tables import Experiment, grid
 
 from mxnet import gluon, nd
 
@@ -65,13 +65,5 @@ def seconds(net: gluon.Block, X: nd.NDArray, calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-EXPERIMENT = Experiment(
-    "folding",
-    tuple(
-        {"norm": norm, "batch_size": batch_size, "seed": seed}
-        for norm in ("scratch", "gluon")
-        for batch_size in CALLS
-        for seed in range(3)
-    ),
-    run,
-)
+CASES = grid(norm=("scratch", "gluon"), batch_size=CALLS, seed=range(3))
+EXPERIMENTS = (Experiment("folding", CASES, run),)

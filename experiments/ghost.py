@@ -2,8 +2,9 @@
 
 LeNet on 5,888 images of the sample, 46 batches of 128, ten epochs with the default recipe. The
 batch is cut into shares of 2 to 128 images; only normalization sees the cut. The same network is
-then tested with the moving averages of the first share, with the mean of all shares' averages, and
-with statistics measured anew over the training images. With 128 the share is the whole batch.
+then tested, on the 10,000 test images of Fashion-MNIST, with the moving averages of the first
+share, with the mean of all shares' averages, and with statistics recomputed over the training
+images. With 128 the share is the whole batch.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 import d2l_bn
 from d2l_bn import BatchNorm, recalibrate
 from d2l_bn.nn import layer
-from d2l_bn.training import Settings, evaluate, fit
+from d2l_bn.training import Settings, fit
 from experiments import shared
-from experiments.tables import Experiment
+from experiments.tables import Experiment, grid
 
 from mxnet import autograd, nd
 
@@ -86,22 +87,14 @@ def run(share: int, seed: int, epochs: int = 10):
     for which in ("first", "mean"):
         for one in layers:
             one.keep(which)
-        row[f"{which}_accuracy"] = _accuracy(net, dataset)
+        row[f"{which}_accuracy"] = shared.test_accuracy(net, shared.images("fashion-mnist"))
     kept = [one.moving_var.asnumpy().ravel() for one in layers]
     recalibrate(net, images)
-    row["measured_accuracy"] = _accuracy(net, dataset)
+    row["measured_accuracy"] = shared.test_accuracy(net, shared.images("fashion-mnist"))
     # The kept variance of each layer, as a share of that of all training images.
     for number, (one, var) in enumerate(zip(layers, kept), 1):
         row[f"kept_variance_{number}"] = float(np.mean(var / one.moving_var.asnumpy().ravel()))
     yield row
 
 
-def _accuracy(net, dataset) -> float:
-    return evaluate(net, shared.batches(dataset.test_images, dataset.test_labels, 1000))
-
-
-EXPERIMENT = Experiment(
-    "ghost",
-    tuple({"share": share, "seed": seed} for seed in range(10) for share in SHARES),
-    run,
-)
+EXPERIMENTS = (Experiment("ghost", grid(seed=range(10), share=SHARES), run),)

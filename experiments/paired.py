@@ -6,22 +6,32 @@ not independent: what is looked at are the differences, seed by seed.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 
 import numpy as np
 
-# The 97.5 % points of Student's t distribution, by degrees of freedom.
-T_975 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+@functools.cache
+def t_point(freedom: int, tail: float = 0.025) -> float:
+    """The value that Student's t exceeds with probability `tail`; its density is added up."""
+    x, step = np.linspace(0, 200, 2_000_001, retstep=True)
+    height = math.gamma((freedom + 1) / 2) / math.gamma(freedom / 2) / math.sqrt(math.pi * freedom)
+    density = height * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+    area = (np.cumsum(density) - (density + density[0]) / 2) * step  # by trapezoids
+    return float(x[np.searchsorted(area, 0.5 - tail)])
 
 
-def interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+def interval(first: np.ndarray, second: np.ndarray, comparisons: int = 1) -> tuple[float, float]:
     """Mean of the differences `first` - `second`, and half the width of its 95 % interval.
 
-    Student's t for pairs, 3 to 10 of them; the differences are taken to be about normal.
+    Student's t for pairs; the differences are taken to be about normal. With several `comparisons`
+    each interval is widened, so that all of them together have 95 % (Bonferroni).
     """
     differences = np.subtract(first, second)
-    half = T_975[len(differences) - 1] * differences.std(ddof=1) / np.sqrt(len(differences))
-    return float(differences.mean()), float(half)
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    return float(differences.mean()), t_point(len(differences) - 1, 0.025 / comparisons) * error
 
 
 def sign_flips(first: np.ndarray, second: np.ndarray) -> float:

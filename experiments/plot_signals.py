@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib import ticker
 
 from d2l_bn.figures import COLOURS, new_figure
-from experiments.plots import LABELS, mean_and_range
+from experiments.plots import LABELS, mean_and_range, with_legend
 from experiments.signals import EDGES
 from experiments.tables import select
 
 NETS = {"lenet x3": "LeNet, weights x 3", "vgg": "small VGG, ReLU"}
+ALL_NETS = {**NETS, "linear": "25 linear layers"}
+SHIFTS = {"change": "|G - G'|", "relative": "|G - G'| : |G|", "cosine": "cosine of G and G'"}
 MEASURES = {  # of the walk along the step, after figure 4 of Santurkar and others
     "variation": "variation of the loss",
     "change_max": "change of the gradient",
@@ -37,20 +39,19 @@ def bands(rows: list[dict], net: str):
 
 def definition_2_1(rows: list[dict]):
     """Internal covariate shift layer by layer: mean over a run, mean and range of the seeds."""
-    figure, grid = new_figure(2, 2, size=(9, 5.4), sharey="row", sharex="col")
-    for line, name in zip(grid, ("relative", "cosine")):
-        for axes, net in zip(line, NETS):
+    figure, grid = new_figure(3, 3, size=(9, 7.4), sharex="col")
+    for column, (net, title) in enumerate(ALL_NETS.items()):
+        for axes, (name, label) in zip(grid[:, column], SHIFTS.items()):
             for number, norm in enumerate(("scratch", "none")):
                 chosen = mean_over_run(select(rows, net=net, norm=norm), name)
                 look = dict(markevery=1)
                 mean_and_range(axes, chosen, "layer", name, number, LABELS[norm], **look)
             axes.set_xticks(sorted({row["layer"] for row in chosen}))
-    for axes, title in zip(grid[0], NETS.values()):
-        axes.set_title(title, fontsize=10)
-    for axes in grid[1]:
+            if name == "change":
+                axes.set(title=title, yscale="log")
+            if column == 0:
+                axes.set(ylabel=label)
         axes.set(xlabel="layer")
-    grid[0, 0].set(ylabel="|G - G'| : |G|")
-    grid[1, 0].set(ylabel="cosine of G and G'")
     grid[0, 0].legend(fontsize=8)
     return figure
 
@@ -59,9 +60,9 @@ def mean_over_run(rows: list[dict], name: str) -> list[dict]:
     """A row for each seed and layer: the mean over the steps. `relative` is change : gradient."""
     found = []
     for seed, layer in sorted({(row["seed"], row["layer"]) for row in rows}):
-        chosen = select(rows, seed=seed, layer=layer)
         values = [
-            row["change"] / row["gradient"] if name == "relative" else row[name] for row in chosen
+            row["change"] / row["gradient"] if name == "relative" else row[name]
+            for row in select(rows, seed=seed, layer=layer)
         ]
         found.append({"seed": seed, "layer": layer, name: float(np.mean(values))})
     return found
@@ -92,9 +93,7 @@ def histograms(rows: list[dict], signal: str):
         axes.set(xlabel=signal)
     for axes in grid[:, 0]:
         axes.set(ylabel="share of values")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    return figure
+    return with_legend(figure, grid[0, 0])
 
 
 def bars(rows: list[dict]) -> np.ndarray:

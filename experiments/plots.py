@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib import patches
 
 from d2l_bn.figures import COLOURS, MARKERS, new_figure
-from experiments.dropout_shift import variance_in_training
-from experiments.sweeps import FAILS_BELOW
+from experiments.deep_linear import KINDS as LINEAR
+from experiments.noise import variance_in_training
+from experiments.recipes import FAILS_BELOW
 from experiments.tables import by_seed, select
 
 LABELS = {"none": "plain", "scratch": "batch norm", "noisy": "noisy batch norm"}
@@ -37,12 +38,12 @@ def band(number: int) -> dict:
 
 
 def cure(rows: list[dict]):
-    """Test accuracy each epoch, with the moving averages and with statistics measured anew."""
+    """Test accuracy each epoch, with the moving averages and with recomputed statistics."""
     figure, grid = new_figure(1, 3, size=(9, 3.6), sharey=True)
     for axes, recipe in zip(grid, ("source", "source, cosine", "default")):
         chosen = select(rows, recipe=recipe)
         mean_and_range(axes, chosen, "epoch", "test_accuracy", 1, "moving averages")
-        mean_and_range(axes, chosen, "epoch", "recalibrated_accuracy", 0, "measured anew")
+        mean_and_range(axes, chosen, "epoch", "recalibrated_accuracy", 0, "recomputed")
         axes.set(title=recipe, xlabel="epoch", xticks=(1, 4, 7, 10))
     grid[0].set(ylabel="test accuracy")
     grid[2].legend(loc="lower right")
@@ -71,9 +72,9 @@ def held_out(rows: list[dict]) -> dict[tuple[float, float], list[float]]:
 
 # What is drawn of `covariate_shift`: normalization, statistics, label.
 KINDS = (
-    ("scratch", "anew", "batch norm, measured anew"),
-    ("scratch", "moving", "batch norm, moving averages"),
+    ("scratch", "anew", "batch norm, recomputed"),
     ("none", "none", "plain"),
+    ("scratch", "moving", "batch norm, moving averages"),
 )
 
 
@@ -159,18 +160,24 @@ def noisy(rows: list[dict]):
 
 def deep_linear(rows: list[dict], steps_of: dict[int, np.ndarray]):
     """The loss of the deep linear network for each seed, and the stairs of Eckart and Young."""
-    figure, grid = new_figure(1, 3, size=(9, 4), sharey=True)
+    figure, grid = new_figure(1, len(steps_of), size=(9, 4), sharey=True)
     for (seed, stairs), axes in zip(steps_of.items(), grid):
         for rank, height in enumerate(stairs[:-1]):
             axes.axhline(height, color="0.6", lw=0.8)
             if 3 <= rank <= 6:
-                axes.text(5_000, height, f"rank {rank}", ha="right", va="bottom", fontsize=8)
-        for number, norm in enumerate(("scratch", "none")):
-            places, (losses,) = by_seed(select(rows, norm=norm, seed=seed), "step", "loss")
-            axes.plot(places, losses, color=COLOURS[number], label=LABELS[norm], lw=2)
-        axes.set(title=f"seed {seed}", xlabel="step", yscale="log", ylim=(1.5, 200))
+                axes.text(10_000, height, f"rank {rank}", ha="right", va="bottom", fontsize=8)
+        for number, kind in enumerate(LINEAR):
+            places, (losses,) = by_seed(select(rows, kind=kind, seed=seed), "step", "loss")
+            axes.plot(places, losses, color=COLOURS[number], label=kind, lw=2)
+        axes.set(title=f"seed {seed}", xlabel="step", yscale="log", ylim=(0.5, 200))
     grid[0].set(ylabel="squared error")
-    grid[0].legend(loc="upper right")
+    return with_legend(figure, grid[0])
+
+
+def with_legend(figure, axes):
+    """The figure, with the names of the lines of `axes` below all panels."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     return figure
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 import d2l_bn
 from d2l_bn.data import Dataset, batches, load
-from d2l_bn.training import NORMS, set_seed, softmax_cross_entropy
+from d2l_bn.training import NORMS, evaluate, set_seed, softmax_cross_entropy
+from d2l_bn.training.settings import SCHEDULES
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -20,12 +21,6 @@ from mxnet import autograd, gluon, nd
 def images(name: str) -> Dataset:
     """A data set, which is read only once."""
     return load(name, download=False, log=lambda _: None)
-
-
-def cases(*norms: str, seeds: Iterable[int] = range(3)) -> tuple[dict, ...]:
-    """Some seeds of each normalization; by default three, of a plain network and of ours."""
-    norms = norms or ("none", "scratch")
-    return tuple({"norm": norm, "seed": seed} for seed in seeds for norm in norms)
 
 
 def training_images(dataset: Dataset, number: int) -> list[nd.NDArray]:
@@ -43,18 +38,53 @@ def restored(net: gluon.Block) -> Iterator[dict[gluon.Parameter, nd.NDArray]]:
         parameter.set_data(value)
 
 
-def trainer(net: gluon.Block, lr: float, momentum: float = 0.0) -> gluon.Trainer:
-    """Stochastic gradient descent."""
-    return gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": lr, "momentum": momentum})
+def trainer(net: gluon.Block, lr: float, momentum: float = 0.0, wd: float = 0.0) -> gluon.Trainer:
+    """Stochastic gradient descent, with weight decay `wd`."""
+    settings = {"learning_rate": lr, "momentum": momentum, "wd": wd}
+    return gluon.Trainer(net.collect_params(), "sgd", settings)
 
 
-def step(net: gluon.Block, optimizer: gluon.Trainer, X: nd.NDArray, y: nd.NDArray) -> nd.NDArray:
-    """Take one step of gradient descent; return the losses before it."""
+def step(
+    net: gluon.Block,
+    optimizer: gluon.Trainer,
+    X: nd.NDArray,
+    y: nd.NDArray,
+    *,
+    loss: Callable = softmax_cross_entropy,
+    masks: Mapping[gluon.Parameter, object] = {},
+) -> nd.NDArray:
+    """Take one step of gradient descent; return the losses before it.
+
+    `masks` has what the gradients of some parameters are multiplied by.
+    """
     with autograd.record():
-        loss = softmax_cross_entropy(net(X), y)
-    loss.backward()
+        losses = loss(net(X), y)
+    losses.backward()
+    for parameter, mask in masks.items():
+        parameter.grad()[:] *= mask
     optimizer.step(len(y))
-    return loss
+    return losses
+
+
+def rates(lr: float, steps: int) -> Iterator[float]:
+    """The learning rate of each step, from `lr` along half a cosine to 0."""
+    return (lr * SCHEDULES["cosine"](step / steps) for step in range(steps))
+
+
+def train(
+    net: gluon.Block, batches: Iterable, steps: int, lr: float, momentum: float = 0.9
+) -> nd.NDArray:
+    """Take steps at a rate that falls to 0; return the mean loss of each step, shape (steps,)."""
+    optimizer, losses = trainer(net, lr, momentum), []
+    for (X, y), rate in zip(batches, rates(lr, steps)):
+        optimizer.set_learning_rate(rate)
+        losses.append(step(net, optimizer, X, y).mean())
+    return nd.concat(*losses, dim=0)
+
+
+def test_accuracy(net: gluon.Block, dataset: Dataset) -> float:
+    """The share of the test images that `net` gets right."""
+    return evaluate(net, batches(dataset.test_images, dataset.test_labels, 1000))
 
 
 def endless(

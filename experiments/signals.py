@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from experiments import shared
-from experiments.tables import Experiment
+from experiments.tables import Experiment, grid
 
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -91,7 +91,8 @@ def _outputs_and_gradients(net, X: nd.NDArray, y: nd.NDArray) -> list[tuple]:
     return [(out.asnumpy(), probe.grad.asnumpy()) for out, probe in zip(outputs, probes)]
 
 
+CASES = grid(seed=range(3), norm=("none", "scratch"))
 EXPERIMENTS = (
-    Experiment("ratios", shared.cases(), run_ratios),
-    Experiment("histograms", shared.cases(), run_histograms),
+    Experiment("ratios", CASES, run_ratios),
+    Experiment("histograms", CASES, run_histograms),
 )

@@ -4,19 +4,21 @@ Along the step: walk from the weights w in the direction of the negative gradien
 the loss, at how far the gradient there is from g, and at that change over the distance walked
 (figure 4). Internal covariate shift of a layer (definition 2.1): how much its gradient changes
 when the layers before it take their step. On two networks that learn without normalization too:
-LeNet with initial weights three times as large, and a small VGG with ReLU.
+LeNet with initial weights three times as large, and a small VGG with ReLU. The shift also on the
+paper's 25 linear layers, as in `deep_linear` without biases.
 """
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Callable, Iterable
+from itertools import islice, repeat
 from typing import Optional
 
 import numpy as np
 
-from d2l_bn.training import NORMS, softmax_cross_entropy
-from experiments import shared
-from experiments.tables import Experiment
+from d2l_bn.training import NORMS, set_seed, softmax_cross_entropy
+from experiments import deep_linear, shared
+from experiments.tables import Experiment, grid
 
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -24,13 +26,18 @@ from mxnet.gluon import nn
 
 BATCH = 64
 WALK = np.linspace(0.25, 2, 8)  # how far to walk, in steps of the learning rate
-STEPS = {"lenet x3": 900, "vgg": 300}
-EVERY = {"lenet x3": 30, "vgg": 20}
-RATE = {"lenet x3": 0.3, "vgg": 0.05}
+STEPS = {"lenet x3": 900, "vgg": 300, "linear": 1_000}
+EVERY = {"lenet x3": 30, "vgg": 20, "linear": 100}
+SHIFT_EVERY = {"lenet x3": 60, "vgg": 40, "linear": 100}
+RATE = {"lenet x3": 0.3, "vgg": 0.05, "linear": deep_linear.LR * deep_linear.SAMPLES}
+LINEAR_LAYERS = (2, 8, 14, 20, 25)  # those of the linear network that are measured
 
 
 def network(name: str, norm: str, seed: int) -> gluon.Block:
-    """LeNet with initial weights three times as large, or the small VGG."""
+    """LeNet with initial weights three times as large, the small VGG, or the linear layers."""
+    if name == "linear":
+        set_seed(seed)
+        return deep_linear.network(norm)
     dataset = shared.images("sample")
     if name == "vgg":
         return shared.initialized(vgg(norm), dataset, seed)
@@ -63,34 +70,44 @@ def vgg(norm: str) -> nn.Sequential:
 
 def run_bands(net: str, norm: str, seed: int, steps: Optional[int] = None):
     """Train on the sample; yield what lies along the step now and then."""
-    for number, model, X, y in moments(net, norm, seed, steps):
+    for number, model, X, y in moments(net, norm, seed, steps, EVERY[net]):
         yield {"step": number, **along_the_gradient(model, X, y, RATE[net])}
 
 
 def run_shift(net: str, norm: str, seed: int, steps: Optional[int] = None):
     """Train on the sample; yield each layer's internal covariate shift now and then."""
-    for number, model, X, y in moments(net, norm, seed, steps):
-        for layer, (length, change, cosine) in enumerate(
-            covariate_shift(model, X, y, RATE[net]), 2
-        ):
-            yield {
-                "step": number,
-                "layer": layer,
-                "gradient": length,
-                "change": change,
-                "cosine": cosine,
-            }
+    for number, model, X, y in moments(net, norm, seed, steps, SHIFT_EVERY[net]):
+        shifts = covariate_shift(model, X, y, RATE[net], loss_of(net))
+        for layer, (length, change, cosine) in enumerate(shifts, 2):
+            if net != "linear" or layer in LINEAR_LAYERS:
+                place = {"step": number, "layer": layer}
+                yield {**place, "gradient": length, "change": change, "cosine": cosine}
 
 
-def moments(net: str, norm: str, seed: int, steps: Optional[int] = None):
+def moments(net: str, norm: str, seed: int, steps: Optional[int], every: int):
     """Train, and yield (step, network, X, y) before some of the steps, at the batch they take."""
+    if net == "linear":
+        batches: Iterable = repeat(deep_linear.task(seed))  # all samples in one batch
+    else:
+        batches = shared.endless(shared.images("sample"), BATCH, seed)
     model = network(net, norm, seed)
     optimizer = shared.trainer(model, RATE[net])
-    batches = shared.endless(shared.images("sample"), BATCH, seed)
     for number, (X, y) in enumerate(islice(batches, steps or STEPS[net]), 1):
-        if number % EVERY[net] == 0:
+        if number == 1:
+            model(X)  # now all shapes are known
+        if number % every == 0:
             yield number, model, X, y
-        shared.step(model, optimizer, X, y)
+        shared.step(model, optimizer, X, y, loss=loss_of(net))
+
+
+def loss_of(net: str) -> Callable:
+    """What the network is trained for: a loss for each example."""
+    return squared_error if net == "linear" else softmax_cross_entropy
+
+
+def squared_error(output: nd.NDArray, targets: nd.NDArray) -> nd.NDArray:
+    """The sum over the outputs, for each example."""
+    return (output - targets).square().sum(axis=1)
 
 
 def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray, rate: float) -> dict:
@@ -121,7 +138,9 @@ def along_the_gradient(net: gluon.Block, X: nd.NDArray, y: nd.NDArray, rate: flo
     }
 
 
-def covariate_shift(net, X: nd.NDArray, y: nd.NDArray, rate: float) -> list[tuple]:
+def covariate_shift(
+    net, X: nd.NDArray, y: nd.NDArray, rate: float, loss: Callable = softmax_cross_entropy
+) -> list[tuple]:
     """For each layer from the second on, definition 2.1 at one step of training.
 
     Returns
@@ -135,13 +154,13 @@ def covariate_shift(net, X: nd.NDArray, y: nd.NDArray, rate: float) -> list[tupl
     found = []
     with shared.restored(net) as kept:
         everything = [parameter for layer in layers for parameter in layer]
-        _, gradients = loss_and_gradient(net, everything, X, y)
+        _, gradients = loss_and_gradient(net, everything, X, y, loss)
         step = dict(zip(everything, gradients))
         for before, layer in zip(layers, layers[1:]):
             for parameter in before:
                 parameter.set_data(kept[parameter] - rate * step[parameter])
             weight, G = layer[0], step[layer[0]]
-            _, (G_after,) = loss_and_gradient(net, [weight], X, y)
+            _, (G_after,) = loss_and_gradient(net, [weight], X, y, loss)
             cosine = float((G * G_after).sum().asscalar()) / (length([G]) * length([G_after]))
             found.append((length([G]), length([G - G_after]), cosine))
     return found
@@ -152,7 +171,7 @@ def groups(net) -> list[list]:
     found: list[list] = []
     for layer in net:
         if hasattr(layer, "weight"):
-            found.append([layer.weight, layer.bias])
+            found.append(list(layer.collect_params().values()))
         elif found:
             found[-1] += layer.collect_params().values()
     return found
@@ -163,12 +182,14 @@ def trained_parameters(net: gluon.Block) -> list:
     return [p for p in net.collect_params().values() if p.grad_req != "null"]
 
 
-def loss_and_gradient(net, parameters, X, y) -> tuple[float, list[nd.NDArray]]:
+def loss_and_gradient(
+    net, parameters, X, y, loss: Callable = softmax_cross_entropy
+) -> tuple[float, list[nd.NDArray]]:
     """The mean loss of a batch in training mode, and its gradient with respect to parameters."""
     with autograd.record():
-        loss = softmax_cross_entropy(net(X), y).mean()
-    loss.backward()
-    return float(loss.asscalar()), [parameter.grad().copy() for parameter in parameters]
+        mean = loss(net(X), y).mean()
+    mean.backward()
+    return float(mean.asscalar()), [parameter.grad().copy() for parameter in parameters]
 
 
 def length(arrays: list[nd.NDArray]) -> float:
@@ -176,8 +197,8 @@ def length(arrays: list[nd.NDArray]) -> float:
     return float(np.sqrt(sum((array**2).sum().asscalar() for array in arrays)))
 
 
-CASES = tuple({"net": net, **case} for net in STEPS for case in shared.cases())
+CASES = grid(net=STEPS, seed=range(3), norm=("none", "scratch"))
 EXPERIMENTS = (
-    Experiment("bands", CASES, run_bands),
+    Experiment("bands", tuple(case for case in CASES if case["net"] != "linear"), run_bands),
     Experiment("definition_2_1", CASES, run_shift),
 )

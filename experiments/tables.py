@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from d2l_bn.nn import operator
+from d2l_bn.program.about import processor
+from d2l_bn.program.summary import versions
 from d2l_bn.system.files import locked, replacing
-from experiments import provenance
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict  # column -> text or number
@@ -40,6 +45,11 @@ class Experiment:
         return [{**case, **row} for row in self.run(**case)]
 
 
+def grid(**values: Iterable) -> tuple[Row, ...]:
+    """Cases of all combinations of the values, the last changing fastest."""
+    return tuple(dict(zip(values, case)) for case in itertools.product(*values.values()))
+
+
 def missing(experiment: Experiment, folder: Path = RESULTS) -> list[Row]:
     """The cases that have no row in the table yet."""
     there = {_key(experiment, row) for row in read(experiment.name, folder)}
@@ -64,9 +74,38 @@ def fill(experiment: Experiment, folder: Path = RESULTS) -> Iterator[Row]:
                 table.get(_key(experiment, row), []).append(row)
             table[_key(experiment, case)] = new
             write(experiment.name, [row for rows in table.values() for row in rows], folder)
-            where = provenance.circumstances(experiment.name)
-            write("about", provenance.added(read("about", folder), where, seconds), folder)
+            lines = added(read("about", folder), circumstances(experiment.name), seconds)
+            write("about", lines, folder)
         yield case
+
+
+def circumstances(table: str) -> dict[str, str]:
+    """What a table was made on and with, since digits move with the processor."""
+    found = {name.lower(): version for name, version in versions().items()}
+    return {
+        "table": table,
+        "command": f"make experiments ARGS={table}",
+        "processor": processor(),
+        "system": platform.system(),
+        **found,
+        "engine": os.environ.get("MXNET_ENGINE_TYPE", "default"),
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+        "layer": "operator" if operator.available() else "graph",
+    }
+
+
+def added(lines: list[dict], where: dict[str, str], seconds: float) -> list[dict]:
+    """The lines of about.csv, sorted, with one more case, which took `seconds` of the processor."""
+    new: Row = {**where, "cases": 1, "seconds": seconds}
+    others = []
+    for line in lines:
+        if all(str(line.get(name)) == text for name, text in where.items()):
+            new["cases"] += line["cases"]
+            new["seconds"] += line["seconds"]
+        else:
+            others.append(line)
+    new["seconds"] = round(new["seconds"], 2)
+    return sorted([*others, new], key=lambda line: str(line["table"]))
 
 
 def read(name: str, folder: Path = RESULTS) -> list[Row]:

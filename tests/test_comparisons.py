@@ -6,34 +6,34 @@ import numpy as np
 import pytest
 
 import d2l_bn
-from experiments import normalizations, placement, regularization, residual, schedule, shared
+from experiments import comparisons, deep_linear, regularization, residual, shared
 
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
-GROUPS = normalizations.GROUPS
+GROUPS = comparisons.GROUPS
 SHAPES = [(4, 6, 5, 7), (2, 16, 3, 3), (3, 4, 1, 2)]
 # The axes of one group each, and the same layer of Gluon and of PyTorch for (channels, shape).
 # Gluon's group norm has one scale a group, not a channel, so only its fresh layer is comparable.
 OTHERS = {
     "layer": (
-        normalizations.layer_norm,
+        comparisons.layer_norm,
         lambda c: nn.GroupNorm(1, epsilon=1e-5),
         lambda torch, c: torch.nn.GroupNorm(1, c),
     ),
     "instance": (
-        normalizations.instance_norm,
+        comparisons.instance_norm,
         lambda c: nn.InstanceNorm(epsilon=1e-5),
         lambda torch, c: torch.nn.InstanceNorm2d(c, affine=True),
     ),
     "group": (
-        normalizations.group_norm,
+        comparisons.group_norm,
         lambda c: nn.GroupNorm(GROUPS, epsilon=1e-5),
         lambda torch, c: torch.nn.GroupNorm(GROUPS, c),
     ),
     "batch": (
-        normalizations.batch_norm,
+        comparisons.batch_norm,
         lambda c: nn.BatchNorm(),
         lambda torch, c: torch.nn.BatchNorm2d(c),
     ),
@@ -43,7 +43,7 @@ OTHERS = {
 def layers(name, channels):
     """Ours and Gluon's, fresh."""
     function, gluon_layer, _ = OTHERS[name]
-    ours, theirs = normalizations.Normalization(function, channels, 4), gluon_layer(channels)
+    ours, theirs = comparisons.Normalization(function, channels, 4), gluon_layer(channels)
     for layer in (ours, theirs):
         layer.initialize()
     return ours, theirs
@@ -112,19 +112,17 @@ def test_dense_layers_are_normalized_too_where_that_means_anything():
     moving = nd.zeros((1, 10))
     with autograd.train_mode():
         library, *_ = d2l_bn.batch_norm(X, nd.ones((1, 10)), moving, moving, moving, 1e-5, 0.9)
-    np.testing.assert_allclose(normalizations.batch_norm(X).asnumpy(), library.asnumpy(), atol=1e-4)
+    np.testing.assert_allclose(comparisons.batch_norm(X).asnumpy(), library.asnumpy(), atol=1e-4)
     layer = nn.LayerNorm()
     layer.initialize()
-    np.testing.assert_allclose(
-        normalizations.layer_norm(X).asnumpy(), layer(X).asnumpy(), atol=1e-4
-    )
+    np.testing.assert_allclose(comparisons.layer_norm(X).asnumpy(), layer(X).asnumpy(), atol=1e-4)
 
 
 def test_between_layer_and_instance_there_are_groups():
     X = nd.array(np.random.default_rng(5).normal(size=(3, 6, 4, 4)))
-    ends = {1: normalizations.layer_norm, 6: normalizations.instance_norm}
+    ends = {1: comparisons.layer_norm, 6: comparisons.instance_norm}
     for groups, function in ends.items():
-        Y = normalizations.group_norm(X, groups)
+        Y = comparisons.group_norm(X, groups)
         np.testing.assert_allclose(Y.asnumpy(), function(X).asnumpy(), atol=1e-5)
 
 
@@ -133,19 +131,32 @@ def test_an_image_is_normalized_alike_in_every_batch(name):
     X = nd.array(np.random.default_rng(6).normal(size=(8, 6, 4, 4)))
     function = OTHERS[name][0]
     np.testing.assert_allclose(function(X)[:1].asnumpy(), function(X[:1]).asnumpy(), atol=1e-5)
-    batch = normalizations.batch_norm
+    batch = comparisons.batch_norm
     assert abs(batch(X)[:2].asnumpy() - batch(X[:2]).asnumpy()).max() > 0.1
 
 
 def test_of_a_dense_batch_of_two_only_signs_are_left():
     X = 100 * nd.array(np.random.default_rng(7).normal(size=(2, 100)))
-    Y = normalizations.batch_norm(X).asnumpy()
+    Y = comparisons.batch_norm(X).asnumpy()
     np.testing.assert_allclose(abs(Y), 1, atol=0.02)
     np.testing.assert_allclose(Y[0], -Y[1], atol=1e-4)
 
 
+def test_the_gradient_of_a_dense_batch_of_two_is_that_of_the_appendix():
+    rng = np.random.default_rng(11)
+    X, G = nd.array(0.1 * rng.normal(size=(2, 200))), nd.array(rng.normal(size=(2, 200)))
+    X.attach_grad()
+    with autograd.record():
+        Y = comparisons.batch_norm(X)
+    Y.backward(G)
+    d, g = ((A[0] - A[1]).asnumpy().astype(float) for A in (X, G))
+    expected = comparisons.EPS / (2 * ((d / 2) ** 2 + comparisons.EPS) ** 1.5) * g
+    np.testing.assert_allclose(X.grad[0].asnumpy(), expected, rtol=0.02, atol=2e-3)
+    np.testing.assert_allclose(X.grad[1].asnumpy(), -expected, rtol=0.02, atol=2e-3)
+
+
 def test_the_rate_falls_along_half_a_cosine():
-    rates = list(schedule.rates(0.2, 4))
+    rates = list(shared.rates(0.2, 4))
     np.testing.assert_allclose(rates, 0.1 * (1 + np.cos(np.pi * np.arange(4) / 4)))
 
 
@@ -198,18 +209,18 @@ def test_a_batch_has_no_image_twice():
     assert sorted(numbers) == list(range(64))
 
 
-@pytest.mark.parametrize("activation", placement.ACTIVATIONS)
+@pytest.mark.parametrize("activation", comparisons.ACTIVATIONS)
 def test_the_places_are_right_before_and_right_after(activation):
     kinds = {
         place: [type(layer).__name__ for layer in net]
         for place in ("before", "after")
-        for net in [placement.lenet(d2l_bn.BatchNorm, d2l_bn.BatchNorm, activation, place)]
+        for net in [comparisons.lenet(d2l_bn.BatchNorm, d2l_bn.BatchNorm, activation, place)]
     }
     pair = ["BatchNorm", "Activation"]
     for place, order in [("before", pair), ("after", pair[::-1])]:
         convolution = ["Conv2D", *order, "MaxPool2D"]
         assert kinds[place] == [*convolution * 2, *["Dense", *order] * 2, "Dense"]
-    plain = [type(layer).__name__ for layer in placement.lenet(None, None, activation)]
+    plain = [type(layer).__name__ for layer in comparisons.lenet(None, None, activation)]
     assert plain == [kind for kind in kinds["before"] if kind != "BatchNorm"]
 
 
@@ -217,7 +228,7 @@ def test_the_variant_of_lenet_is_lenet():
     dataset = shared.images("sample")
     X = nd.array(dataset.test_images[:8, None] / 255)
     ours = shared.initialized(
-        placement.lenet(d2l_bn.BatchNorm, d2l_bn.BatchNorm, "sigmoid"), dataset, 0
+        comparisons.lenet(d2l_bn.BatchNorm, d2l_bn.BatchNorm, "sigmoid"), dataset, 0
     )
     theirs = shared.lenet("scratch", dataset, 0)
     assert abs(ours(X) - theirs(X)).max().asscalar() == 0
@@ -262,25 +273,25 @@ def test_what_is_measured_at_the_start_changes_nothing():
 
 TINY = {
     "regularization": (
-        regularization.EXPERIMENT,
-        dict(statistics="ghost", batch_size=64, seed=0),
-        dict(steps=2),
+        regularization.EXPERIMENTS[0],
+        dict(statistics="ghost", steps=75, seed=0),
+        dict(batch_size=64),
         {"train_loss", "train_accuracy", "test_loss", "test_accuracy", "noise"},
     ),
     "normalizations": (
-        normalizations.EXPERIMENT,
+        comparisons.EXPERIMENTS[0],
         dict(norm="group", batch_size=256, seed=0),
         dict(examples=512),
         {"train_loss", "test_accuracy", "recalibrated_accuracy"},
     ),
     "placement": (
-        placement.EXPERIMENT,
+        comparisons.EXPERIMENTS[1],
         dict(activation="relu", place="after", lr=0.3, seed=0),
         dict(steps=2),
         {"train_loss", "test_accuracy"},
     ),
     "residual": (
-        residual.EXPERIMENT,
+        residual.EXPERIMENTS[0],
         dict(kind="gamma 0", lr=0.1, seed=0),
         dict(steps=2),
         {"growth", "branch", "train_loss", "test_accuracy"},
@@ -301,7 +312,7 @@ def test_an_experiment_gives_one_row_of_numbers_the_same_each_time(name):
 
 def test_with_a_batch_the_size_of_a_ghost_both_are_the_same():
     rows = [
-        list(regularization.run(statistics, regularization.GHOST, 0, steps=3))
+        list(regularization.run(statistics, 3, 0, regularization.GHOST))
         for statistics in ("batch", "ghost")
     ]
     assert rows[0] == rows[1]
@@ -309,12 +320,50 @@ def test_with_a_batch_the_size_of_a_ghost_both_are_the_same():
 
 def test_of_statistics_of_all_images_there_is_no_noise():
     noise = {
-        statistics: next(iter(regularization.run(statistics, 64, 0, steps=3)))["noise"]
+        statistics: next(iter(regularization.run(statistics, 3, 0)))["noise"]
         for statistics in regularization.STATISTICS
     }
     assert noise["all"] < 1e-3 < 0.05 < noise["batch"] < noise["ghost"]
 
 
 def test_where_no_statistics_are_kept_nothing_is_measured_anew():
-    (row,) = normalizations.run("layer", 256, 0, examples=512)
+    (row,) = comparisons.run_normalization("layer", 256, 0, examples=512)
     assert row["recalibrated_accuracy"] == row["test_accuracy"]
+
+
+@pytest.mark.parametrize("kind", deep_linear.KINDS)
+def test_the_maps_and_gradients_of_the_deep_linear_network_are_those_of_its_layers(kind):
+    rng = np.random.default_rng(12)
+    X, width, depth = rng.normal(size=(1000, 10)), deep_linear.WIDTH, deep_linear.DEPTH
+    bound = 0.55 / (1 if kind == "batch norm" else 0.9)
+    weights = rng.uniform(-bound, bound, (depth, width, width))
+    biases = rng.normal(size=(depth, width)) * (kind == "plain, biases")
+    scales = rng.uniform(0.5, 1.5, (depth, width)) ** (kind == "batch norm")
+    inputs = np.hstack([X, np.ones((1000, 1))])
+    if kind == "batch norm":
+        inputs = X - X.mean(axis=0)
+    second = inputs.T @ inputs / 1000
+    h = X
+    for W, b, gamma in zip(weights, biases, scales):
+        h = h @ W + b
+        if kind == "batch norm":
+            h = (h - h.mean(axis=0)) / np.sqrt(h.var(axis=0) + deep_linear.EPS) * gamma
+    maps, spreads = deep_linear.forward(weights, biases, scales, second, kind)
+    np.testing.assert_allclose(inputs @ maps[-1], h, atol=1e-9)
+
+    def loss():
+        end = deep_linear.forward(weights, biases, scales, second, kind)[0][-1]
+        return np.trace(end.T @ second @ end) / 2
+
+    gradients = deep_linear.backward(maps[-1], maps, spreads, weights, scales, second)
+    trained = {"batch norm": (0, 2), "plain": (0,), "plain, biases": (0, 1)}[kind]
+    for number, place in [(n, (layer, 3)) for n in trained for layer in (0, 12, 24)]:
+        array, there = (weights, biases, scales)[number], place if number else (*place, 4)
+        value, ends = array[there], []
+        for step in (1e-6, -1e-6):
+            array[there] = value + step
+            ends.append(loss())
+        array[there] = value
+        assert gradients[number][there] == pytest.approx(
+            (ends[0] - ends[1]) / 2e-6, rel=1e-3, abs=1e-7
+        )

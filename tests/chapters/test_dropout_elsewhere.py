@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "chapters"))
 from in_tensorflow import dropout, elsewhere, optimizers
 from in_tensorflow.frameworks import missing
 
-from experiments.dropout_shift import ORDERS, variance_shift
+from experiments.noise import ORDERS, variance_shift
 
 RECORDED = "off, on inside autograd.record()"
 DROPPING, KEEPING = "the chance of dropping", "the chance of keeping"
