@@ -161,6 +161,12 @@ class Answers:
         return held
 
     @answering
+    def together(self, name, keys) -> dict:
+        """The names that two layers both give to parameters, which one network can't hold."""
+        one, other = (set(self.layers[key].collect_params()) for key in keys)
+        return {"same": [each[:LONGEST] for each in sorted(one & other)]}
+
+    @answering
     def step(self, name, key, rate) -> dict:
         """Let a trainer change a layer by the gradients that it has."""
         gluon = _mxnet().gluon

@@ -9,7 +9,7 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import AVERAGES, INPUTS, Layer, drawn, registered
+from d2l_bn.checks.block import AVERAGES, INPUTS, Block, drawn, registered
 from d2l_bn.checks.cases import close, make
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
@@ -57,7 +57,7 @@ def _whole(check: Question, look: Callable, layer: Check) -> str:
     """Look at one bug, and whether the layer has its output and its averages of the function."""
     part, compared = look(check), 0
     for num_dims, shape in INPUTS.items():
-        block = Layer.made(layer.at(part), num_dims)
+        block = Block.made(layer.at(part), num_dims)
         for mode in ("predict", "record without training", "train", "record"):
             X = drawn(check, shape, 505, 0.01)
             case = block.case(X)
@@ -136,7 +136,7 @@ def _mode(check: Question) -> str:
 def _parameters(_: Question, layer: Check) -> str:
     check = layer.at("parameters")
     for num_dims in (2, 4):
-        block = Layer.made(check, num_dims)
+        block = Block.made(check, num_dims)
         held = block.state()
         for name in ("gamma", "beta"):
             registered(block.check, name, held[name])
@@ -145,11 +145,11 @@ def _parameters(_: Question, layer: Check) -> str:
 
 def _shared(_: Question, layer: Check) -> str:
     check = layer.at("two layers")
-    first, second = (Layer.made(check, 2) for _ in range(2))
+    first, second = (Block.made(check, 2) for _ in range(2))
     before = second.averages()
     X = np.round(check.draw(INPUTS[2], 504).X, 1) + 5
     first.forward(X, "record")
-    third = Layer.made(check, 2)
+    third = Block.made(check, 2)
     for name, was, now, new in zip(AVERAGES, before, second.averages(), third.averages()):
         for words, value in (("of another one", now), ("that a new one begins with", new)):
             if not np.array_equal(was, value):

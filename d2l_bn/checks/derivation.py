@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,20 +24,7 @@ Instances = Sequence[tuple[Case, np.ndarray, np.ndarray]]  # an input, dY, what 
 WAYS = ("direct way", "path through the mean", "path through the variance")
 _RIGHT = ("g / std", "mean(g) / std", "X_hat * mean(g * X_hat) / std")
 _SUMS = {"dgamma": "sum(dY * X_hat)", "dbeta": "sum(dY)"}
-_STDS = (
-    "sqrt(var * n / (n - 1) + eps); sqrt(var); sqrt(var) + eps; var + eps; sqrt(var * n + eps); "
-    "sqrt(var * n / (n - 1)); sqrt(mean(X ** 2) + eps); sqrt(sqrt(var) + eps); "
-    "sqrt(var + eps ** 2); 1 + 0 * var"
-)
-_TERMS = (
-    "dY * X_hat; dY; dY * X; dY * (X - mu); X_hat; X_hat ** 2; X; X ** 2; dY ** 2; abs(dY); "
-    "dY * X_hat ** 2; dY * abs(X_hat); abs(dY * X_hat); (dY - mean(dY)) * X"
-)
-_DIRECT = "dY; g * X_hat; n * g; 0 * g"
-_FIRST = "g; dY; g * X_hat; dY * X_hat; g * X"
-_SECOND = "g * X_hat; dY * X_hat; g * X; g; dY; g * (X - mu); X_hat"
-_BY = "X_hat; 1; X; (X - mu); X_hat ** 2"
-_MEANS = ("mean({})", "mean_1({})", "mean_all({})", "sum_all({})", "({})")
+_BOTH = {"over axis 1": "mean_1({})", "of all values": "mean_all({})"}
 
 
 def _names(case: Case, dY: np.ndarray) -> dict[str, Any]:
@@ -49,7 +36,8 @@ def _names(case: Case, dY: np.ndarray) -> dict[str, Any]:
     for name, axis in (("", 0), ("_1", 1), ("_all", None)):
         known[f"sum{name}"] = lambda each, axis=axis: each.sum(axis, keepdims=True)
         known[f"mean{name}"] = lambda each, axis=axis: each.mean(axis, keepdims=True)
-    return {**known, "sqrt": np.sqrt, "abs": np.abs}
+    cumsum = lambda each: each.cumsum(1)  # noqa: E731
+    return {**known, "sqrt": np.sqrt, "abs": np.abs, "cumsum": cumsum}
 
 
 @cache
@@ -72,13 +60,19 @@ def _factors() -> tuple[tuple[str, int], ...]:
     for i, j, count in product((0, 1, -1, -2), range(-4, 5), counts.split("; ")):
         words = f"{_power('gamma', i)}{_power('std', j)}{' ' * bool(count)}{count}"
         found.append((words, abs(i) + abs(j) + bool(count)))
-    found += [(" * mean_all(gamma) / gamma", 2)]
+    found += [
+        (f" * {each} / gamma", 2) for each in ("mean_all(gamma)", "gamma[:, 0]", "gamma[:, -1]")
+    ]
     return tuple(sorted(filter(lambda each: each[0], found), key=lambda each: each[1]))
 
 
 def _power(name: str, exponent: int) -> str:
     sign = " *" if exponent > 0 else " /"
     return f"{sign} {name}{f' ** {abs(exponent)}' * (abs(exponent) > 1)}" * bool(exponent)
+
+
+def _each(slot: str) -> list[str]:
+    return grammar.candidates(slot)[0]
 
 
 def _part(known: dict, words: str, key: str, rarity: int = 0, sign: int = 1) -> Part:
@@ -94,15 +88,29 @@ def _way(known: dict, place: int) -> Iterator[Part]:
     for words, rarity in _factors():
         yield _part(known, right + words, f"{way}, times:{words}", rarity)
     if place == 0:
-        others: Iterable[str] = (f"({each}) / std" for each in _DIRECT.split("; "))
+        others: Iterable[str] = (f"({each}) / std" for each in _each("direct way"))
     else:
-        inner = (_FIRST, _SECOND)[place - 1].split("; ")
-        by = [""] if place == 1 else [f"{each} * " for each in _BY.split("; ")]
-        means = [mean.format(each) for mean, each in product(_MEANS, inner)]
+        inner = _each(WAYS[place])
+        by = [""] if place == 1 else [f"{each} * " for each in _each("times the path")]
+        means = [mean.format(each) for mean, each in product(_each("averaged"), inner)]
         others = (f"{times}{mean} / std".replace("1 * ", "") for times, mean in product(by, means))
     for words in others:
         if words != right:
             yield _part(known, words, f"{way}: {words}", 1)
+
+
+def _statistics(known: dict) -> Iterator[tuple[str, dict]]:
+    """Yield other means and standard deviations, as the names of a scope with its key."""
+    right = {"mu": "mu", "std": "std"}
+    others = [(f"std: {_shown(each)}", {**right, "std": each}) for each in _each("std")]
+    others += [(f"mean: {_shown(each)}", {**right, "mu": each}) for each in _each("centre")]
+    for words, mean in _BOTH.items():
+        mu = mean.format("X")
+        std = f"sqrt({mean.format(f'(X - {mu}) ** 2')} + eps)"
+        others.append((f"statistics {words}", {"mu": mu, "std": std}))
+    for key, expressions in others:
+        scope = {name: grammar.value(each, known) for name, each in expressions.items()}
+        yield key, {**known, **scope, "X_hat": (known["X"] - scope["mu"]) / scope["std"]}
 
 
 def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
@@ -111,21 +119,24 @@ def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
     direct, first, second = (list(_way(known, place)) for place in range(3))
     pairs = [(direct[0], each) for each in first] + [(each, first[0]) for each in direct[1:]]
     pairs += [(each, first[1]) for each in direct[1:]]
-    minus = [part._replace(value=-part.value) for part in second]
-    for words, rarity in chain(_factors(), ((std, 0) for std in _STDS.split("; "))):
-        std = words in _STDS.split("; ")
-        scope = {**known, "std": grammar.value(words, known)} if std else known
-        scope["X_hat"] = (case.X - scope["mu"]) / scope["std"] if std else known["X_hat"]
-        key = f"std: {words}" if std else f"dX, times:{words}"
-        ways = [_part(scope, right + words * (not std), key, rarity) for right in _RIGHT]
+    scopes = [(f"dX, times:{each}", known, each, rare) for each, rare in _factors()]
+    scopes += [(key, scope, "", 0) for key, scope in _statistics(known)]
+    minus = list(second)
+    for key, scope, times, rarity in scopes:
+        ways = [_part(scope, right + times, key, rarity) for right in _RIGHT]
         pairs.append((ways[0], ways[1]))
-        minus.append(ways[2]._replace(value=-ways[2].value))
+        minus.append(ways[2])
+        if times and rarity < 2:  # with another path through the variance
+            by = grammar.value("1" + times, known)
+            minus += [
+                each._replace(value=each.value * by, keys=each.keys | {key}) for each in second
+            ]
     before = [
         Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
         for a, b in pairs
     ]
     one = [Part("1", np.ones(1))]
-    return one, minus, one, before
+    return one, [each._replace(value=-each.value) for each in minus], one, before
 
 
 def _pools_of_sum(case: Case, dY: np.ndarray, name: str) -> Pools:
@@ -133,15 +144,16 @@ def _pools_of_sum(case: Case, dY: np.ndarray, name: str) -> Pools:
     known, right = _names(case, dY), _SUMS[name]
     zero = np.zeros((1, dY.shape[1]))
     sums = [right] + [f"{way}({term})" for way, term in product(
-        ("sum", "mean_all", "sum_all"), _TERMS.split("; "))]  # fmt: skip
+        ("sum", "mean_all", "sum_all"), _each("summand"))]  # fmt: skip
+    sums.append(f"cumsum({right})")
     summed = [Part(_shown(words), grammar.value(words, known) + zero,
                    frozenset({f"{name}: {_shown(words)}"} if place else ()), "all" in words)
               for place, words in enumerate(dict.fromkeys(sums))]  # fmt: skip
     if name == "dgamma":
-        for words in _STDS.split("; "):
-            value = (dY * (case.X - known["mu"])).sum(0) / grammar.value(words, known)
-            summed.append(Part(f"sum(dY * (X - mean)) / ({_shown(words)})", value,
-                               frozenset({f"std: {_shown(words)}"})))  # fmt: skip
+        summed += [
+            Part(f"sum(dY * X_hat), {key}", scope["sum"](dY * scope["X_hat"]), frozenset({key}))
+            for key, scope in _statistics(known)
+        ]
     factors = [Part("", zero + 1)]
     for words, rarity in _factors():
         value = 1 / grammar.value("1" + words, known) + zero
@@ -186,7 +198,7 @@ def of_input(instances: Instances) -> Cause:
     _, second, _, before = parts
     words = f"{before.words} - {second.words}".replace("0 * dY - ", "- ").replace(" - 0 * dY", "")
     formula = said("gradient: formula", what=words)
-    whole = [key for key in before.keys if key.startswith(("dX, ", "std: "))]
+    whole = [key for key in before.keys if key.startswith(("dX, ", "std: ", "mean: ", "stat"))]
     if whole and not second.keys.issuperset(whole):  # not in all three ways
         return Cause(formula, "dX: some ways")
     return _explained(parts, formula)

@@ -42,6 +42,12 @@ def said(label: str, **words) -> Cause:
     return Cause(_put(table("said")[label], words), label)
 
 
+def raised(name: str, words: str, **filled) -> Cause:
+    """The cause of an exception of these words, by a table of what they hold."""
+    found = next((text for text in table(name) if text in words), "")
+    return Cause(_put(table(name)[found], filled), f"raised: {found}") if found else Cause()
+
+
 def explained(name: str, labels: list[str], formula: str = "", **words) -> Cause:
     """The sentence of several slips together, or one of each, or a formula."""
     label = " & ".join(sorted(labels))

@@ -152,8 +152,10 @@ class Question(Check):
     def _once(self, name: str, mode: str) -> Cause:
         """The cause, unless the output in training mode has it, too, and tells it first."""
         cause = self.cause(name, mode)
-        if not cause.named or (name == "the output" and mode in TRAINS):
+        if name == "the output" and (mode in TRAINS or not cause.named):
             return cause
+        if not cause.named and self._instances("the output", "train", [self.case]):
+            return said("first: output", part=self.first_part)
         first = self.cause("the output", "train")
         label = first.label.replace("variance: ", "new: ") if name != "the output" else first.label
         label = label.removeprefix("variance ").removeprefix("subtracted ")
