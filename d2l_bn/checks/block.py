@@ -70,7 +70,7 @@ class Block:
     def __init__(self, check: Check, key: str, num_dims: int = 2) -> None:
         self.check, self.key, self.num_dims = check, key, num_dims
         self.axis = -1 if isinstance(check, Last) else 1  # where it has the channels
-        self.context = 0
+        self.context, self.afresh = 0, False
 
     @staticmethod
     def made(check: Check, num_dims: int, *, num_features: int = 3, contexts=(0,)) -> Block:
@@ -104,6 +104,8 @@ class Block:
             registered = all(each["registered"] for each in pair)
             if not registered or not any(each["trained"] for each in pair):
                 return self.said("parameters first")
+        if self.afresh and "has not been initialized" in words:
+            return self.said("not loaded")
         return phrases.raised("layer", words, shape=SHAPES[self.axis])
 
     def forward(self, X: np.ndarray, mode: str, *, dY=None, **contexts: int) -> np.ndarray:
@@ -196,7 +198,7 @@ class Block:
         file = self.check.ask("save", key=self.key)["file"]
         elsewhere = replace(self.check, respondent=check.respondent.afresh())
         loaded = Block(elsewhere, f"layer {next(_numbers)}", num_dims)
-        arguments = [3, num_dims][: 1 + (self.axis == 1)]
+        loaded.afresh, arguments = True, [3, num_dims][: 1 + (self.axis == 1)]
         elsewhere.ask("load", key=loaded.key, arguments=arguments, file=file)
         return loaded
 

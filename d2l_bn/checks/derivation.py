@@ -24,6 +24,7 @@ Instances = Sequence[tuple[Case, np.ndarray, np.ndarray]]  # an input, dY, what 
 WAYS = ("direct way", "path through the mean", "path through the variance")
 _RIGHT = ("g / std", "mean(g) / std", "X_hat * mean(g * X_hat) / std")
 _SUMS = {"dgamma": "sum(dY * X_hat)", "dbeta": "sum(dY)"}
+_OFTEN = (" * gamma", " / gamma", " * std", " / std")
 _BOTH = {"over axis 1": "mean_1({})", "of all values": "mean_all({})"}
 
 
@@ -126,10 +127,11 @@ def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
         ways = [_part(scope, right + times, key, rarity) for right in _RIGHT]
         pairs.append((ways[0], ways[1]))
         minus.append(ways[2])
-        if times and rarity < 2:  # with another path through the variance
+        if times in _OFTEN:  # with another path through the variance
             by = grammar.value("1" + times, known)
+            others = (each for each in second if each.keys and each.rarity < 2)
             minus += [
-                each._replace(value=each.value * by, keys=each.keys | {key}) for each in second
+                each._replace(value=each.value * by, keys=each.keys | {key}) for each in others
             ]
     before = [
         Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
@@ -198,8 +200,11 @@ def of_input(instances: Instances) -> Cause:
     _, second, _, before = parts
     words = f"{before.words} - {second.words}".replace("0 * dY - ", "- ").replace(" - 0 * dY", "")
     formula = said("gradient: formula", what=words)
-    whole = [key for key in before.keys if key.startswith(("dX, ", "std: ", "mean: ", "stat"))]
-    if whole and not second.keys.issuperset(whole):  # not in all three ways
+    whole = [
+        key.startswith(("dX, ", "std: ", "mean: ", "stat")) * key
+        for key in before.keys ^ second.keys
+    ]
+    if any(whole):  # not in all three ways
         return Cause(formula, "dX: some ways")
     return _explained(parts, formula)
 

@@ -180,8 +180,8 @@ def _columns(case: Case, dY: np.ndarray, received: np.ndarray, index: int) -> Ca
 def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
     """Say so if a large input takes too long, as with one call of the forward pass for each value.
 
-    It grows step by step, so that nobody waits for long. What the right gradient takes here and now
-    says how busy the machine is.
+    It grows step by step, and its time may grow with it, so that nobody waits for long. What the
+    right gradient takes here and now says how busy the machine is.
     """
     for share in (0.02, 0.06, 0.12, 0.25, 0.5, 1):
         shape_now = tuple(max(5, int(share * length)) for length in shape)
@@ -190,7 +190,7 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
         for _ in range(3):
             ours = _seconds(time.thread_time, case.gradients, dY)
             took = _seconds(check.respondent.clock, _call, here, case, dY)
-            limit = max(SECONDS, TIMES * ours)
+            limit = max(SECONDS * max(share, 0.1), TIMES * ours)
             if not limit < took < 2 * limit:
                 break
         if took > limit:
