@@ -77,8 +77,7 @@ def _whole(check: Question, look: Callable, layer: Check) -> str:
                     f"the layer does not give what your function gives, in mode {mode!r}.",
                     expected=theirs and theirs[0],
                     received=ours[0],
-                    cause="forward calls another function than batch_norm, hands it something else "
-                    "than the layer keeps, or returns something else.",
+                    cause=said("layer: another function"),
                 )
     if not compared:
         check.on(PLAIN, case, part).result(mode)  # which says what the function raises
@@ -157,8 +156,7 @@ def _shared(_: Question, layer: Check) -> str:
                     f"training one layer changes {name} {words}.",
                     expected=was,
                     received=value,
-                    cause="the averages belong to the class, so all layers have the same ones. "
-                    "Make them in __init__, new ones for each layer.",
+                    cause=said("layer: shared", name=name),
                 )
     if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
         replace(check, given={"X": X}).fail(

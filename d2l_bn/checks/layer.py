@@ -233,8 +233,10 @@ def _independence(check: Check) -> str:
     check.ask("step", key=one.key, rate=0.5)
     after, own = other.state(), one.state()
     if not any(np.any(own[name]["array"] != held[name]["array"]) for name in ("gamma", "beta")):
+        trained = any(held[name]["trained"] for name in ("gamma", "beta"))
         replace(check, given={"X": X}).fail(
-            "a step of training changes neither gamma nor beta.", cause=one.said("not used")
+            "a step of training changes neither gamma nor beta.",
+            cause=one.said("not used" if trained else "parameters first"),
         )
     for name in ("gamma", "beta", *AVERAGES):
         was, now = before[name]["array"], after[name]["array"]

@@ -101,6 +101,7 @@ class Question(Check):
 
     def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
         """Say so if the call changed its arguments; the averages may change while training."""
+        when = " when predicting" * (mode == "predict")
         for (name, value), now in zip(given.items(), after):
             if not isinstance(value, np.ndarray):
                 continue
@@ -114,13 +115,7 @@ class Question(Check):
                     f"your function changes its argument {name} in place.",
                     expected="the same after the call",
                     received=np.asarray(now, np.float64),
-                    cause=said(
-                        "in place: averages when predicting"
-                        if average and mode == "predict"
-                        else "in place: averages"
-                        if average
-                        else "in place"
-                    ),
+                    cause=said("in place" + (": averages" + when if average else "")),
                 )
 
     def compare(self, name: str, mode: str, values, shown, known: Iterable = ()) -> None:
