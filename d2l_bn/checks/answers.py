@@ -128,10 +128,7 @@ class Answers:
         if repeat > 1:
             mxnet.nd.waitall()
             return {}
-        return {
-            "result": _result([Y]),
-            "context": _context(Y),
-        }
+        return {"result": _result([Y]), "context": _context(Y)}
 
     @answering
     def state(self, name, key, *, context=None, other=None) -> dict:

@@ -109,15 +109,10 @@ class Check:
         """Draw the input with this number."""
         return cases.draw(shape, (*self.respondent.seed, number), **options)
 
-    def fail(self, property: str, *, expected=None, received=None, cause: str = "") -> NoReturn:
+    def fail(self, property: str, expected=None, received=None, cause: str = "") -> NoReturn:
         """Say that a property does not hold here."""
         raise CheckFailed(
-            self.part,
-            property,
-            input=self.given,
-            expected=expected,
-            received=received,
-            cause=cause,
+            self.part, property, input=self.given, expected=expected, received=received, cause=cause
         )
 
     def ask(self, what: str, explain: Callable[[str], str] = lambda words: "", **request) -> dict:
@@ -151,9 +146,9 @@ class Check:
             count = "one value" if result["many"] is None else f"{result['many']} values"
             self.fail(
                 "your function must return three values.",
-                expected=f"({values})",
-                received=f"{count}, {result['kind']}",
-                cause=phrases.said("returned: not all", values=values),
+                f"({values})",
+                f"{count}, {result['kind']}",
+                phrases.said("returned: not all", values=values),
             )
         for name, value in zip(names, result["values"]):
             if value["type"] != type:
@@ -167,9 +162,9 @@ class Check:
         if tuple(value.shape) != tuple(shape):
             self.fail(
                 f"the shape of {name} is wrong.",
-                expected=str(tuple(shape)),
-                received=str(tuple(value.shape)),
-                cause=cause or phrases.said("shape: wrong axis", name=name),
+                str(tuple(shape)),
+                str(tuple(value.shape)),
+                cause or phrases.said("shape: wrong axis", name=name),
             )
 
     def finite(self, name: str, value: np.ndarray, cause: str) -> None:

@@ -61,9 +61,9 @@ def _first(block: Block, case: Case, found: list[np.ndarray]) -> None:
             here = replace(block.check, given={"X": case.X, f"{name} before": 0 * new})
             here.fail(
                 f"{name} is wrong after the first batch, though not after the others.",
-                expected=expected,
-                received=received,
-                cause=find([(said("layer: first batch"), new)], received, expected)
+                expected,
+                received,
+                find([(said("layer: first batch"), new)], received, expected)
                 or causes.of_average([(case, received)], which),
             )
 
@@ -81,9 +81,9 @@ def predicts(block: Block, batches: list[np.ndarray], X: np.ndarray, cause: str 
         given = {"X": X, "moving_mean": tracked.mean, "moving_var": tracked.var}
         replace(block.check, given=given).fail(
             f"the prediction after {len(batches)} steps is wrong.",
-            expected=tracked.prediction(),
-            received=received,
-            cause=cause
+            tracked.prediction(),
+            received,
+            cause
             or block.of_start()
             or ("" if right else said("layer: statistics first"))
             or causes.of_output([(tracked, received)], False, Form(block.axis).where(tracked)),
@@ -96,9 +96,9 @@ def moved(block: Block, X: np.ndarray, case: Case) -> None:
     if close(found[0], found[1]) and np.any(found) and not close(right[0], right[1]):
         replace(block.check, given={"X": X}).fail(
             "moving_mean and moving_var are the same after the call.",
-            expected=right,
-            received=found,
-            cause=said("layer: one for both"),
+            right,
+            found,
+            said("layer: one for both"),
         )
     swapped(replace(block.check, given={"X": X}), found, right)
     for which, (name, received, expected) in enumerate(zip(AVERAGES, found, right)):
@@ -110,7 +110,7 @@ def moved(block: Block, X: np.ndarray, case: Case) -> None:
                     [(case, received)], which, Form(block.axis).where(case)
                 )
             here = replace(block.check, given={"X": case.X, f"{name} before": old})
-            here.fail(_AFTER.format(name), expected=expected, received=received, cause=cause)
+            here.fail(_AFTER.format(name), expected, received, cause)
 
 
 _AFTER = "{} is wrong after the call."
@@ -133,15 +133,10 @@ def kept(block: Block, X: np.ndarray, case: Case, right: Iterable, cause: str) -
         if not close(received, expected):
             old = case.mean if name == "moving_mean" else case.var
             here = replace(block.check, given={"X": X, f"{name} before": old})
-            here.fail(_AFTER.format(name), expected=expected, received=received, cause=cause)
+            here.fail(_AFTER.format(name), expected, received, cause)
 
 
 def swapped(check: Check, found: list[np.ndarray], right: list[np.ndarray]) -> None:
     """Say so if the averages are stored in each other's place."""
     if all(close(a, b) for a, b in zip(found, right[::-1])):
-        check.fail(
-            _AFTER.format(AVERAGES[0]),
-            expected=right[0],
-            received=found[0],
-            cause=said("layer: swapped"),
-        )
+        check.fail(_AFTER.format(AVERAGES[0]), right[0], found[0], said("layer: swapped"))

@@ -34,11 +34,11 @@ class Last(Check):
     and back, and in what the student reads.
     """
 
-    def fail(self, property: str, *, expected=None, received=None, cause: str = "") -> NoReturn:
+    def fail(self, property: str, expected=None, received=None, cause: str = "") -> NoReturn:
         """Say that a property does not hold here."""
         given = {name: _turned(value) for name, value in self.given.items()}
         here = Check(self.respondent, self.part, given, self.ready_made)
-        here.fail(property, expected=_turned(expected), received=_turned(received), cause=cause)
+        here.fail(property, _turned(expected), _turned(received), cause)
 
 
 def _turned(value):
@@ -83,9 +83,9 @@ class Block:
         if not answer["block"]:
             check.fail(
                 "your layer is not a Block of Gluon's.",
-                expected="an object of a class that extends nn.Block",
-                received=answer["kind"],
-                cause=said("layer: no block"),
+                "an object of a class that extends nn.Block",
+                answer["kind"],
+                said("layer: no block"),
             )
         before = lambda words: block.said("initialized before") * ("initialized on" in words)  # noqa: E731
         for context in contexts:
@@ -207,10 +207,7 @@ class Block:
         received, expected = self.forward(X, "predict"), saved.forward(X, "predict")
         if not close(received, expected):
             replace(saved.check, given={"X": X}).fail(
-                "the loaded layer predicts something else.",
-                expected=expected,
-                received=received,
-                cause=cause,
+                "the loaded layer predicts something else.", expected, received, cause
             )
 
     def at(self, part: str, **given) -> Block:
@@ -238,9 +235,9 @@ def registered(check: Check, name: str, held: dict) -> None:
     if not (held["parameter"] and held["registered"]):
         check.fail(
             f"{name} is not one of the layer's parameters.",
-            expected=f"a Parameter in collect_params(), as self.{name}",
-            received=f"self.{name} is {held['kind']}",
-            cause=said("layer: not registered", name=name),
+            f"a Parameter in collect_params(), as self.{name}",
+            f"self.{name} is {held['kind']}",
+            said("layer: not registered", name=name),
         )
     for grad_req, wrong in (("null", "not trained"), ("add", "added up")):
         if held["grad_req"] == grad_req:
@@ -248,7 +245,7 @@ def registered(check: Check, name: str, held: dict) -> None:
                 f"{name} is not trained."
                 if grad_req == "null"
                 else f"the gradients of {name} are added up, from one batch to the next.",
-                expected='grad_req "write"',
-                received=f'grad_req "{grad_req}"',
-                cause=said(f"layer: {wrong}", name=name),
+                'grad_req "write"',
+                f'grad_req "{grad_req}"',
+                said(f"layer: {wrong}", name=name),
             )

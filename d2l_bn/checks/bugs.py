@@ -75,9 +75,9 @@ def _whole(check: Question, look: Callable, layer: Check) -> str:
             if theirs is None or not all(map(partial(close, tolerance=1e-3), ours, theirs)):
                 replace(block.check, given={"X": X}).fail(
                     f"the layer does not give what your function gives, in mode {mode!r}.",
-                    expected=theirs and theirs[0],
-                    received=ours[0],
-                    cause=said("layer: another function"),
+                    theirs and theirs[0],
+                    ours[0],
+                    said("layer: another function"),
                 )
     if not compared:
         check.on(PLAIN, case, part).result(mode)  # which says what the function raises
@@ -154,15 +154,15 @@ def _shared(_: Question, layer: Check) -> str:
             if not np.array_equal(was, value):
                 replace(check, given={"X": X}).fail(
                     f"training one layer changes {name} {words}.",
-                    expected=was,
-                    received=value,
-                    cause=said("layer: shared", name=name),
+                    was,
+                    value,
+                    said("layer: shared", name=name),
                 )
     if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
         replace(check, given={"X": X}).fail(
             "training a layer changes none of its averages.",
-            expected="other averages than before",
-            received=before,
-            cause=said("layer: not kept"),
+            "other averages than before",
+            before,
+            said("layer: not kept"),
         )
     return check.part

@@ -54,9 +54,9 @@ def _prediction(check: Check) -> str:
                 found = block.cause(case.X, mode, received)
                 replace(block.check, given={"X": case.X}).fail(
                     "the output in training mode is wrong.",
-                    expected=case.training(),
-                    received=received,
-                    cause=Cause(f"{said('corrected: training')} {found}", found.label),
+                    case.training(),
+                    received,
+                    Cause(f"{said('corrected: training')} {found}", found.label),
                 )
             for mode in ("predict", "record without training"):
                 _predicts(block, batches, X, mode)
@@ -73,9 +73,9 @@ def _before(check: Check, X: np.ndarray) -> None:
     if not close(received, expected, 1e-3):
         here.fail(
             "the prediction before the first batch is wrong.",
-            expected=expected,
-            received=received,
-            cause=said("corrected: before"),
+            expected,
+            received,
+            said("corrected: before"),
         )
 
 
@@ -107,9 +107,9 @@ def _predicts(block: Block, batches: list, X: np.ndarray, mode="predict", contex
             recorded = said("corrected: recorded")
         here.fail(
             f"the prediction {after} is wrong.",
-            expected=case.prediction(),
-            received=received,
-            cause=recorded
+            case.prediction(),
+            received,
+            recorded
             or _of_stored(held, case, batches, received)
             or _cause(block, batches, mode, received, case)
             or _divisor(case, received, t, mean, var)
@@ -119,9 +119,9 @@ def _predicts(block: Block, batches: list, X: np.ndarray, mode="predict", contex
         if not close(stored, right):
             here.fail(
                 f"{name} {after} isn't what 2.1 stores.",
-                expected=right,
-                received=stored,
-                cause=_of_stored(held, case, batches, received),
+                right,
+                stored,
+                _of_stored(held, case, batches, received),
             )
 
 

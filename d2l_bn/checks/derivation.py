@@ -50,21 +50,22 @@ def _shown(words: str) -> str:
 
 
 @cache
-def _factors() -> tuple[tuple[str, int], ...]:
+def _products() -> list[tuple[int, str]]:
     """Products of powers of gamma, of the standard deviation and of n, and numbers; how rare."""
-    counts = "; / n; * n; / n ** 2; * n ** 2; * n / (n - 1); * (n - 1) / n; / sqrt(n); * sqrt(n); "
-    counts += "/ features; / n / features; * n / features"
-    found = [
-        (f" * {k}", 1)
-        for k in ("(-1)", "2", "(1 / 2)", "(-2)", "(-1 / 2)", "3", "4", "(1 / 4)", "(1 / 3)")
-    ]
-    for i, j, count in product((0, 1, -1, -2), range(-4, 5), counts.split("; ")):
+    once, twice = grammar.candidates("factor of a way")
+    found = [(1, f" * {each}") for each in once] + [(2, f" * {each} / gamma") for each in twice]
+    for i, j, count in product((0, 1, -1, -2), range(-4, 5), ["", *_each("count of a way")]):
         words = f"{_power('gamma', i)}{_power('std', j)}{' ' * bool(count)}{count}"
-        found.append((words, abs(i) + abs(j) + bool(count)))
-    found += [
-        (f" * {each} / gamma", 2) for each in ("mean_all(gamma)", "gamma[:, 0]", "gamma[:, -1]")
+        found.append((abs(i) + abs(j) + bool(count), words))
+    return sorted(each for each in found if each[1])
+
+
+def _factors(known: dict) -> list[Part]:
+    """What a way or a sum may be multiplied by."""
+    return [
+        Part(words, grammar.value("1" + words, known), frozenset({words}), rarity)
+        for rarity, words in _products()
     ]
-    return tuple(sorted(filter(lambda each: each[0], found), key=lambda each: each[1]))
 
 
 def _power(name: str, exponent: int) -> str:
@@ -76,18 +77,17 @@ def _each(slot: str) -> list[str]:
     return grammar.candidates(slot)[0]
 
 
-def _part(known: dict, words: str, key: str, rarity: int = 0, sign: int = 1) -> Part:
-    value = sign * grammar.value(words, known) + 0 * known["dY"]
+def _part(known: dict, words: str, key: str, rarity: int = 0) -> Part:
+    value = grammar.value(words, known) + 0 * known["dY"]
     return Part(_shown(words), value, frozenset({_shown(key)} if key else ()), rarity)
 
 
-def _way(known: dict, place: int) -> Iterator[Part]:
+def _way(known: dict, place: int, factors: list[Part]) -> Iterator[Part]:
     """Yield what may be one of the ways."""
     way, right = WAYS[place], _RIGHT[place]
     yield _part(known, right, "")
     yield _part(known, "0 * dY", f"{way}, 0")
-    for words, rarity in _factors():
-        yield _part(known, right + words, f"{way}, times:{words}", rarity)
+    yield from _multiplied(known, right, way, factors)
     if place == 0:
         others: Iterable[str] = (f"({each}) / std" for each in _each("direct way"))
     else:
@@ -100,38 +100,54 @@ def _way(known: dict, place: int) -> Iterator[Part]:
             yield _part(known, words, f"{way}: {words}", 1)
 
 
+def _multiplied(known: dict, words: str, name: str, factors: list[Part]) -> Iterator[Part]:
+    """Yield an expression times each of the factors."""
+    value = grammar.value(words, known) + 0 * known["dY"]
+    for by in factors:
+        key = frozenset({_shown(f"{name}, times:{by.words}")})
+        yield Part(_shown(words + by.words), value * by.value, key, by.rarity)
+
+
 def _statistics(known: dict) -> Iterator[tuple[str, dict]]:
     """Yield other means and standard deviations, as the names of a scope with its key."""
     right = {"mu": "mu", "std": "std"}
     others = [(f"std: {_shown(each)}", {**right, "std": each}) for each in _each("std")]
-    others += [(f"mean: {_shown(each)}", {**right, "mu": each}) for each in _each("centre")]
+    for mu in _each("centre"):
+        for std in ("std", f"sqrt(mean((X - {mu}) ** 2) + eps)"):
+            others.append((f"centre: {_shown(mu)}", {"mu": mu, "std": std}))
     for words, mean in _BOTH.items():
         mu = mean.format("X")
         std = f"sqrt({mean.format(f'(X - {mu}) ** 2')} + eps)"
         others.append((f"statistics {words}", {"mu": mu, "std": std}))
     for key, expressions in others:
         scope = {name: grammar.value(each, known) for name, each in expressions.items()}
-        yield key, {**known, **scope, "X_hat": (known["X"] - scope["mu"]) / scope["std"]}
+        words = _shown(f"with mean = {expressions['mu']}, std = {expressions['std']}")
+        hat = (known["X"] - scope["mu"]) / scope["std"]
+        yield key, {**known, **scope, "X_hat": hat, "words": words}
 
 
 def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
     """The slots of dX: the path through the variance, and what that is subtracted from."""
     known = _names(case, dY)
-    direct, first, second = (list(_way(known, place)) for place in range(3))
+    factors = _factors(known)
+    direct, first, second = (list(_way(known, place, factors)) for place in range(3))
     pairs = [(direct[0], each) for each in first] + [(each, first[0]) for each in direct[1:]]
     pairs += [(each, first[1]) for each in direct[1:]]
-    scopes = [(f"dX, times:{each}", known, each, rare) for each, rare in _factors()]
-    scopes += [(key, scope, "", 0) for key, scope in _statistics(known)]
-    minus = list(second)
-    for key, scope, times, rarity in scopes:
-        ways = [_part(scope, right + times, key, rarity) for right in _RIGHT]
-        pairs.append((ways[0], ways[1]))
-        minus.append(ways[2])
-        if times in _OFTEN:  # with another path through the variance
-            by = grammar.value("1" + times, known)
+    whole = [_multiplied(known, right, "dX", factors) for right in _RIGHT]
+    triples = list(zip(*whole))
+    for key, scope in _statistics(known):
+        ways = (_part(scope, right, key) for right in _RIGHT)
+        triples.append(
+            tuple(each._replace(words=f"{each.words} {scope['words']}") for each in ways)
+        )
+    pairs += [triple[:2] for triple in triples]
+    minus = [*second, *(triple[2] for triple in triples)]
+    for by in factors:
+        if by.words in _OFTEN:  # with another path through the variance
+            key = frozenset({f"dX, times:{by.words}"})
             others = (each for each in second if each.keys and each.rarity < 2)
             minus += [
-                each._replace(value=each.value * by, keys=each.keys | {key}) for each in others
+                each._replace(value=each.value * by.value, keys=each.keys | key) for each in others
             ]
     before = [
         Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
@@ -153,13 +169,13 @@ def _pools_of_sum(case: Case, dY: np.ndarray, name: str) -> Pools:
               for place, words in enumerate(dict.fromkeys(sums))]  # fmt: skip
     if name == "dgamma":
         summed += [
-            Part(f"sum(dY * X_hat), {key}", scope["sum"](dY * scope["X_hat"]), frozenset({key}))
+            Part(f"{right} {scope['words']}", scope["sum"](dY * scope["X_hat"]), frozenset({key}))
             for key, scope in _statistics(known)
         ]
     factors = [Part("", zero + 1)]
-    for words, rarity in _factors():
-        value = 1 / grammar.value("1" + words, known) + zero
-        factors.append(Part(words, value, frozenset({f"{name}, times:{words}"}), rarity))
+    for by in _factors(known):
+        key = frozenset({f"{name}, times:{by.words}"})
+        factors.append(Part(by.words, 1 / by.value + zero, key, by.rarity))
     added = [Part("", zero)]
     for words in _SUMS.values():
         value = grammar.value(words, known)
@@ -200,10 +216,7 @@ def of_input(instances: Instances) -> Cause:
     _, second, _, before = parts
     words = f"{before.words} - {second.words}".replace("0 * dY - ", "- ").replace(" - 0 * dY", "")
     formula = said("gradient: formula", what=words)
-    whole = [
-        key.startswith(("dX, ", "std: ", "mean: ", "stat")) * key
-        for key in before.keys ^ second.keys
-    ]
+    whole = [key.startswith(("dX, ", "std: ", "stat")) * key for key in before.keys ^ second.keys]
     if any(whole):  # not in all three ways
         return Cause(formula, "dX: some ways")
     return _explained(parts, formula)

@@ -86,7 +86,7 @@ def _compare(check: Check, part: str, index: int) -> str:
             if index == 0 and not cause.named:
                 gamma = case.gradients(dY)[1].reshape(-1)
                 cause = cause if close(values[1], gamma, EXACT) else said("first: gamma")
-            here.fail(f"{name} is wrong.", expected=expected, received=value, cause=cause)
+            here.fail(f"{name} is wrong.", expected, value, cause)
     if index == 0:
         _linear(check, part)
     _large(check, part, LONG if index == 0 else WIDE)
@@ -106,9 +106,9 @@ def _linear(check: Check, part: str) -> None:
     if not close(received, expected, EXACT):
         here.fail(
             "dX is wrong where the features of dY have very different sizes.",
-            expected=expected * scale,
-            received=received * scale,
-            cause=said("gradient: step"),
+            expected * scale,
+            received * scale,
+            said("gradient: step"),
         )
 
 
@@ -122,9 +122,9 @@ def _precision(check: Check) -> str:
         if not close(received.reshape(expected.shape), expected, 1e-8):
             here.fail(
                 f"{name} is wrong for inputs far from zero.",
-                expected=expected,
-                received=received,
-                cause=said("gradient: precision"),
+                expected,
+                received,
+                said("gradient: precision"),
             )
     return part
 
@@ -195,8 +195,7 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
                 break
         if took > limit:
             replace(here, given={"X": f"an array of shape {shape_now}"}).fail(
-                f"your function takes more than {limit:.3g} seconds.",
-                cause=said("gradient: slow"),
+                f"your function takes more than {limit:.3g} seconds.", cause=said("gradient: slow")
             )
 
 

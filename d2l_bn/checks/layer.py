@@ -11,15 +11,7 @@ import numpy as np
 from d2l_bn.checks import leftover
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.averages import kept, predicts, statistics, swapped
-from d2l_bn.checks.block import (
-    AVERAGES,
-    INPUTS,
-    Block,
-    check_of,
-    drawn,
-    inputs,
-    registered,
-)
+from d2l_bn.checks.block import AVERAGES, INPUTS, Block, check_of, drawn, inputs, registered
 from d2l_bn.checks.cases import Case, close
 from d2l_bn.checks.phrases import Cause, said
 
@@ -74,9 +66,9 @@ def _parameters(check: Check) -> str:
             if held[name]["parameter"] and held[name]["trained"]:
                 replace(block.check, given={}).fail(
                     f"{name} is trained.",
-                    expected='grad_req "null"',
-                    received=f'grad_req "{held[name]["grad_req"]}"',
-                    cause=block.said("trained"),
+                    'grad_req "null"',
+                    f'grad_req "{held[name]["grad_req"]}"',
+                    block.said("trained"),
                 )
             _start(block, name, held[name], shape, 0.0)
         before = block
@@ -90,16 +82,16 @@ def _start(block: Block, name: str, held: dict, shape: tuple[int, ...], start: f
         wrong = "shape" if value.size == shape[1] else "num_features"
         block.check.fail(
             f"the shape of {name} is wrong.",
-            expected=str(right),
-            received=str(value.shape),
-            cause=block.said("shared" if held["shared"] else wrong, name=name),
+            str(right),
+            str(value.shape),
+            block.said("shared" if held["shared"] else wrong, name=name),
         )
     if not np.array_equal(value, np.full(shape, start)):
         block.check.fail(
             f"{name} starts at a wrong value.",
-            expected=np.full(shape, start),
-            received=value,
-            cause=block.said("starts", name=name, start=f"{start:g}"),
+            np.full(shape, start),
+            value,
+            block.said("starts", name=name, start=f"{start:g}"),
         )
 
 
@@ -132,9 +124,9 @@ def _output(block: Block, part: str, X: np.ndarray, mode: str) -> None:
         recorded = [(said("mode: recorded"), other)] * (mode not in ("record", "predict"))
         here.fail(
             "the output is wrong.",
-            expected=expected,
-            received=received,
-            cause=find(recorded, received, expected)
+            expected,
+            received,
+            find(recorded, received, expected)
             or find(_directly(case, training), received, expected)
             or block.of_start()
             or block.cause(X, mode, received),
@@ -182,9 +174,9 @@ def _trains(block: Block, part: str) -> None:
             found = block.cause(X, mode, received)
             replace(check.at(part), given={"X": X, **moved}).fail(
                 "the output is wrong after a step of a trainer.",
-                expected=expected,
-                received=received,
-                cause=found if found.named else block.said("not used"),
+                expected,
+                received,
+                found if found.named else block.said("not used"),
             )
     check.ask("step", key=block.key, rate=rate)  # back again
     _receive(block.at(part), held, block.case(X), dY)
@@ -197,9 +189,9 @@ def _receive(block: Block, held: dict, case: Case, dY: np.ndarray) -> None:
         if held[name]["gradient"] is None:
             block.check.fail(
                 f"{name} is not a parameter, so it has no gradient.",
-                expected="a Parameter",
-                received=held[name]["kind"],
-                cause=block.said("parameters first"),
+                "a Parameter",
+                held[name]["kind"],
+                block.said("parameters first"),
             )
         received = np.asarray(held[name]["gradient"], np.float64)
         if not close(received, expected, 1e-3):
@@ -213,9 +205,9 @@ def _receive(block: Block, held: dict, case: Case, dY: np.ndarray) -> None:
                 label = "times"
             block.check.fail(
                 f"{name} receives a wrong gradient.",
-                expected=expected,
-                received=received,
-                cause=block.said(label, name=name, times=f"{times:.4g}"),
+                expected,
+                received,
+                block.said(label, name=name, times=f"{times:.4g}"),
             )
 
 
@@ -243,9 +235,9 @@ def _independence(check: Check) -> str:
         if was is not None and not np.array_equal(was, now):
             check.fail(
                 f"training one layer changes {name} of another.",
-                expected=was,
-                received=now,
-                cause=one.said("shared", name=name),
+                was,
+                now,
+                one.said("shared", name=name),
             )
     same = check.ask("together", keys=[one.key, other.key])["same"]
     if same:
@@ -276,9 +268,9 @@ def _contexts(check: Check) -> str:
         if held[name]["context"] != 1:
             block.check.fail(
                 f"{name} stays on cpu({held[name]['context']}) when X is on cpu(1).",
-                expected="cpu(1)",
-                received=f"cpu({held[name]['context']})",
-                cause=block.said("stays", name=name),
+                "cpu(1)",
+                f"cpu({held[name]['context']})",
+                block.said("stays", name=name),
             )
     _on_the_context(block)
     afresh = [case.moving(0 * new, new) for new in case.moments()]
@@ -327,9 +319,9 @@ def _on_the_context(block: Block) -> None:
     if block.context != 1:
         block.check.fail(
             f"the output is on cpu({block.context}) when X is on cpu(1).",
-            expected="cpu(1)",
-            received=f"cpu({block.context})",
-            cause=block.said("output elsewhere"),
+            "cpu(1)",
+            f"cpu({block.context})",
+            block.said("output elsewhere"),
         )
 
 
@@ -342,10 +334,7 @@ def _step(block: Block, case: Case, wrong: str, label: str, context=None) -> Non
         if not close(received, expected):
             given = {f"{name} before": old, "mean or variance of the batch": new}
             replace(block.check, given=given).fail(
-                f"{name} {wrong}",
-                expected=expected,
-                received=received,
-                cause=block.said(label, name=name),
+                f"{name} {wrong}", expected, received, block.said(label, name=name)
             )
 
 
@@ -366,9 +355,9 @@ def _saving(check: Check) -> str:
             if not close(now, was, 1e-5):
                 block.check.fail(
                     f"{name} is lost: the loaded layer predicts something else.",
-                    expected=was,
-                    received=now,
-                    cause=block.said("not saved", name=name),
+                    was,
+                    now,
+                    block.said("not saved", name=name),
                 )
         loaded.predicts_like(block, X, block.said("value not saved"))
     return part
@@ -384,8 +373,8 @@ def _precision(check: Check) -> str:
         if not np.abs(received - expected).max() <= 0.05:  # not true of NaN
             replace(block.check, given={"X": X}).fail(
                 "the output is wrong for inputs far from zero.",
-                expected=expected,
-                received=received,
-                cause=said("precision"),
+                expected,
+                received,
+                said("precision"),
             )
     return part

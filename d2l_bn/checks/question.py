@@ -78,9 +78,9 @@ class Question(Check):
         if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
             replace(self, given={"X": f"an array of {dtype}"}).fail(
                 "the output has another type than X.",
-                expected=dtype,
-                received=answer["result"]["values"][0]["dtype"],
-                cause=said("type: cast"),
+                dtype,
+                answer["result"]["values"][0]["dtype"],
+                said("type: cast"),
             )
         return values
 
@@ -113,9 +113,9 @@ class Question(Check):
                 name = f"moving_{name}" if average else name
                 replace(self, given={f"{name} before the call": before}).fail(
                     f"your function changes its argument {name} in place.",
-                    expected="the same after the call",
-                    received=np.asarray(now, np.float64),
-                    cause=said("in place" + (": averages" + when if average else "")),
+                    "the same after the call",
+                    np.asarray(now, np.float64),
+                    said("in place" + (": averages" + when if average else "")),
                 )
 
     def compare(self, name: str, mode: str, values, shown, known: Iterable = ()) -> None:
@@ -136,9 +136,9 @@ class Question(Check):
         ours = self.ours(name, values)
         here.fail(
             f"{name} is wrong.",
-            expected=right,
-            received=received,
-            cause=(output and shapes.of_sign(self, mode))
+            right,
+            received,
+            (output and shapes.of_sign(self, mode))
             or self.in_front(name, mode)
             or find(known, ours, expected)
             or self._once(name, mode),
@@ -224,9 +224,9 @@ class Question(Check):
                 swapped = close(received, self.form.value(other))
                 here.fail(
                     f"{name} is wrong.",
-                    expected=self.form.value(old),
-                    received=received,
-                    cause=said("averages: swapped" if swapped else "averages: updated"),
+                    self.form.value(old),
+                    received,
+                    said("averages: swapped" if swapped else "averages: updated"),
                 )
 
     def general(self, number: int = 0) -> Case:
