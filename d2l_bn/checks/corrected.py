@@ -8,7 +8,7 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks import causes, grammar, leftover, slots
-from d2l_bn.checks.asking import Check
+from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, Block, check_of, drawn, inputs
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.phrases import Cause, said
@@ -51,7 +51,9 @@ def _prediction(check: Check) -> str:
             record = mode == "record"
             received = block.step(case.X) if record else block.forward(case.X, mode)
             if not close(received, case.training(), 1e-3):
-                found = block.cause(case.X, mode, received)
+                divided = said("corrected: output divided"), case.training() / _share(len(batches))
+                found = find([divided], received, case.training())
+                found = found or block.cause(case.X, mode, received)
                 replace(block.check, given={"X": case.X}).fail(
                     "the output in training mode is wrong.",
                     case.training(),
