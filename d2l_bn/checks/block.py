@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
 import numpy as np
 
@@ -169,7 +169,8 @@ class Block:
         for name in ("gamma", "beta"):
             value = np.asarray(held[name]["array"], np.float64)
             if value.size == case.gamma.size:
-                case = case._replace(**{name: value.reshape(case.gamma.shape)})
+                new: dict[str, Any] = {name: value.reshape(case.gamma.shape)}
+                case = case._replace(**new)
         return case
 
     def step(self, X: np.ndarray) -> np.ndarray:

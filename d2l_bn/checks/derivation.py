@@ -137,18 +137,15 @@ def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
     triples = list(zip(*whole))
     for key, scope in _statistics(known):
         ways = (_part(scope, right, key) for right in _RIGHT)
-        triples.append(
-            tuple(each._replace(words=f"{each.words} {scope['words']}") for each in ways)
-        )
+        triples.append(tuple(way._replace(words=f"{way.words} {scope['words']}") for way in ways))
     pairs += [triple[:2] for triple in triples]
     minus = [*second, *(triple[2] for triple in triples)]
     for by in factors:
         if by.words in _OFTEN:  # with another path through the variance
-            key = frozenset({f"dX, times:{by.words}"})
-            others = (each for each in second if each.keys and each.rarity < 2)
-            minus += [
-                each._replace(value=each.value * by.value, keys=each.keys | key) for each in others
-            ]
+            more = frozenset({f"dX, times:{by.words}"})
+            for each in second:
+                if each.keys and each.rarity < 2:
+                    minus.append(each._replace(value=each.value * by.value, keys=each.keys | more))
     before = [
         Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
         for a, b in pairs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 
@@ -114,7 +114,8 @@ def _output(block: Block, part: str, X: np.ndarray, mode: str) -> None:
     block, training = block.at(part), mode in ("record", "train")
     case = block.case(X)
     received = block.forward(X, mode)
-    pair = case.training(), case.prediction()
+    with np.errstate(invalid="ignore"):  # a wrong layer may keep a negative variance
+        pair = case.training(), case.prediction()
     expected, other = pair if training else pair[::-1]
     given = {"X": case.X, "moving_mean": case.mean, "moving_var": case.var}
     here = replace(block.check, given=given)
@@ -147,7 +148,7 @@ def _trains(block: Block, part: str) -> None:
     block.forward(X, "record", dY=dY)
     held = block.state()
     check.ask("step", key=block.key, rate=rate)
-    moved = {}
+    moved: dict[str, Any] = {}
     for name, value in (("gamma", case.gamma), ("beta", case.beta)):
         gradient = held[name]["gradient"]
         if gradient is not None and np.size(gradient) == value.size:

@@ -269,10 +269,8 @@ def _variances(case: Case, training: bool, taken: list[Part]) -> Iterator[Part]:
     if not training:
         yield from _lined_up(v, case, known[v])
         return
-    squares = (
-        "sum(mask * (X - mean) ** 2) / n" if case.mask is not None else "average((X - mean) ** 2)"
-    )
-    yield from _slips("variance", squares, known)
+    if case.mask is not None:
+        yield from _slips("variance", "sum(mask * (X - mean) ** 2) / n", known)
     yield from _slips("variance", "average((X - mean) ** 2)", known)
     for way in _ways(case):
         own, keys = (way.around or way.average)(X), frozenset({way.key})
