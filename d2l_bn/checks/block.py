@@ -87,7 +87,10 @@ class Block:
                 answer["kind"],
                 said("layer: no block"),
             )
-        before = lambda words: block.said("initialized before") * ("initialized on" in words)  # noqa: E731
+
+        def before(words: str) -> Cause:
+            return block.said("initialized before") if "initialized on" in words else Cause()
+
         for context in contexts:
             check.ask("state", before, key=block.key, context=context, other=None)
         return block

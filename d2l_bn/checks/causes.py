@@ -172,7 +172,8 @@ def _said(parts, pools: Sequence[Pools], training: bool, words: dict[str, str]) 
     labels, which = [], ""
     for key in sorted(_keys(parts)):
         held = [key in part.keys for part in parts]
-        held[2] &= ", m = " not in parts[2].words  # a variance around a wrong mean
+        if held[1] and ", m = " in parts[2].words:  # a variance around a wrong mean
+            held[2] = False
         which = " and ".join(name for name, has in zip(_NAMES, held) if has)
         which = which.replace(" and ", ", ", which.count(" and ") - 1)
         shared = training or key.startswith("share: ")

@@ -65,7 +65,8 @@ def _sentence(name: str, label: str, words: dict, alone: bool = False) -> str:
     rest = label.partition(", ")[2] if label.startswith("moving_") else label
     slot = " & ".join(f"{each.split(': ')[0]}: *" for each in rest.split(" & "))
     bare = slot.partition(" ")[2] if the else slot
-    found = next((key for key in (label, rest, slot, bare) if key in known), "")
+    other = label.partition(" ")[2] if the and " mean: " not in label else ""
+    found = next((key for key in (label, rest, slot, other, bare) if key in known), "")
     return _put(known[found], filled).strip() if found else ""
 
 
