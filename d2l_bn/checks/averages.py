@@ -121,7 +121,7 @@ def _steps(case: Case, which: int) -> Iterator[tuple[Cause, np.ndarray]]:
     old, new = (case.mean, case.var)[which], case.moments()[which]
     yield said("layer: not kept"), old
     yield said("layer: handed over"), case.moving((case.var, case.mean)[which], new)
-    for momentum in (EPS, 0.99, 0.999, 0.95, 0.8, 0.7, 0.5):
+    for momentum in (EPS, 0.99, 0.999, 0.95, 0.8, 0.7):
         label = {EPS: "eps and momentum", 0.99: "twice"}.get(momentum, "momentum")
         wrong = case._replace(momentum=momentum).moving(old, new)
         yield said(f"layer: {label}", momentum=f"{momentum:g}"), wrong

@@ -128,7 +128,7 @@ class Block:
         Y = np.asarray(value["array"], np.float64)
         other = said("shape: other") if Y.size == X.size else self.said("shape of output")
         check.shape("the output", Y, given.shape, other)
-        self.context = answer["context"]
+        self.context, self.gradient = answer["context"], answer["gradient"]
         return np.moveaxis(Y, self.axis, 1)
 
     def state(self, context=None, other: Block | None = None) -> dict[str, dict]:
@@ -189,9 +189,9 @@ class Block:
         other.step(drawn(self.check, X.shape, 505, 0.02))
         instances = []
         for number, scale in ((507, 0.02), (509, 1)):  # a small input shows eps
-            X = drawn(self.check, (X.shape[0] + 1, *X.shape[1:]), number, scale)
-            case = other.trained(other.case(X))
-            Y = other.forward(X, mode)
+            longer = drawn(self.check, (X.shape[0] + 1, *X.shape[1:]), number, scale)
+            case = other.trained(other.case(longer))
+            Y = other.forward(longer, mode)
             if not close(Y, causes.right(case, training)):
                 instances.append((case, Y))
         where = Form(self.axis).where(self.case(X))

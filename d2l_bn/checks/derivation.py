@@ -54,7 +54,7 @@ def _products() -> list[tuple[int, str]]:
     """Products of powers of gamma, of the standard deviation and of n, and numbers; how rare."""
     once, twice = grammar.candidates("factor of a way")
     found = [(1, f" * {each}") for each in once] + [(2, f" * {each} / gamma") for each in twice]
-    for i, j, count in product((0, 1, -1, -2), range(-4, 5), ["", *_each("count of a way")]):
+    for i, j, count in product((0, 1, 2, -1, -2), range(-4, 5), ["", *_each("count of a way")]):
         words = f"{_power('gamma', i)}{_power('std', j)}{' ' * bool(count)}{count}"
         found.append((abs(i) + abs(j) + bool(count), words))
     return sorted(each for each in found if each[1])
@@ -145,7 +145,8 @@ def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
             more = frozenset({f"dX, times:{by.words}"})
             for each in second:
                 if each.keys and each.rarity < 2:
-                    minus.append(each._replace(value=each.value * by.value, keys=each.keys | more))
+                    words, value = each.words + by.words, each.value * by.value
+                    minus.append(Part(words, value, each.keys | more, each.rarity))
     before = [
         Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
         for a, b in pairs

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from d2l_bn.checks import leftover
+from d2l_bn.checks import derivation, leftover
 from d2l_bn.checks.asking import Check, find
 from d2l_bn.checks.averages import kept, predicts, statistics, swapped
 from d2l_bn.checks.block import AVERAGES, INPUTS, Block, check_of, drawn, inputs, registered
@@ -146,7 +146,7 @@ def _trains(block: Block, part: str) -> None:
     X, dY = drawn(check, INPUTS[2], 402), drawn(check, INPUTS[2], 403)
     case = block.at(part).case(X)
     block.forward(X, "record", dY=dY)
-    held = block.state()
+    held, slope = block.state(), block.gradient
     check.ask("step", key=block.key, rate=rate)
     moved: dict[str, Any] = {}
     for name, value in (("gamma", case.gamma), ("beta", case.beta)):
@@ -156,9 +156,10 @@ def _trains(block: Block, part: str) -> None:
         moved[name] = value
     for mode in ("predict", "record"):
         case = block.case(X)._replace(**moved)
-        expected = case.training() if mode == "record" else case.prediction()
+        with np.errstate(invalid="ignore"):
+            expected = case.training() if mode == "record" else case.prediction()
         received = block.forward(X, mode, dY=-dY if mode == "record" else None)
-        if not close(received, expected, 1e-3):
+        if np.isfinite(expected).all() and not close(received, expected, 1e-3):
             check.ask("step", key=block.key, rate=rate)  # a wrong layer may share them
             found = block.cause(X, mode, received)
             replace(check.at(part), given={"X": X, **moved}).fail(
@@ -168,7 +169,13 @@ def _trains(block: Block, part: str) -> None:
                 found if found.named else block.said("not used"),
             )
     check.ask("step", key=block.key, rate=rate)  # back again
-    _receive(block.at(part), held, block.case(X), dY)
+    case = block.case(X)
+    _receive(block.at(part), held, case, dY)
+    expected, received = case.gradients(dY)[0], np.moveaxis(slope, block.axis, 1)
+    if not close(received, expected, 1e-3):
+        cause = derivation.of_autograd(case, "X", dY, received, expected, True)
+        wrong = "the gradient of X is wrong, though the output is right."
+        replace(check.at(part), given={"X": X, "dY": dY}).fail(wrong, expected, received, cause)
 
 
 def _receive(block: Block, held: dict, case: Case, dY: np.ndarray) -> None:
