@@ -147,6 +147,7 @@ class Answers:
             trained = parameter and value.grad_req != "null"
             held[each] = {
                 "kind": kind(value),
+                "name": str(getattr(value, "name", ""))[:LONGEST] if parameter else "",
                 "parameter": parameter,
                 "registered": any(value is one for one in registered),
                 "trained": trained,
@@ -156,7 +157,9 @@ class Answers:
                 "gradient": _array(value.grad(here)) if trained else None,
                 "shared": other is not None and value is getattr(self.layers[other], each, ()),
             }
-        return held
+        known = [held[each]["name"] for each in STATE]
+        trained = [each.name[:LONGEST] for each in registered if each.grad_req != "null"]
+        return {**held, "others": [each for each in trained if each not in known]}
 
     @answering
     def together(self, name, keys) -> dict:

@@ -36,8 +36,8 @@ _MASKED = (
     ("mask: reversed", "(1 - mask) * Y"),
     ("mask: reversed", "(1 - mask) * (gamma * normalized(X, 1 - mask) + beta)"),
     *(("mask: spread", f"turned_{k} * (gamma * normalized(X, turned_{k}, n) + beta)")
-      for k in range(4)),
-    *(("mask: spread", f"turned_{k} * Y") for k in range(4)),
+      for k in range(5)),
+    *(("mask: spread", f"turned_{k} * Y") for k in range(5)),
 )  # fmt: skip
 
 
@@ -115,7 +115,9 @@ def _names(case: Case, training: bool) -> dict[str, Any]:
     known.update(Y=case.gamma * X_hat + case.beta, normalized=normalized)
     if case.mask is not None:  # its shape is (batch, length): four ways to spread that over X
         mask, last = np.asarray(case.mask)[:, 0], np.moveaxis(case.X, 1, -1)
-        for k, each in enumerate((mask[None], mask[:, None], mask.T[:, :, None], mask.T[None])):
+        turned = [mask[None], mask[:, None], mask.T[:, :, None], mask.T[None]]
+        turned.append(mask.T.reshape(mask.shape)[..., None])
+        for k, each in enumerate(turned):
             if all(a in (1, b) for a, b in zip(each.shape, last.shape)):
                 known[f"turned_{k}"] = np.moveaxis(np.broadcast_to(each, last.shape), -1, 1)
     return known

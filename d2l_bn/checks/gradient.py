@@ -148,6 +148,9 @@ def _cause(check: Check, index: int, case: Case, received: np.ndarray) -> Cause:
         return found
     if close(instances[0][2], instances[0][0].gradients(instances[0][1])[index], 1e-4):
         return said("gradient: float32" if _in_float32(*instances[0], index) else "rough")
+    largest = abs(instances[0][2]).max()
+    if (abs(instances[0][2]) == largest).sum() > 1 and found.label == "left: gradient":
+        return said("gradient: limit", name=name, limit=f"{largest:.4g}")
     return _columns(*instances[0], index) or (
         found if index else leftover.of_gradient(case, received)
     )

@@ -58,6 +58,8 @@ def _parameters(check: Check) -> str:
     for shape in ((1, 3), (1, 3, 1, 1), (1, 5), (1, 5, 1, 1)):
         block = Block.made(check, len(shape), num_features=shape[1])
         held = block.state(other=before)
+        if held["gamma"]["name"] and held["gamma"]["name"] == held["beta"]["name"]:
+            block.check.fail("gamma and beta are the same.", cause=block.said("one for both"))
         for name, start in (("gamma", 1.0), ("beta", 0.0)):
             registered(block.check, name, held[name])
             _start(block, name, held[name], shape, start)
