@@ -164,11 +164,13 @@ def _trains(block: Block, part: str) -> None:
         if np.isfinite(expected).all() and not close(received, expected, 1e-3):
             check.ask("step", key=block.key, rate=rate)  # a wrong layer may share them
             found = block.cause(X, mode, received)
+            fits = np.size(held["gamma"]["array"]) == np.size(held["beta"]["array"]) == X.shape[1]
+            used = "not used" if fits else "shapes first"
             replace(check.at(part), given={"X": X, **moved}).fail(
                 "the output is wrong after a step of a trainer.",
                 expected,
                 received,
-                found if found.named else block.said("not used"),
+                found if found.named else block.said(used),
             )
     check.ask("step", key=block.key, rate=rate)  # back again
     case = block.case(X)
