@@ -14,8 +14,8 @@ One way leads from a question to a cause:
 
     a question (question.py, block.py, gradient.py)   one input, one mode, right or wrong
       |  wrong: the same question on two more inputs
-    slots (slots.py, derivation.py; corrected.py)     what the answer is made of, and for each
-      |                                               slot candidates, by the slips of grammar.py
+    slots (slots.py, derivation.py; corrected.py)     what the answer is made of, and for each slot
+      |                                               the slips of grammar.py and candidates.json
     search (solve.py)                                 the fewest slips that give all answers
       |
     label -> sentence (causes.py, phrases.py)         "spread: v + eps", by sentences.json

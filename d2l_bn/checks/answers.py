@@ -128,10 +128,8 @@ class Answers:
         if repeat > 1:
             mxnet.nd.waitall()
             return {}
-        return {
-            "result": _result([Y]),
-            "context": _context(Y),
-        }
+        slope = None if dY is None else _array(given.grad)
+        return {"result": _result([Y]), "context": _context(Y), "gradient": slope}
 
     @answering
     def state(self, name, key, *, context=None, other=None) -> dict:
@@ -149,6 +147,7 @@ class Answers:
             trained = parameter and value.grad_req != "null"
             held[each] = {
                 "kind": kind(value),
+                "name": str(getattr(value, "name", ""))[:LONGEST] if parameter else "",
                 "parameter": parameter,
                 "registered": any(value is one for one in registered),
                 "trained": trained,
@@ -158,7 +157,15 @@ class Answers:
                 "gradient": _array(value.grad(here)) if trained else None,
                 "shared": other is not None and value is getattr(self.layers[other], each, ()),
             }
-        return held
+        known = [held[each]["name"] for each in STATE]
+        trained = [each.name[:LONGEST] for each in registered if each.grad_req != "null"]
+        return {**held, "others": [each for each in trained if each not in known]}
+
+    @answering
+    def together(self, name, keys) -> dict:
+        """The names that two layers both give to parameters, which one network can't hold."""
+        one, other = (set(self.layers[key].collect_params()) for key in keys)
+        return {"same": [each[:LONGEST] for each in sorted(one & other)]}
 
     @answering
     def step(self, name, key, rate) -> dict:

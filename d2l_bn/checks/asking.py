@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, NoReturn, Optional
 
@@ -109,15 +109,10 @@ class Check:
         """Draw the input with this number."""
         return cases.draw(shape, (*self.respondent.seed, number), **options)
 
-    def fail(self, property: str, *, expected=None, received=None, cause: str = "") -> NoReturn:
+    def fail(self, property: str, expected=None, received=None, cause: str = "") -> NoReturn:
         """Say that a property does not hold here."""
         raise CheckFailed(
-            self.part,
-            property,
-            input=self.given,
-            expected=expected,
-            received=received,
-            cause=cause,
+            self.part, property, input=self.given, expected=expected, received=received, cause=cause
         )
 
     def ask(self, what: str, explain: Callable[[str], str] = lambda words: "", **request) -> dict:
@@ -130,7 +125,7 @@ class Check:
             called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD)
             replace(self, given={}).fail(
                 f"your code calls {called}, which does what this exercise asks you to write.",
-                cause="a ready-made answer did the work. Write it with sums, means or moments.",
+                cause=phrases.said("ready-made"),
             )
         if "error" in answer:
             error = answer["error"]
@@ -145,28 +140,21 @@ class Check:
         """Return the three arrays of a result, or say what it is in their place."""
         values = ", ".join(names)
         if result["kind"] == "None":
-            self.fail(
-                "your function returns nothing (None).",
-                cause=f"the return statement is missing. End with: return {values}.",
-            )
+            cause = phrases.said("returned: nothing", values=values)
+            self.fail("your function returns nothing (None).", cause=cause)
         if result["many"] != 3:
             count = "one value" if result["many"] is None else f"{result['many']} values"
             self.fail(
                 "your function must return three values.",
-                expected=f"({values})",
-                received=f"{count}, {result['kind']}",
-                cause=f"not all results are returned. End with: return {values}.",
+                f"({values})",
+                f"{count}, {result['kind']}",
+                phrases.said("returned: not all", values=values),
             )
         for name, value in zip(names, result["values"]):
             if value["type"] != type:
-                self.fail(
-                    f"{name} is {value['kind']}, but must be an "
-                    + ("NDArray." if type == "NDArray" else "array of NumPy's."),
-                    cause=f"{name} was made outside of MXNet's operations. Compute it from X with "
-                    "nd functions, so that autograd can follow."
-                    if type == "NDArray"
-                    else f"{name} was made outside of NumPy. Compute it with its functions.",
-                )
+                kind = "an NDArray." if type == "NDArray" else "an array of NumPy's."
+                cause = phrases.said(f"returned: no {type}", name=name)
+                self.fail(f"{name} is {value['kind']}, but must be {kind}", cause=cause)
         return [np.asarray(value["array"], np.float64) for value in result["values"]]
 
     def shape(self, name: str, value: np.ndarray, shape: tuple[int, ...], cause: str = "") -> None:
@@ -174,11 +162,9 @@ class Check:
         if tuple(value.shape) != tuple(shape):
             self.fail(
                 f"the shape of {name} is wrong.",
-                expected=str(tuple(shape)),
-                received=str(tuple(value.shape)),
-                cause=cause
-                or f"{name} was averaged, summed or broadcast along the wrong axis, or its "
-                "shape was not restored.",
+                str(tuple(shape)),
+                str(tuple(value.shape)),
+                cause or phrases.said("shape: wrong axis", name=name),
             )
 
     def finite(self, name: str, value: np.ndarray, cause: str) -> None:
@@ -187,37 +173,26 @@ class Check:
             self.fail(f"{name} contains NaN or infinity.", received=value, cause=cause)
 
 
-def find(candidates: Iterable, received: np.ndarray, expected: np.ndarray) -> str:
-    """Return the cause whose numbers are those received, or "" if none's are."""
-    return next(matches(candidates, received, expected), "")
-
-
-def matches(
-    candidates: Iterable, received: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4
-) -> Iterator[str]:
-    """Yield each cause whose numbers are those received, and not those expected."""
-    if received.shape != expected.shape:
-        return
-    distance = np.abs(received - expected).max()
+def find(candidates: Iterable, received: np.ndarray, expected: np.ndarray) -> Cause:
+    """The cause whose numbers are those received, and not those expected, or an empty one."""
+    distance = np.abs(received - expected).max() if received.shape == expected.shape else 0
     with np.errstate(all="ignore"):
         for cause, numbers in candidates:
             numbers = np.asarray(numbers)
-            if numbers.shape != expected.shape and numbers.size == expected.size:
-                numbers = numbers.reshape(expected.shape)
-            if numbers.shape != expected.shape or not np.isfinite(numbers).all():
-                continue
-            error = np.abs(received - numbers).max()
-            if error <= tolerance * max(1, np.abs(numbers).max()) and error < 0.1 * distance:
-                yield cause
+            if numbers.size == received.size and np.isfinite(numbers).all():
+                error = np.abs(received - numbers.reshape(received.shape)).max()
+                if error <= 1e-4 * max(1, np.abs(numbers).max()) and error < 0.1 * distance:
+                    return cause
+    return Cause()
 
 
 def hint(words: str, where: str) -> Cause:
     """The likely cause of an exception with these words, in this line."""
-    for text, cause in phrases.table("raised").items():
-        if text in words and (where or "NoneType" not in text):
-            return Cause(cause, f"raised: {text}")
-    if "'NoneType' object is not iterable" in words:  # Gluon's, of a trainer without parameters
-        return phrases.said("layer: parameters first")
+    if "'NoneType' object is not iterable" in words and not where:
+        return phrases.said("layer: parameters first")  # Gluon's, of a trainer without parameters
+    found = phrases.raised("raised", words)
+    if found and (where or "NoneType" not in found.label):
+        return found
     foreign = phrases.table("foreign")
     name = re.search(r"(?:NDArray'|mxnet\.ndarray') .*no attribute '(\w+)'", words)
     if name:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NoReturn
 
 import numpy as np
 
 from d2l_bn.checks import causes
 from d2l_bn.checks.asking import Check, find
-from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, SHAPE, Layer, drawn, of_start
+from d2l_bn.checks.block import AVERAGES, EPS, Block, drawn, inputs
 from d2l_bn.checks.cases import Case, close, make
+from d2l_bn.checks.forms import Form
 from d2l_bn.checks.phrases import Cause, said
 
 
 def statistics(check: Check) -> str:
     """Check that training moves the averages, that predicting leaves them, and the guard."""
     part = "statistics of the layer"
-    for num_dims, shape in INPUTS.items():
-        block = Layer.made(check.at(part), num_dims)
+    for num_dims, shape in inputs(check).items():
+        block = Block.made(check.at(part), num_dims)
         begun = block.averages()
         batches = [drawn(check, shape, number) for number in (409, 410, 411, 413)]
         first = block.case(batches[0])
@@ -30,26 +30,30 @@ def statistics(check: Check) -> str:
             block.forward(X, mode)
             found = block.averages()
             if mode == "train" and np.array_equal(found, [case.mean, case.var]):
-                right = [case.moving(case.mean, case.moments()[0]), case.var]
-                kept(block, X, case, right, said("layer: only recorded"))
+                kept(block, X, case, _moved(case), said("layer: only recorded"))
             moved(block, X, case)
         if not np.any(begun):
             _first(block, first, begun_with)
         predicts(
             block, batches, drawn(check, shape, 414), said("layer: begun") if np.any(begun) else ""
         )
-        for mode, words in (
-            ("predict", said("layer: changed when predicting")),
-            ("record without training", said("layer: while recorded")),
+        for mode, wrong in (
+            ("predict", "changed when predicting"),
+            ("record without training", "while recorded"),
         ):
             X = drawn(check, shape, 412)
             case = block.case(X)
             block.forward(X, mode)
-            kept(block, X, case, (case.mean, case.var), words)
+            kept(block, X, case, (case.mean, case.var), block.said(wrong))
     return part
 
 
-def _first(block: Layer, case: Case, found: list[np.ndarray]) -> None:
+def _moved(case: Case) -> list[np.ndarray]:
+    """The averages after one step of training."""
+    return [case.moving(old, new) for old, new in zip((case.mean, case.var), case.moments())]
+
+
+def _first(block: Block, case: Case, found: list[np.ndarray]) -> None:
     """Say so if the first step, from zeros, isn't like those that follow it."""
     for which, (name, received, new) in enumerate(zip(AVERAGES, found, case.moments())):
         expected = case.moving(0 * new, new)
@@ -57,20 +61,19 @@ def _first(block: Layer, case: Case, found: list[np.ndarray]) -> None:
             here = replace(block.check, given={"X": case.X, f"{name} before": 0 * new})
             here.fail(
                 f"{name} is wrong after the first batch, though not after the others.",
-                expected=expected,
-                received=received,
-                cause=find([(said("layer: first batch"), new)], received, expected)
+                expected,
+                received,
+                find([(said("layer: first batch"), new)], received, expected)
                 or causes.of_average([(case, received)], which),
             )
 
 
-def predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str = "") -> None:
+def predicts(block: Block, batches: list[np.ndarray], X: np.ndarray, cause: str = "") -> None:
     """Say so if a prediction doesn't use the averages that steps from zero give."""
-    tracked = make(batches[0], var=np.zeros(X.shape[1]), eps=EPS)
+    tracked = make(batches[0], var=np.zeros(X.shape[1]), eps=EPS)._replace(axis=block.axis)
     for batch in batches:
-        step = tracked._replace(X=batch)
-        mean, var = step.moments()
-        tracked = step._replace(mean=step.moving(step.mean, mean), var=step.moving(step.var, var))
+        mean, var = _moved(tracked._replace(X=batch))
+        tracked = tracked._replace(mean=mean, var=var)
     right = close(np.stack(block.averages()), np.stack([tracked.mean, tracked.var]))
     tracked = tracked._replace(X=X)
     received = block.forward(X, "predict")
@@ -78,85 +81,62 @@ def predicts(block: Layer, batches: list[np.ndarray], X: np.ndarray, cause: str 
         given = {"X": X, "moving_mean": tracked.mean, "moving_var": tracked.var}
         replace(block.check, given=given).fail(
             f"the prediction after {len(batches)} steps is wrong.",
-            expected=tracked.prediction(),
-            received=received,
-            cause=cause or _of_prediction(block, tracked, received, right),
+            tracked.prediction(),
+            received,
+            cause
+            or block.of_start()
+            or ("" if right else said("layer: statistics first"))
+            or causes.of_output([(tracked, received)], False, Form(block.axis).where(tracked)),
         )
 
 
-def _of_prediction(block: Layer, case: Case, received: np.ndarray, right: bool) -> Cause:
-    start = of_start(block.state())
-    if start or not right:
-        return start or said("layer: statistics first")
-    return causes.of_output([(case, received)], False)
-
-
-def moved(block: Layer, X: np.ndarray, case: Case) -> None:
+def moved(block: Block, X: np.ndarray, case: Case) -> None:
     """Say so if the averages have not taken one step."""
-    moments, found = case.moments(), block.averages()
-    right = [case.moving(old, new) for old, new in zip((case.mean, case.var), moments)]
+    found, right = block.averages(), _moved(case)
     if close(found[0], found[1]) and np.any(found) and not close(right[0], right[1]):
         replace(block.check, given={"X": X}).fail(
             "moving_mean and moving_var are the same after the call.",
-            expected=right,
-            received=found,
-            cause="both are one parameter, or one array: parameters of one name are made once. "
-            "Give each a name of its own.",
+            right,
+            found,
+            said("layer: one for both"),
         )
-    if all(close(a, b) for a, b in zip(found, right[::-1])):
-        swapped(replace(block.check, given={"X": X}), "moving_mean", right[0], found[0])
+    swapped(replace(block.check, given={"X": X}), found, right)
     for which, (name, received, expected) in enumerate(zip(AVERAGES, found, right)):
         if not close(received, expected):
-            old, new = (case.mean, case.var)[which], moments[which]
-            here = replace(block.check, given={"X": case.X, f"{name} before": old})
-            crossed = case.moving((case.var, case.mean)[which], new)
-            known = [
-                (said("layer: not kept"), old),
-                (said("layer: handed over"), crossed),
-                *_other_momentum(case, old, new),
-            ]
-            cause = SHAPE
+            old = (case.mean, case.var)[which]
+            cause: str = block.said("shape")
             if received.shape == expected.shape:
-                cause = find(known, received, expected) or causes.of_average(
-                    [(case, received)], which
+                cause = find(_steps(case, which), received, expected) or causes.of_average(
+                    [(case, received)], which, Form(block.axis).where(case)
                 )
-            _after_the_call(here, name, expected, received, cause)
+            here = replace(block.check, given={"X": case.X, f"{name} before": old})
+            here.fail(_AFTER.format(name), expected, received, cause)
 
 
-def _other_momentum(case: Case, old, new) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the average with other values of momentum, each with its cause."""
-    yield said("layer: eps and momentum"), case._replace(momentum=EPS).moving(old, new)
-    yield (
-        "your layer uses momentum = 0.99, or it averages twice: what batch_norm returns are the "
-        "new averages, to be stored as they are. Here momentum is 0.9.",
-        case._replace(momentum=0.99).moving(old, new),
-    )
-    for momentum in (0.999, 0.95, 0.8, 0.7, 0.5):
-        wrong = case._replace(momentum=momentum)
-        yield f"your layer uses momentum = {momentum:g}. Here it is 0.9.", wrong.moving(old, new)
+_AFTER = "{} is wrong after the call."
 
 
-def kept(block: Layer, X: np.ndarray, case: Case, right: Iterable, cause: str) -> None:
+def _steps(case: Case, which: int) -> Iterator[tuple[Cause, np.ndarray]]:
+    """Yield the average after other steps, each with its cause."""
+    old, new = (case.mean, case.var)[which], case.moments()[which]
+    yield said("layer: not kept"), old
+    yield said("layer: handed over"), case.moving((case.var, case.mean)[which], new)
+    for momentum in (EPS, 0.99, 0.999, 0.95, 0.8, 0.7):
+        label = {EPS: "eps and momentum", 0.99: "twice"}.get(momentum, "momentum")
+        wrong = case._replace(momentum=momentum).moving(old, new)
+        yield said(f"layer: {label}", momentum=f"{momentum:g}"), wrong
+
+
+def kept(block: Block, X: np.ndarray, case: Case, right: Iterable, cause: str) -> None:
     """Say so if the averages are not these."""
     for name, expected, received in zip(AVERAGES, right, block.averages()):
         if not close(received, expected):
             old = case.mean if name == "moving_mean" else case.var
             here = replace(block.check, given={"X": X, f"{name} before": old})
-            _after_the_call(here, name, expected, received, cause)
+            here.fail(_AFTER.format(name), expected, received, cause)
 
 
-def swapped(check: Check, name: str, expected: np.ndarray, received: np.ndarray) -> NoReturn:
-    """Say that the averages are stored in each other's place."""
-    _after_the_call(
-        check,
-        name,
-        expected,
-        received,
-        "the mean and the variance are stored in each other's place. The function returns Y, "
-        "moving_mean, moving_var, in this order.",
-    )
-
-
-def _after_the_call(check: Check, name: str, expected, received, cause: str) -> NoReturn:
-    wrong = f"{name} is wrong after the call."
-    check.fail(wrong, expected=expected, received=received, cause=cause)
+def swapped(check: Check, found: list[np.ndarray], right: list[np.ndarray]) -> None:
+    """Say so if the averages are stored in each other's place."""
+    if all(close(a, b) for a, b in zip(found, right[::-1])):
+        check.fail(_AFTER.format(AVERAGES[0]), right[0], found[0], said("layer: swapped"))

@@ -9,7 +9,7 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import AVERAGES, INPUTS, Layer, drawn, registered
+from d2l_bn.checks.block import AVERAGES, INPUTS, Block, drawn, registered
 from d2l_bn.checks.cases import close, make
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.function import PLAIN, PREDICTION, STATISTICS, TRAINING, Question
@@ -57,7 +57,7 @@ def _whole(check: Question, look: Callable, layer: Check) -> str:
     """Look at one bug, and whether the layer has its output and its averages of the function."""
     part, compared = look(check), 0
     for num_dims, shape in INPUTS.items():
-        block = Layer.made(layer.at(part), num_dims)
+        block = Block.made(layer.at(part), num_dims)
         for mode in ("predict", "record without training", "train", "record"):
             X = drawn(check, shape, 505, 0.01)
             case = block.case(X)
@@ -75,10 +75,9 @@ def _whole(check: Question, look: Callable, layer: Check) -> str:
             if theirs is None or not all(map(partial(close, tolerance=1e-3), ours, theirs)):
                 replace(block.check, given={"X": X}).fail(
                     f"the layer does not give what your function gives, in mode {mode!r}.",
-                    expected=theirs and theirs[0],
-                    received=ours[0],
-                    cause="forward calls another function than batch_norm, hands it something else "
-                    "than the layer keeps, or returns something else.",
+                    theirs and theirs[0],
+                    ours[0],
+                    said("layer: another function"),
                 )
     if not compared:
         check.on(PLAIN, case, part).result(mode)  # which says what the function raises
@@ -136,7 +135,7 @@ def _mode(check: Question) -> str:
 def _parameters(_: Question, layer: Check) -> str:
     check = layer.at("parameters")
     for num_dims in (2, 4):
-        block = Layer.made(check, num_dims)
+        block = Block.made(check, num_dims)
         held = block.state()
         for name in ("gamma", "beta"):
             registered(block.check, name, held[name])
@@ -145,26 +144,25 @@ def _parameters(_: Question, layer: Check) -> str:
 
 def _shared(_: Question, layer: Check) -> str:
     check = layer.at("two layers")
-    first, second = (Layer.made(check, 2) for _ in range(2))
+    first, second = (Block.made(check, 2) for _ in range(2))
     before = second.averages()
     X = np.round(check.draw(INPUTS[2], 504).X, 1) + 5
     first.forward(X, "record")
-    third = Layer.made(check, 2)
+    third = Block.made(check, 2)
     for name, was, now, new in zip(AVERAGES, before, second.averages(), third.averages()):
         for words, value in (("of another one", now), ("that a new one begins with", new)):
             if not np.array_equal(was, value):
                 replace(check, given={"X": X}).fail(
                     f"training one layer changes {name} {words}.",
-                    expected=was,
-                    received=value,
-                    cause="the averages belong to the class, so all layers have the same ones. "
-                    "Make them in __init__, new ones for each layer.",
+                    was,
+                    value,
+                    said("layer: shared", name=name),
                 )
     if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
         replace(check, given={"X": X}).fail(
             "training a layer changes none of its averages.",
-            expected="other averages than before",
-            received=before,
-            cause=said("layer: not kept"),
+            "other averages than before",
+            before,
+            said("layer: not kept"),
         )
     return check.part

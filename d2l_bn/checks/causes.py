@@ -23,27 +23,21 @@ from d2l_bn.checks.solve import FLOAT32, Search
 Instances = Sequence[tuple[Case, np.ndarray]]
 _NAMES = ("gamma", "the mean", "the variance", "beta")
 # Slips that are in one slot alone, but show in the mean and, around it, in the variance.
-_STATISTICS = ("mean", "axes", "n", "input", "mask", "some", "rows", "sum", "share")
+_STATISTICS = ("mean", "axes", "n", "input", "mask", "some", "rows", "sum", "share", "from")
 _NUMBERS = "your numbers are those of {theirs}. The formula is {ours}."
-# Outputs as a whole, where Y is the right one without a mask, and f a function of each value.
-_WHOLE = (
-    "f(Y); gamma * f(X_hat) + beta; f(gamma * X_hat) + beta; gamma * f(X - mean) / std + beta; "
-    "gamma * normalized(f(X)) + beta; gamma * (f(X) - mean) / std + beta",
-    "gamma * normalized(X_hat) + beta; gamma * (X_hat - mean) / std + beta; gamma * Y + beta; "
-    "gamma * Y; normalized(Y); gamma * normalized(Y) + beta; Y / std; Y + X; Y - X; Y * X; "
-    "Y + mean; Y - mean; Y - everything(X); Y - average(Y); Y / everything(mask); "
-    "Y * everything(mask)",
-)
+# Outputs as a whole, where Y is the right one without a mask.
 _MASKED = (
     ("padding: not 0", "Y"),
     ("padding: beta", "mask * (Y - beta) + beta"),
     ("padding: X", "mask * Y + (1 - mask) * X"),
     ("mask: nonzero", "sign(abs(X)) * Y"),
+    ("mask: nonzero", "sign(abs(X)) * (gamma * normalized(X, sign(abs(X))) + beta)"),
+    ("mask: nonzero", "mask * sign(abs(X)) * (gamma * normalized(X, mask * sign(abs(X))) + beta)"),
     ("mask: reversed", "(1 - mask) * Y"),
     ("mask: reversed", "(1 - mask) * (gamma * normalized(X, 1 - mask) + beta)"),
     *(("mask: spread", f"turned_{k} * (gamma * normalized(X, turned_{k}, n) + beta)")
-      for k in range(4)),
-    *(("mask: spread", f"turned_{k} * Y") for k in range(4)),
+      for k in range(5)),
+    *(("mask: spread", f"turned_{k} * Y") for k in range(5)),
 )  # fmt: skip
 
 
@@ -121,7 +115,9 @@ def _names(case: Case, training: bool) -> dict[str, Any]:
     known.update(Y=case.gamma * X_hat + case.beta, normalized=normalized)
     if case.mask is not None:  # its shape is (batch, length): four ways to spread that over X
         mask, last = np.asarray(case.mask)[:, 0], np.moveaxis(case.X, 1, -1)
-        for k, each in enumerate((mask[None], mask[:, None], mask.T[:, :, None], mask.T[None])):
+        turned = [mask[None], mask[:, None], mask.T[:, :, None], mask.T[None]]
+        turned.append(mask.T.reshape(mask.shape)[..., None])
+        for k, each in enumerate(turned):
             if all(a in (1, b) for a, b in zip(each.shape, last.shape)):
                 known[f"turned_{k}"] = np.moveaxis(np.broadcast_to(each, last.shape), -1, 1)
     return known
@@ -136,10 +132,12 @@ def _functions(instances: Instances) -> Iterator[tuple[str, str]]:
                   for limit in sorted(low | high)]  # fmt: skip
     pairs = product(sorted(low, key=abs), sorted(high, key=abs))
     functions += [f"clip({{}}, {a:g}, {b:g})" for a, b in pairs if a < b]
-    for function, words in product(functions, _WHOLE[0].split("; ")):
+    for function, words in product(functions, grammar.candidates("whole")[0]):
         words = re.sub(r"\bf\(([^()]*)\)", function.format(r"\1"), words)
         yield f"whole: {grammar.shown(words)}", words
-    yield from ((f"whole: {grammar.shown(words)}", words) for words in _WHOLE[1].split("; "))
+    yield from (
+        (f"whole: {grammar.shown(words)}", words) for words in grammar.candidates("whole")[1]
+    )
 
 
 def _limits(Y: np.ndarray) -> Iterator[float]:
@@ -176,6 +174,8 @@ def _said(parts, pools: Sequence[Pools], training: bool, words: dict[str, str]) 
     labels, which = [], ""
     for key in sorted(_keys(parts)):
         held = [key in part.keys for part in parts]
+        if held[1] and ", m = " in parts[2].words:  # a variance around a wrong mean
+            held[2] = False
         which = " and ".join(name for name, has in zip(_NAMES, held) if has)
         which = which.replace(" and ", ", ", which.count(" and ") - 1)
         shared = training or key.startswith("share: ")

@@ -8,8 +8,8 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks import causes, grammar, leftover, slots
-from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import EPS, INPUTS, Layer, check_of, drawn
+from d2l_bn.checks.asking import Check, find
+from d2l_bn.checks.block import AVERAGES, EPS, INPUTS, Block, check_of, drawn, inputs
 from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.phrases import Cause, said
 from d2l_bn.checks.slots import Part, Pools
@@ -20,7 +20,8 @@ MOMENTUM = 0.9
 def corrected(candidate: Callable, *parts: str, allow_library: bool = False, axis: int = 1) -> None:
     """Check a layer that divides its moving averages by 1 - 0.9 ** t when it predicts.
 
-    t is the number of batches that it was trained on. Before the first it predicts anything finite.
+    t is the number of batches that it was trained on. Before the first it predicts with the
+    averages as they are, and it always stores what `layer` asks for.
 
     Parameters
     ----------
@@ -39,41 +40,52 @@ def corrected(candidate: Callable, *parts: str, allow_library: bool = False, axi
 
 def _prediction(check: Check) -> str:
     part = "corrected prediction"
-    for num_dims, shape in INPUTS.items():
-        block = Layer.made(check.at(part), num_dims)
-        X = drawn(check, shape, 500)
-        first = block.forward(X, "predict")
-        replace(block.check, given={"X": X}).finite(
-            "the prediction before the first batch",
-            first,
-            "1 - 0.9 ** 0 is 0, and nothing can be divided by it. Leave the averages as they are "
-            "while t is 0.",
-        )
-        batches = []
+    shapes = list(inputs(check).values())
+    for shape, scale in (*((shape, 1.0) for shape in shapes), (shapes[0], 0.01)):
+        block = Block.made(check.at(part), len(shape))
+        X = drawn(check, shape, 500, scale)
+        for name in block.state()["others"]:
+            wrong, cause = f"{name} is trained.", said("corrected: t trained")
+            replace(block.check, given={}).fail(wrong, 'grad_req "null"', cause=cause)
+        batches: list[np.ndarray] = []
         for number, mode in ((501, "record"), (502, "train"), (503, "record")):
-            batches.append(drawn(check, shape, number))
-            received = block.forward(batches[-1], mode)
-            expected = make(batches[-1], eps=EPS).training()
-            if not close(received, expected, 1e-3):
-                replace(block.check, given={"X": batches[-1]}).fail(
+            batches.append(drawn(check, shape, number, scale))
+            case = block.trained(make(batches[-1], eps=EPS))
+            record = mode == "record"
+            received = block.step(case.X) if record else block.forward(case.X, mode)
+            if not close(received, case.training(), 1e-3):
+                divided = said("corrected: output divided"), case.training() / _share(len(batches))
+                found = find([divided], received, case.training())
+                found = found or block.cause(case.X, mode, received)
+                replace(block.check, given={"X": case.X}).fail(
                     "the output in training mode is wrong.",
-                    expected=expected,
-                    received=received,
-                    cause=_in_training(batches, received),
+                    case.training(),
+                    received,
+                    Cause(f"{said('corrected: training')} {found}", found.label),
                 )
             for mode in ("predict", "record without training"):
                 _predicts(block, batches, X, mode)
+    for number in range(530, 540):  # so many that nothing but the share is right
+        batches.append(drawn(check, shape, number, scale))
+        block.forward(batches[-1], "train")
+    _predicts(block, batches, X)
+    _before(check.at(part), drawn(check, shapes[0], 500))
     return part
 
 
-def _in_training(batches: list[np.ndarray], received: np.ndarray) -> str:
-    mean, var = _averages(batches[:-1]) if len(batches) > 1 else (None, None)
-    case = make(batches[-1], eps=EPS, mean=mean, var=var)
-    found = causes.of_output([(case, received)], True)
-    return Cause(
-        f"training mode is that of 2.1, with the mean and variance of the batch. {found}",
-        found.label,
-    )
+def _before(check: Check, X: np.ndarray) -> None:
+    """Say so if a layer that has seen no batch doesn't predict with the averages as they are."""
+    received = Block.made(check, 2).forward(X, "predict")
+    expected = make(X, var=np.zeros(X.shape[1]), eps=EPS).prediction()
+    here = replace(check, given={"X": X})
+    here.finite("the prediction before the first batch", received, said("corrected: share of 0"))
+    if not close(received, expected, 1e-3):
+        here.fail(
+            "the prediction before the first batch is wrong.",
+            expected,
+            received,
+            said("corrected: before"),
+        )
 
 
 def _averages(batches: list[np.ndarray], stored: Callable = lambda average, t: average) -> list:
@@ -89,33 +101,46 @@ def _share(t: float) -> float:
     return 1 - MOMENTUM**t
 
 
-def _predicts(block: Layer, batches: list, X: np.ndarray, mode="predict", context=0) -> None:
-    """Say so if a prediction isn't that of the corrected averages of these batches."""
+def _predicts(block: Block, batches: list, X: np.ndarray, mode="predict", context=None) -> None:
+    """Say so if a prediction isn't that of the corrected averages, or others are stored."""
     t, (mean, var) = len(batches), _averages(batches)
-    case = make(X, eps=EPS, mean=mean / _share(t), var=var / _share(t))
-    received = block.forward(X, mode, context=context)
+    case = make(X, eps=EPS, mean=mean / _share(t), var=var / _share(t))._replace(axis=block.axis)
+    case = block.trained(case, context)
+    received = block.forward(X, mode, context=context or 0)
+    held, after = block.averages(context), f"after {_count(t)}"
+    here = replace(block.check, given={"X": X, "t": t, "moving_mean": mean, "moving_var": var})
     if not close(received, case.prediction(), 1e-3):
-        given = {"X": X, "t": t, "moving_mean": mean, "moving_var": var}
-        here = replace(block.check, given=given)
-        here.finite(f"the prediction after {_count(t)}", received, said("corrected: negative"))
+        here.finite(f"the prediction {after}", received, said("corrected: negative"))
+        recorded = Cause()
+        if mode != "predict" and close(block.forward(X, "predict"), case.prediction(), 1e-3):
+            recorded = said("corrected: recorded")
         here.fail(
-            f"the prediction after {_count(t)} is wrong.",
-            expected=case.prediction(),
-            received=received,
-            cause=_of_stored(block.averages(context), case, batches, received)
+            f"the prediction {after} is wrong.",
+            case.prediction(),
+            received,
+            recorded
+            or _of_stored(held, case, batches, received)
             or _cause(block, batches, mode, received, case)
             or _divisor(case, received, t, mean, var)
             or said("corrected: used"),
         )
+    for name, right, stored in zip(AVERAGES, (mean, var), held):
+        if not close(stored, right):
+            here.fail(
+                f"{name} {after} isn't what 2.1 stores.",
+                right,
+                stored,
+                _of_stored(held, case, batches, received),
+            )
 
 
-def _cause(block: Layer, batches: list, mode: str, received: np.ndarray, case: Case) -> Cause:
+def _cause(block: Block, batches: list, mode: str, received: np.ndarray, case: Case) -> Cause:
     """The mistake that gives this prediction, sought after more batches, where t tells more."""
     t = len(batches)
     found = _later(block, mode)
     if found and not found.label.startswith("share: 1 - 0.9 **"):
         return found
-    for other in (*range(t + 1, 8 * t + 9), *range(1, t)):
+    for other in (*range(t + 1, 8 * t + 9), *range(1, t)) if t < 5 else ():  # 0.9 ** t tells
         by = _share(other) / _share(t)
         if close(received, case.output(case.mean / by, case.var / by), 2e-5):
             return said("t", t=other, batches=_count(t))
@@ -126,22 +151,19 @@ def _count(t: int) -> str:
     return f"{t} batch{'es' * (t > 1)}"
 
 
-def _later(block: Layer, mode: str) -> Cause:
-    """The cause in a layer after three batches and a step of a trainer, which moves gamma."""
+def _later(block: Block, mode: str) -> Cause:
+    """The cause in a layer after three batches and as many steps of a trainer."""
     check, shape = block.check, (5, 3)
-    layer = Layer.made(check, 2)
-    batches = [drawn(check, shape, number) for number in (505, 506, 509)]
+    layer = Block.made(check, 2)
+    batches = [drawn(check, shape, number, 0.02) for number in (505, 506, 509)]  # so eps shows
     for batch in batches:
-        layer.forward(batch, "record", dY=drawn(check, shape, 508))
-    check.ask("step", key=layer.key, rate=0.3)
-    held, share = layer.state(), _share(len(batches))
-    mean, var = (average / share for average in _averages(batches))
-    gamma, beta = (np.asarray(held[name]["array"], np.float64) for name in ("gamma", "beta"))
+        layer.step(batch)
+    mean, var = (average / _share(len(batches)) for average in _averages(batches))
     instances = []
     for number in (507, 512):
-        X = drawn(check, shape, number)
-        case = make(X, gamma.ravel(), beta.ravel(), mean, var, eps=EPS)
-        Y = layer.forward(X, mode)
+        case = make(drawn(check, shape, number, 0.02), mean=mean, var=var, eps=EPS)
+        case = layer.trained(case._replace(axis=block.axis))
+        Y = layer.forward(case.X, mode)
         if np.isfinite(Y).all() and not close(Y, case.prediction(), 1e-3):
             instances.append((case, Y))
     if not instances:
@@ -156,6 +178,9 @@ def _of_stored(held: list, case: Case, batches: list, received: np.ndarray) -> C
     """Say so if the averages that are kept are not those of 2.1."""
     t, (mean, var) = len(batches), _averages(batches)
     divided = _averages(batches, lambda average, t: average / _share(t))
+    if close(received, case.prediction(), 1e-3):
+        same = all(map(close, held, (case.mean, case.var)))
+        return said("corrected: averaged" if same else "corrected: not stored")
     if close(received, case.output(*divided), 1e-3):
         return said("share: stored")
     if all(map(close, held, (mean, var))):
@@ -165,19 +190,12 @@ def _of_stored(held: list, case: Case, batches: list, received: np.ndarray) -> C
     return said("corrected: divided stored" if stored else "corrected: not stored")
 
 
-# What may divide in place of the share, beside what a slip makes of it; p is the momentum.
-_DIVISORS = (
-    "1; 1 / (1 - p ** t); sqrt(1 - p ** t); (1 - p ** t) ** 2; (1 - p); (1 - p) * t; t; p; t + 1; "
-    "1 - p ** t + eps; 1 - t ** p; 1 - exp(-t); 1 - p ** (t / 2)"
-)
-
-
 def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
     """What may stand for the factor, X - mean, the spread and the offset."""
     t, averages = len(batches), _averages(batches)
     known = {"p": MOMENTUM, "t": t, "eps": case.eps, "sqrt": np.sqrt, "exp": np.exp}
     right = "1 - p ** t"
-    words = dict.fromkeys((right, *_DIVISORS.split("; "), *grammar.altered(right)))
+    words = dict.fromkeys((right, *grammar.candidates("share")[0], *grammar.altered(right)))
     divisors = {each: grammar.value(each, known) for each in words}
     divisors = {each: value for each, value in divisors.items() if value and value > 0}
     before, names = _averages(batches[:-1]), ("moving_mean", "moving_var")
@@ -233,13 +251,13 @@ def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> Cause:
     if not close(np.stack([by_mean, by_var]), np.full((2, *by_mean.shape), by_mean.mean()), 1e-2):
         return Cause()
     by = f"{by_mean.mean():.3g}"
-    return said("left: divisor", batches=_count(t), by=by, share=f"{_share(t):.3g}")
+    return said("share: number", batches=_count(t), by=by, share=f"{_share(t):.3g}")
 
 
 def _contexts(check: Check) -> str:
     """Check that shards on two contexts count as two batches."""
     part = "contexts"
-    block = Layer.made(check.at(part), 2, contexts=(0, 1)).at(part)
+    block = Block.made(check.at(part), 2, contexts=(0, 1)).at(part)
     batches = [drawn(check, INPUTS[2], number) for number in (510, 511, 512)]
     for batch, context in zip(batches, (0, 1, 1)):
         block.forward(batch, "record", context=context)
@@ -251,19 +269,14 @@ def _contexts(check: Check) -> str:
 def _saving(check: Check) -> str:
     """Check that a loaded layer predicts, and goes on counting, as the saved one does."""
     part = "saving and loading"
-    block = Layer.made(check.at(part), 2).at(part)
+    block = Block.made(check.at(part), 2).at(part)
     batches = [drawn(check, INPUTS[2], number) for number in (520, 521)]
     X = drawn(check, INPUTS[2], 522)
     for batch in batches:
         block.forward(batch, "record")
     _predicts(block, batches, X)
     loaded = block.loaded(check, 2)
-    loaded.predicts_like(
-        block,
-        X,
-        'the number of batches isn\'t saved. Keep it as one more parameter with grad_req="null", '
-        "as the averages are.",
-    )
+    loaded.predicts_like(block, X, said("corrected: t not saved"))
     batches.append(drawn(check, INPUTS[2], 523))
     loaded.forward(batches[-1], "record")
     _predicts(loaded.at(f"{part}, one batch later"), batches, X)

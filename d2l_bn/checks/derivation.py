@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,20 +24,8 @@ Instances = Sequence[tuple[Case, np.ndarray, np.ndarray]]  # an input, dY, what 
 WAYS = ("direct way", "path through the mean", "path through the variance")
 _RIGHT = ("g / std", "mean(g) / std", "X_hat * mean(g * X_hat) / std")
 _SUMS = {"dgamma": "sum(dY * X_hat)", "dbeta": "sum(dY)"}
-_STDS = (
-    "sqrt(var * n / (n - 1) + eps); sqrt(var); sqrt(var) + eps; var + eps; sqrt(var * n + eps); "
-    "sqrt(var * n / (n - 1)); sqrt(mean(X ** 2) + eps); sqrt(sqrt(var) + eps); "
-    "sqrt(var + eps ** 2); 1 + 0 * var"
-)
-_TERMS = (
-    "dY * X_hat; dY; dY * X; dY * (X - mu); X_hat; X_hat ** 2; X; X ** 2; dY ** 2; abs(dY); "
-    "dY * X_hat ** 2; dY * abs(X_hat); abs(dY * X_hat); (dY - mean(dY)) * X"
-)
-_DIRECT = "dY; g * X_hat; n * g; 0 * g"
-_FIRST = "g; dY; g * X_hat; dY * X_hat; g * X"
-_SECOND = "g * X_hat; dY * X_hat; g * X; g; dY; g * (X - mu); X_hat"
-_BY = "X_hat; 1; X; (X - mu); X_hat ** 2"
-_MEANS = ("mean({})", "mean_1({})", "mean_all({})", "sum_all({})", "({})")
+_OFTEN = (" * gamma", " / gamma", " * std", " / std")
+_BOTH = {"over axis 1": "mean_1({})", "of all values": "mean_all({})"}
 
 
 def _names(case: Case, dY: np.ndarray) -> dict[str, Any]:
@@ -49,7 +37,8 @@ def _names(case: Case, dY: np.ndarray) -> dict[str, Any]:
     for name, axis in (("", 0), ("_1", 1), ("_all", None)):
         known[f"sum{name}"] = lambda each, axis=axis: each.sum(axis, keepdims=True)
         known[f"mean{name}"] = lambda each, axis=axis: each.mean(axis, keepdims=True)
-    return {**known, "sqrt": np.sqrt, "abs": np.abs}
+    cumsum = lambda each: each.cumsum(1)  # noqa: E731
+    return {**known, "sqrt": np.sqrt, "abs": np.abs, "cumsum": cumsum}
 
 
 @cache
@@ -61,19 +50,22 @@ def _shown(words: str) -> str:
 
 
 @cache
-def _factors() -> tuple[tuple[str, int], ...]:
+def _products() -> list[tuple[int, str]]:
     """Products of powers of gamma, of the standard deviation and of n, and numbers; how rare."""
-    counts = "; / n; * n; / n ** 2; * n ** 2; * n / (n - 1); * (n - 1) / n; / sqrt(n); * sqrt(n); "
-    counts += "/ features; / n / features; * n / features"
-    found = [
-        (f" * {k}", 1)
-        for k in ("(-1)", "2", "(1 / 2)", "(-2)", "(-1 / 2)", "3", "4", "(1 / 4)", "(1 / 3)")
-    ]
-    for i, j, count in product((0, 1, -1, -2), range(-4, 5), counts.split("; ")):
+    once, twice = grammar.candidates("factor of a way")
+    found = [(1, f" * {each}") for each in once] + [(2, f" * {each} / gamma") for each in twice]
+    for i, j, count in product((0, 1, 2, -1, -2), range(-4, 5), ["", *_each("count of a way")]):
         words = f"{_power('gamma', i)}{_power('std', j)}{' ' * bool(count)}{count}"
-        found.append((words, abs(i) + abs(j) + bool(count)))
-    found += [(" * mean_all(gamma) / gamma", 2)]
-    return tuple(sorted(filter(lambda each: each[0], found), key=lambda each: each[1]))
+        found.append((abs(i) + abs(j) + bool(count), words))
+    return sorted(each for each in found if each[1])
+
+
+def _factors(known: dict) -> list[Part]:
+    """What a way or a sum may be multiplied by."""
+    return [
+        Part(words, grammar.value("1" + words, known), frozenset({words}), rarity)
+        for rarity, words in _products()
+    ]
 
 
 def _power(name: str, exponent: int) -> str:
@@ -81,51 +73,86 @@ def _power(name: str, exponent: int) -> str:
     return f"{sign} {name}{f' ** {abs(exponent)}' * (abs(exponent) > 1)}" * bool(exponent)
 
 
-def _part(known: dict, words: str, key: str, rarity: int = 0, sign: int = 1) -> Part:
-    value = sign * grammar.value(words, known) + 0 * known["dY"]
+def _each(slot: str) -> list[str]:
+    return grammar.candidates(slot)[0]
+
+
+def _part(known: dict, words: str, key: str, rarity: int = 0) -> Part:
+    value = grammar.value(words, known) + 0 * known["dY"]
     return Part(_shown(words), value, frozenset({_shown(key)} if key else ()), rarity)
 
 
-def _way(known: dict, place: int) -> Iterator[Part]:
+def _way(known: dict, place: int, factors: list[Part]) -> Iterator[Part]:
     """Yield what may be one of the ways."""
     way, right = WAYS[place], _RIGHT[place]
     yield _part(known, right, "")
     yield _part(known, "0 * dY", f"{way}, 0")
-    for words, rarity in _factors():
-        yield _part(known, right + words, f"{way}, times:{words}", rarity)
+    yield from _multiplied(known, right, way, factors)
     if place == 0:
-        others: Iterable[str] = (f"({each}) / std" for each in _DIRECT.split("; "))
+        others: Iterable[str] = (f"({each}) / std" for each in _each("direct way"))
     else:
-        inner = (_FIRST, _SECOND)[place - 1].split("; ")
-        by = [""] if place == 1 else [f"{each} * " for each in _BY.split("; ")]
-        means = [mean.format(each) for mean, each in product(_MEANS, inner)]
+        inner = _each(WAYS[place])
+        by = [""] if place == 1 else [f"{each} * " for each in _each("times the path")]
+        means = [mean.format(each) for mean, each in product(_each("averaged"), inner)]
         others = (f"{times}{mean} / std".replace("1 * ", "") for times, mean in product(by, means))
     for words in others:
         if words != right:
             yield _part(known, words, f"{way}: {words}", 1)
 
 
+def _multiplied(known: dict, words: str, name: str, factors: list[Part]) -> Iterator[Part]:
+    """Yield an expression times each of the factors."""
+    value = grammar.value(words, known) + 0 * known["dY"]
+    for by in factors:
+        key = frozenset({_shown(f"{name}, times:{by.words}")})
+        yield Part(_shown(words + by.words), value * by.value, key, by.rarity)
+
+
+def _statistics(known: dict) -> Iterator[tuple[str, dict]]:
+    """Yield other means and standard deviations, as the names of a scope with its key."""
+    right = {"mu": "mu", "std": "std"}
+    others = [(f"std: {_shown(each)}", {**right, "std": each}) for each in _each("std")]
+    for mu in _each("centre"):
+        for std in ("std", f"sqrt(mean((X - {mu}) ** 2) + eps)"):
+            others.append((f"centre: {_shown(mu)}", {"mu": mu, "std": std}))
+    for words, mean in _BOTH.items():
+        mu = mean.format("X")
+        std = f"sqrt({mean.format(f'(X - {mu}) ** 2')} + eps)"
+        others.append((f"statistics {words}", {"mu": mu, "std": std}))
+    for key, expressions in others:
+        scope = {name: grammar.value(each, known) for name, each in expressions.items()}
+        words = _shown(f"with mean = {expressions['mu']}, std = {expressions['std']}")
+        hat = (known["X"] - scope["mu"]) / scope["std"]
+        yield key, {**known, **scope, "X_hat": hat, "words": words}
+
+
 def _pools_of_input(case: Case, dY: np.ndarray) -> Pools:
     """The slots of dX: the path through the variance, and what that is subtracted from."""
     known = _names(case, dY)
-    direct, first, second = (list(_way(known, place)) for place in range(3))
+    factors = _factors(known)
+    direct, first, second = (list(_way(known, place, factors)) for place in range(3))
     pairs = [(direct[0], each) for each in first] + [(each, first[0]) for each in direct[1:]]
     pairs += [(each, first[1]) for each in direct[1:]]
-    minus = [part._replace(value=-part.value) for part in second]
-    for words, rarity in chain(_factors(), ((std, 0) for std in _STDS.split("; "))):
-        std = words in _STDS.split("; ")
-        scope = {**known, "std": grammar.value(words, known)} if std else known
-        scope["X_hat"] = (case.X - scope["mu"]) / scope["std"] if std else known["X_hat"]
-        key = f"std: {words}" if std else f"dX, times:{words}"
-        ways = [_part(scope, right + words * (not std), key, rarity) for right in _RIGHT]
-        pairs.append((ways[0], ways[1]))
-        minus.append(ways[2]._replace(value=-ways[2].value))
+    whole = [_multiplied(known, right, "dX", factors) for right in _RIGHT]
+    triples = list(zip(*whole))
+    for key, scope in _statistics(known):
+        ways = (_part(scope, right, key) for right in _RIGHT)
+        triples.append(tuple(way._replace(words=f"{way.words} {scope['words']}") for way in ways))
+    pairs += [triple[:2] for triple in triples]
+    minus = [*second, *(triple[2] for triple in triples)]
+    for by in factors:
+        if by.words in _OFTEN:  # with another path through the variance
+            more = frozenset({f"dX, times:{by.words}"})
+            for each in second:
+                if each.keys and each.rarity < 2:
+                    words, value = each.words + by.words, each.value * by.value
+                    minus.append(Part(words, value, each.keys | more, each.rarity))
     before = [
         Part(f"{a.words} - {b.words}", a.value - b.value, a.keys | b.keys, a.rarity + b.rarity)
         for a, b in pairs
     ]
     one = [Part("1", np.ones(1))]
-    return one, minus, one, before
+    return one, [each._replace(value=-each.value) for each in minus], one, before
 
 
 def _pools_of_sum(case: Case, dY: np.ndarray, name: str) -> Pools:
@@ -133,19 +160,20 @@ def _pools_of_sum(case: Case, dY: np.ndarray, name: str) -> Pools:
     known, right = _names(case, dY), _SUMS[name]
     zero = np.zeros((1, dY.shape[1]))
     sums = [right] + [f"{way}({term})" for way, term in product(
-        ("sum", "mean_all", "sum_all"), _TERMS.split("; "))]  # fmt: skip
+        ("sum", "mean_all", "sum_all"), _each("summand"))]  # fmt: skip
+    sums.append(f"cumsum({right})")
     summed = [Part(_shown(words), grammar.value(words, known) + zero,
                    frozenset({f"{name}: {_shown(words)}"} if place else ()), "all" in words)
               for place, words in enumerate(dict.fromkeys(sums))]  # fmt: skip
     if name == "dgamma":
-        for words in _STDS.split("; "):
-            value = (dY * (case.X - known["mu"])).sum(0) / grammar.value(words, known)
-            summed.append(Part(f"sum(dY * (X - mean)) / ({_shown(words)})", value,
-                               frozenset({f"std: {_shown(words)}"})))  # fmt: skip
+        summed += [
+            Part(f"{right} {scope['words']}", scope["sum"](dY * scope["X_hat"]), frozenset({key}))
+            for key, scope in _statistics(known)
+        ]
     factors = [Part("", zero + 1)]
-    for words, rarity in _factors():
-        value = 1 / grammar.value("1" + words, known) + zero
-        factors.append(Part(words, value, frozenset({f"{name}, times:{words}"}), rarity))
+    for by in _factors(known):
+        key = frozenset({f"{name}, times:{by.words}"})
+        factors.append(Part(by.words, 1 / by.value + zero, key, by.rarity))
     added = [Part("", zero)]
     for words in _SUMS.values():
         value = grammar.value(words, known)
@@ -186,8 +214,8 @@ def of_input(instances: Instances) -> Cause:
     _, second, _, before = parts
     words = f"{before.words} - {second.words}".replace("0 * dY - ", "- ").replace(" - 0 * dY", "")
     formula = said("gradient: formula", what=words)
-    whole = [key for key in before.keys if key.startswith(("dX, ", "std: "))]
-    if whole and not second.keys.issuperset(whole):  # not in all three ways
+    whole = [key.startswith(("dX, ", "std: ", "stat")) * key for key in before.keys ^ second.keys]
+    if any(whole):  # not in all three ways
         return Cause(formula, "dX: some ways")
     return _explained(parts, formula)
 

@@ -257,18 +257,18 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
         if not close(Y, output, 1e-3):
             replace(check, given=given).fail(
                 f"the gradient of {name} is wrong, and so is the output.",
-                expected=output,
-                received=Y,
-                cause=_of_output(check, mode),
+                output,
+                Y,
+                _of_output(check, mode),
             )
         theirs = np.moveaxis(received, form.axis, 1) if name == "X" else received
         theirs = theirs.reshape(ours.shape)
         times = leftover.share(theirs, ours)
         check.fail(
             f"the gradient of {name} is wrong, though the output is right.",
-            expected=expected,
-            received=received,
-            cause=said("gradient: times", times=f"{times:.4g}", what=name)
+            expected,
+            received,
+            said("gradient: times", times=f"{times:.4g}", what=name)
             if times
             else derivation.of_autograd(case, name, dY, theirs, ours, training),
         )
@@ -305,9 +305,9 @@ def _far_from_zero(check: Question, form: Form, case: Case, kind: Kind) -> None:
     right = close(near, form.array(case.training()), 1e-3)
     replace(here, given=form.shown(far, TRAINING)).fail(
         "the output is wrong in float32.",
-        expected=expected,
-        received=received,
-        cause=said("precision") if right else said("first: offset", part=here.first_part),
+        expected,
+        received,
+        said("precision") if right else said("first: offset", part=here.first_part),
     )
 
 

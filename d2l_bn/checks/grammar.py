@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,18 +32,6 @@ FUNCTIONS: dict[str, Any] = {
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "exp": np.exp,
-}
-# What may stand in a name's place.
-_OTHERS = {
-    "X": "everything(X); (X + eps)",
-    "mean": "var; mean ** 2; beta",
-    "v": "v ** 2; sqrt(v); abs(v); maximum(v, 1); maximum(v, 0.1); minimum(v, 1); minimum(v, 10); "
-    "minimum(v, 100)",
-    "eps": "eps ** 2; sqrt(eps); 2 * eps; 1e-5; 1e-3; 1e-8; 1; 0.1; 0.01; momentum",
-    "momentum": "(1 - momentum); momentum ** 2; sqrt(momentum); 0.9; 0.1; 0.99; 0.01; eps",
-    "p": "(1 - p); p ** 2; 0.99; 0.999; 0.5",
-    "mask": "(1 - mask)",
-    "t": "(t + 1); (t - 1); (t + 2); 2 * t; 3 * t; 4 * t; 5 * t; 6 * t; 8 * t; 10 * t; t / 2; 1",
 }
 _OPERATORS: dict[type, tuple[Any, ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
@@ -79,6 +70,13 @@ def names(case: Case) -> dict[str, Any]:
     low, high = (each(case.axes, keepdims=True) for each in (X.min, X.max))
     known.update(low=low, high=high, least=X.min(), largest=X.max())
     return {**known, "median": np.median(X, case.axes, keepdims=True)}
+
+
+@cache
+def candidates(slot: str) -> list[list[str]]:
+    """The expressions for a slot that no single slip makes, the likelier ones in front."""
+    text = Path(__file__).with_name("candidates.json").read_text(encoding="utf-8")
+    return [each.split("; ") for each in json.loads(text).get(slot, ())]
 
 
 def value(words: str, known: dict[str, Any]) -> Any:
@@ -150,8 +148,9 @@ def _everywhere(node: ast.expr) -> Iterator[ast.expr]:
 
 def _here(node: ast.expr) -> Iterator[ast.expr]:
     """Yield what may stand in a node's place."""
-    if isinstance(node, ast.Name) and node.id in _OTHERS:
-        yield from (ast.parse(other, mode="eval").body for other in _OTHERS[node.id].split("; "))
+    if isinstance(node, ast.Name):
+        others = chain(*candidates(f"for {node.id}"))
+        yield from (ast.parse(other, mode="eval").body for other in others)
     elif isinstance(node, ast.Constant):
         number: Any = node.value
         yield from map(ast.Constant, (0, 1, 2, 3, 4, 2 * number, number / 2))

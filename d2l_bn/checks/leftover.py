@@ -14,7 +14,8 @@ def of_output(case: Case, Y: np.ndarray, training: bool) -> Cause:
     if close(Y, right, 3e-3):
         return said("left: rough")
     found = _multiple(case, Y, right) or _places(case, Y, right) or _statistics(case, Y, training)
-    return Cause(found, "left: output") if found else said("left: unknown")
+    label = getattr(found, "label", "left: output")
+    return Cause(found, label) if found else said("left: unknown")
 
 
 def _multiple(case: Case, received: np.ndarray, right: np.ndarray) -> str:
@@ -37,7 +38,7 @@ def _places(case: Case, received: np.ndarray, right: np.ndarray) -> str:
         for axis in range(theirs.ndim):
             if close(np.flip(theirs, axis), right, 2e-5):
                 return f"the output is turned round along axis {axis}: what is last comes first."
-        return said("left: places")
+        return said("places")
     wrong = ~np.isclose(theirs, right, atol=2e-5 * max(1, abs(right).max()), rtol=0)
     for axis in range(theirs.ndim):
         some = wrong.any(tuple(other for other in range(theirs.ndim) if other != axis))

@@ -42,6 +42,12 @@ def said(label: str, **words) -> Cause:
     return Cause(_put(table("said")[label], words), label)
 
 
+def raised(name: str, words: str, **filled) -> Cause:
+    """The cause of an exception of these words, by a table of what they hold."""
+    found = next((text for text in table(name) if text in words), "")
+    return Cause(_put(table(name)[found], filled), f"raised: {found}") if found else Cause()
+
+
 def explained(name: str, labels: list[str], formula: str = "", **words) -> Cause:
     """The sentence of several slips together, or one of each, or a formula."""
     label = " & ".join(sorted(labels))
@@ -59,7 +65,8 @@ def _sentence(name: str, label: str, words: dict, alone: bool = False) -> str:
     rest = label.partition(", ")[2] if label.startswith("moving_") else label
     slot = " & ".join(f"{each.split(': ')[0]}: *" for each in rest.split(" & "))
     bare = slot.partition(" ")[2] if the else slot
-    found = next((key for key in (label, rest, slot, bare) if key in known), "")
+    other = label.partition(" ")[2] if the and " mean: " not in label else ""
+    found = next((key for key in (label, rest, slot, other, bare) if key in known), "")
     return _put(known[found], filled).strip() if found else ""
 
 

@@ -78,9 +78,9 @@ class Question(Check):
         if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
             replace(self, given={"X": f"an array of {dtype}"}).fail(
                 "the output has another type than X.",
-                expected=dtype,
-                received=answer["result"]["values"][0]["dtype"],
-                cause=said("type: cast"),
+                dtype,
+                answer["result"]["values"][0]["dtype"],
+                said("type: cast"),
             )
         return values
 
@@ -101,6 +101,7 @@ class Question(Check):
 
     def _untouched(self, given: dict, after: list, mode: str, dtype: str) -> None:
         """Say so if the call changed its arguments; the averages may change while training."""
+        when = " when predicting" * (mode == "predict")
         for (name, value), now in zip(given.items(), after):
             if not isinstance(value, np.ndarray):
                 continue
@@ -112,15 +113,9 @@ class Question(Check):
                 name = f"moving_{name}" if average else name
                 replace(self, given={f"{name} before the call": before}).fail(
                     f"your function changes its argument {name} in place.",
-                    expected="the same after the call",
-                    received=np.asarray(now, np.float64),
-                    cause=said(
-                        "in place: averages when predicting"
-                        if average and mode == "predict"
-                        else "in place: averages"
-                        if average
-                        else "in place"
-                    ),
+                    "the same after the call",
+                    np.asarray(now, np.float64),
+                    said("in place" + (": averages" + when if average else "")),
                 )
 
     def compare(self, name: str, mode: str, values, shown, known: Iterable = ()) -> None:
@@ -141,9 +136,9 @@ class Question(Check):
         ours = self.ours(name, values)
         here.fail(
             f"{name} is wrong.",
-            expected=right,
-            received=received,
-            cause=(output and shapes.of_sign(self, mode))
+            right,
+            received,
+            (output and shapes.of_sign(self, mode))
             or self.in_front(name, mode)
             or find(known, ours, expected)
             or self._once(name, mode),
@@ -152,8 +147,10 @@ class Question(Check):
     def _once(self, name: str, mode: str) -> Cause:
         """The cause, unless the output in training mode has it, too, and tells it first."""
         cause = self.cause(name, mode)
-        if not cause.named or (name == "the output" and mode in TRAINS):
+        if name == "the output" and (mode in TRAINS or not cause.named):
             return cause
+        if not cause.named and self._instances("the output", "train", [self.case]):
+            return said("first: output", part=self.first_part)
         first = self.cause("the output", "train")
         label = first.label.replace("variance: ", "new: ") if name != "the output" else first.label
         label = label.removeprefix("variance ").removeprefix("subtracted ")
@@ -227,9 +224,9 @@ class Question(Check):
                 swapped = close(received, self.form.value(other))
                 here.fail(
                     f"{name} is wrong.",
-                    expected=self.form.value(old),
-                    received=received,
-                    cause=said("averages: swapped" if swapped else "averages: updated"),
+                    self.form.value(old),
+                    received,
+                    said("averages: swapped" if swapped else "averages: updated"),
                 )
 
     def general(self, number: int = 0) -> Case:

@@ -40,84 +40,32 @@ class Way(NamedTuple):
     around: Any = None
 
 
-Pools = tuple[list[Part], list[Part], list[Part], list[Part]]
-# Expressions for each slot that no slip in one place makes, the likelier ones in front.
-_MEANS = (
-    "moving_mean; mean; 0; -{m}; new_moving_mean",
-    "var; moving_var; {m} / sqrt({v} + eps); {m} / gamma; {m} / gamma / sqrt({v} + eps); "
-    "everything(X); (low + high) / 2; median; (mean + moving_mean) / 2; "
-    "(mean + new_moving_mean) / 2",
-    "low; high; new_moving_var; abs(mean); 2 * mean; sqrt(mean); mean ** 2; {m} + eps; "
-    "{m} * sqrt({v} + eps); {m} / ({v} + eps); {m} * ({v} + eps); beta; gamma; gamma * mean; "
-    "least; largest; {m} - eps; "
-    "0.9 * moving_mean + 0.1 * mean; (1 - momentum) * moving_mean + momentum * mean; "
-    "average(X ** 2)",
-)
-_VARIANCES = (
-    "moving_var; var; new_moving_var; average(X ** 2)",
-    "0; mean; moving_mean; gamma ** 2 * var; gamma ** 2 * moving_var; average(abs(X)); "
-    "(var + moving_var) / 2; (var + new_moving_var) / 2; high - low; average(abs(X - mean)) ** 2; "
-    "average(abs(X - mean) ** 3); sum((mask * X - mean) ** 2) / n; sum((X - mean) ** 2) / size; "
-    "sum((mask * X - mean) ** 2) / size; sum(X ** 2)",
-    "mean ** 2; var - mean ** 2; average(X ** 2) - mean; average(X ** 2) + mean ** 2; gamma; beta; "
-    "(high - low) ** 2; high ** 2; abs(mean); average(X); 0.9 * moving_var + 0.1 * var; "
-    "(1 - momentum) * moving_var + momentum * var",
-)
-_SPREADS = (
-    "1; v; sqrt(v) + sqrt(eps); sqrt(v + eps) + eps; maximum(sqrt(v), eps); 1 / sqrt(v + eps); "
-    "sqrt(v + 1e-3) + eps; sqrt(sqrt(v) + eps); sqrt(sqrt(v + eps))",
-    "sqrt((v + eps) ** 2 + eps); (v + eps) ** 2; sqrt(v) + v; sqrt(v) + v + eps; sqrt(v) + 1; "
-    "(v + eps) ** 1.5; (v + eps) ** (1 / 3); exp(v / 2); log(1 + v); 1 / (v + eps); v ** 2; "
-    "maximum(sqrt(v), 1); maximum(sqrt(v), 0.1); sqrt(v + eps) + v + eps; 1 + eps; sqrt(v) - eps; "
-    "sqrt(v + eps) * n; sqrt(v + eps) / n; high - low; high - low + eps",
-)
 _COMMON = ("sqrt(v + eps)", "sqrt(v)", "v + eps", "sqrt(v) + eps", "v")  # with any variance
-_FACTORS = (
-    "1; beta; gamma ** 2; 1 / gamma; -gamma; 0",
-    "abs(gamma); 1 + gamma; exp(gamma); gamma + beta; everything(gamma); sqrt(gamma); "
-    "gamma * beta; 2 * gamma; gamma / 2; gamma / n; gamma * n; gamma - 1",
-)
-_OFFSETS = (
-    "0; gamma; gamma * beta; -beta; beta / sqrt({v} + eps); gamma * beta / sqrt({v} + eps)",
-    "everything(beta); beta + eps; beta + gamma * eps; {m}; 2 * beta; beta - {m}; beta + {m}; "
-    "1; eps; beta ** 2; beta * sqrt({v} + eps); gamma * {m}; beta + 1; gamma + beta; "
-    "beta / gamma; beta / ({v} + eps)",
-)
-_WEIGHTS = (
-    "1; 0; (1 - momentum)",
-    "momentum ** 2; 0.9; 0.1; 0.99; 0.01; 0.999; 0.95; 0.5; -momentum; 1 / momentum; "
-    "momentum * (1 - momentum); 1 / (1 - momentum); momentum / (1 - momentum); (1 + momentum); "
-    "(1 - momentum) ** 2; (1 - eps); eps; 2; -1; 0.8; 0.7; (2 - momentum); "
-    "(1 - (1 - momentum) * everything(mask))",
-)
-_OLDS = (
-    "{other}",
-    "new_moving_mean; new_moving_var; mean; var; sqrt({own}); {own} ** 2; 1",
-)
-_NEWS = (
-    "{that}",
-    "(var + eps); sqrt(var); sqrt(var + eps); 1; sqrt(abs(mean)); var / n; abs(mean); {other}; "
-    "(1 - momentum * {new}) / (1 - momentum); {new} ** 2; gamma ** 2 * var / (var + eps); "
-    "var / (var + eps)",
-)
+Pools = tuple[list[Part], list[Part], list[Part], list[Part]]
 
 
-def listed(slot: str, table: Iterable[str], known: dict[str, Any], **short) -> Iterator[Part]:
-    """Yield the expressions of a table with their values, where their names are known."""
-    for rarity, expressions in enumerate(table):
-        for words in expressions.format(**short).split("; "):
-            value = grammar.value(words, known)
-            if value is not None:
-                words = shown(words)
-                yield Part(words, np.asarray(value, float), _key(slot, words), rarity)
+def listed(slot: str, known: dict[str, Any], **short) -> Iterator[Part]:
+    """Yield the candidates for a slot with their values, where their names are known."""
+    for rarity, expressions in enumerate(grammar.candidates(slot)):
+        for expression in expressions:
+            yield from _valued(slot, expression.format(**short), known, rarity)
+
+
+def _valued(slot: str, words: str, known: dict[str, Any], rarity: int = 0) -> Iterator[Part]:
+    value = grammar.value(words, known)
+    if value is not None:
+        words = shown(words)
+        yield Part(words, np.asarray(value, float), _key(slot, words), rarity)
+
+
+def _slips(slot: str, right: str, known: dict[str, Any]) -> Iterator[Part]:
+    """Yield what one slip makes of an expression."""
+    for words in altered(right):
+        yield from _valued(slot, words, known)
 
 
 def _key(slot: str, words: str) -> frozenset[str]:
     return frozenset({f"{slot}: {words}"})
-
-
-def _slips(right: str) -> list[str]:
-    return ["; ".join(altered(right))]
 
 
 def _ways(case: Case) -> Iterator[Way]:
@@ -177,6 +125,8 @@ def _masked(case: Case) -> Iterator[Way]:
         ("padding counts", np.ones_like(counts), 0),
         ("as indices", np.broadcast_to(taken, counts.shape), 1),
         ("padding alone", 1 - counts, 1),
+        ("nonzero", np.sign(abs(case.X)), 1),
+        ("nonzero, masked", np.sign(abs(counts * case.X)), 1),
     ):
         yield Way(f"({key})", f"mask: {key}", _weighted(case.axes, weights), rarity)
     for key, first, then in (("mean of means", 2, 0), ("mean of places", 0, 2)):
@@ -248,21 +198,17 @@ def _counts(case: Case) -> Iterator[tuple[str, Any, int]]:
     known = {"n": case.size, "channels": case.X.shape[1], "eps": case.eps, "total": case.X.size}
     known.update((f"length_{place}", length) for place, length in enumerate(lengths))
     places = [f"length_{place}" for place in range(len(lengths))]
-    words = "1; (n - 1); n ** 2; (n + 1); sqrt(n); 2 * n; n / 2; (n - 2); (n + eps); total; "
-    words += "(n * channels); (n - channels); (length_0 - 1); " + "; ".join(
-        each.format(place)
-        for each in ("{}", "(n * {})", "(n / {})", "(total / {})")
-        for place in places
-    )
+    words = [*grammar.candidates("count")[0], *places]
+    words += [each.format(n) for each in ("(n * {})", "(n / {})", "(total / {})") for n in places]
     if case.mask is not None:
-        words += "; places; by_place; by_sentence; (places - n); nonzero; counted"
+        words += grammar.candidates("masked count")[0]
         zeros = (case.X != 0).sum(case.axes, keepdims=True)
         counted = (case.mask * case.X != 0).sum(case.axes, keepdims=True)
         known.update(places=case.mask.size, nonzero=zeros, counted=counted)
         known["by_place"], known["by_sentence"] = (
             case.mask.sum(axis, keepdims=True) for axis in (0, 2)
         )
-    for each in words.split("; "):
+    for each in words:
         divisor = grammar.value(each, {**known, "sqrt": np.sqrt})
         if np.all(divisor > 0):
             usual = each in ("1", "(n - 1)", "n ** 2", "places")
@@ -278,12 +224,12 @@ def _means(case: Case, training: bool) -> Iterator[Part]:
     known = names(case)
     m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
     yield Part(m, known[m])
-    yield from listed("mean", _MEANS, known, m=m, v=v)
+    yield from listed("mean", known, m=m, v=v)
     if not training:
         yield from _lined_up(m, case, known[m])
         return
     if case.mask is not None:
-        yield from listed("mask", _slips("sum(mask * X) / n"), known)
+        yield from _slips("mask", "sum(mask * X) / n", known)
     for way in _ways(case):
         yield Part(f"the mean {way.words}", way.average(case.X), frozenset({way.key}), way.rarity)
     for words, X in _inputs(case):
@@ -319,15 +265,13 @@ def _variances(case: Case, training: bool, taken: list[Part]) -> Iterator[Part]:
     m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
     X, mean = case.X, known["mean"]
     yield Part(v, known[v])
-    yield from listed("variance", _VARIANCES, known, m=m, v=v)
+    yield from listed("variance", known, m=m, v=v)
     if not training:
         yield from _lined_up(v, case, known[v])
         return
-    squares = (
-        "sum(mask * (X - mean) ** 2) / n" if case.mask is not None else "average((X - mean) ** 2)"
-    )
-    yield from listed("variance", _slips(squares), known)
-    yield from listed("variance", _slips("average((X - mean) ** 2)"), known)
+    if case.mask is not None:
+        yield from _slips("variance", "sum(mask * (X - mean) ** 2) / n", known)
+    yield from _slips("variance", "average((X - mean) ** 2)", known)
     for way in _ways(case):
         own, keys = (way.around or way.average)(X), frozenset({way.key})
         for words, value in (
@@ -335,9 +279,9 @@ def _variances(case: Case, training: bool, taken: list[Part]) -> Iterator[Part]:
             (f"the mean of (X - mean) ** 2 {way.words}", way.average((X - mean) ** 2)),
         ):
             yield Part(words, value, keys, way.rarity)
-        yield Part(
-            f"the mean of X ** 2 {way.words}", way.average(X**2), keys | {"variance: X ** 2"}, 2
-        )
+        squares, more = way.average(X**2), f"the mean of X ** 2 {way.words}"
+        yield Part(more, squares, keys | {"variance: X ** 2"}, 2)
+        yield Part(f"{more}, less the squared mean", squares - own**2, keys, 2)
     for words, Z in _inputs(case):
         for center, about in (("m", case.average(Z)), ("mean", mean)):
             value = case.average((Z - about) ** 2)
@@ -354,8 +298,8 @@ def spreads(case: Case, taken: list[Part]) -> list[Part]:
 
 def _spreads(case: Case, taken: list[Part]) -> Iterator[Part]:
     right, known = _COMMON[0], names(case)
-    tables = ("; ".join(altered(right)), *_SPREADS)
-    ways = [(right, 0)] + [(way, r) for r, line in enumerate(tables) for way in line.split("; ")]
+    tables = (altered(right), *grammar.candidates("spread"))
+    ways = [(right, 0)] + [(way, rarity) for rarity, line in enumerate(tables) for way in line]
     for place, variance in enumerate(taken):
         known["v"] = variance.value
         for way, rarity in ways:
@@ -382,13 +326,13 @@ def output(case: Case, training: bool) -> Pools:
     m, v = ("mean", "var") if training else ("moving_mean", "moving_var")
     taken = means(case, training)
     others = []
-    for slot, name, table in (("factor", "gamma", _FACTORS), ("offset", "beta", _OFFSETS)):
+    for slot, name in (("factor", "gamma"), ("offset", "beta")):
         value = known[name]
         mixed = (
             Part(f"{name} row by row of {words}", value.reshape(-1)[labels], _key("rows", words), 1)
             for words, labels in rows(case)
         )
-        found = listed(slot, table, known, m=m, v=v)
+        found = listed(slot, known, m=m, v=v)
         lined_up = _lined_up(name, case, value)
         others.append(_finite(chain([Part(name, value)], found, lined_up, mixed)))
     centred = [part._replace(value=case.X - part.value) for part in taken]
@@ -404,8 +348,8 @@ def average(case: Case, which: int) -> Pools:
     weights = [Part("(1 - momentum)", np.asarray(1 / (1 - case.momentum)))]
     weights += _new_weights(known)
     old_weights = [Part("momentum", known["momentum"])]
-    old_weights += [part for part in listed("momentum", _WEIGHTS, known) if np.any(part.value)]
-    olds = [Part(own, known[own]), *listed("old", _OLDS, known, own=own, other=other)]
+    old_weights += [part for part in listed("momentum", known) if np.any(part.value)]
+    olds = [Part(own, known[own]), *listed("old", known, own=own, other=other)]
     olds.append(Part(other, known[other], _key("swapped", other)))
     before = [Part("", 0 * known[own], _key("momentum", "0"))]
     for p in old_weights:
@@ -415,13 +359,13 @@ def average(case: Case, which: int) -> Pools:
     swapped = Part(that, known[that], _key("swapped", other))
     zeros = [Part("0", 0 * known["mean"], frozenset({key}))
              for key in ("new weight: 0", "momentum: 1")]  # fmt: skip
-    extra = [swapped, *zeros, *listed("new", _NEWS, known, new=new, that=that, other=other)]
+    extra = [swapped, *zeros, *listed("new", known, new=new, that=that, other=other)]
     found = _batches(case, which)
     return [Part("1", np.ones(1))], _finite(found[:1] + extra + found[1:]), weights, before
 
 
 def _new_weights(known: dict[str, Any]) -> Iterator[Part]:
-    for part in listed("momentum", _WEIGHTS, known):
+    for part in listed("momentum", known):
         words = {"0": "1", "(1 - momentum)": "momentum"}.get(part.words, f"(1 - {part.words})")
         if part.value != 1:
             words = words.replace("- -", "+ ")

@@ -8,7 +8,7 @@ from typing import Callable
 import numpy as np
 
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.block import Layer, check_of
+from d2l_bn.checks.block import Block, check_of
 
 SHAPE = (256, 6, 24, 24)  # what LeNet's first layer gets
 
@@ -16,7 +16,7 @@ SHAPE = (256, 6, 24, 24)  # what LeNet's first layer gets
 def fast_layer(candidate: Callable, axis: int = 1) -> None:
     """Measure a layer, forward and backward, on the array of LeNet's first layer."""
     check = check_of(candidate, True, axis).at("speed of the layer")
-    block = Layer.made(check, 4, num_features=SHAPE[1])
+    block = Block.made(check, 4, num_features=SHAPE[1])
     drawn = (check.draw(SHAPE, number).X.astype("float32") for number in (600, 601))
     X, dY = (np.moveaxis(each, 1, axis) for each in drawn)
     given: dict = dict(key=block.key, X=X, mode="record", dY=dY)

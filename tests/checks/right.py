@@ -175,9 +175,9 @@ class SavedByHand(nn.Block):
     def __init__(self, num_features, num_dims, **kwargs):
         super().__init__(**kwargs)
         shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
-        self.gamma = gluon.Parameter("gamma", shape=shape, init="ones")
-        self.beta = gluon.Parameter("beta", shape=shape, init="zeros")
-        self.params.update({"gamma": self.gamma, "beta": self.beta})
+        self.gamma = gluon.Parameter(f"{self.prefix}gamma", shape=shape, init="ones")
+        self.beta = gluon.Parameter(f"{self.prefix}beta", shape=shape, init="zeros")
+        self.params.update({each.name: each for each in (self.gamma, self.beta)})
         self.moving_mean = nd.zeros(shape)
         self.moving_var = nd.zeros(shape)
 
@@ -226,7 +226,7 @@ def step_by_step(dY, X, gamma, eps):
 def in_one_line(dY, X, gamma, eps):
     std = (X.var(axis=0, keepdims=True) + eps) ** 0.5
     X_hat = (X - X.mean(axis=0, keepdims=True)) / std
-    dbeta, dgamma = dY.sum(axis=0, keepdims=True), (dY * X_hat).sum(axis=0, keepdims=True)
+    dbeta, dgamma = dY.sum(axis=0), (dY * X_hat).sum(axis=0)
     return [gamma / len(X) / std * (len(X) * dY - dbeta - X_hat * dgamma), dgamma, dbeta]
 
 
@@ -508,7 +508,7 @@ class RightAssigned(nn.Block):
     """The update by hand from the difference, while recording is off."""
 
     def __init__(self, num_features, num_dims):
-        super().__init__(prefix="mine_")
+        super().__init__()
         self.shape = (1, num_features) if num_dims == 2 else (1, num_features, 1, 1)
         with self.name_scope():
             self.gamma = self.params.get("scale", shape=self.shape, init="ones")

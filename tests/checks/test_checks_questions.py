@@ -145,7 +145,7 @@ CAUSES = [
         "an array is assigned over a Parameter",
     ),
     # Once accepted.
-    (corpus.LAYER, "1e-5", "1e-3", "eps = 0.001"),
+    (corpus.LAYER, "1e-5", "1e-3", "sqrt(v + 0.001)"),
     (
         corpus.LAYER,
         "self.gamma.data(X.context), self.beta.data(X.context)",
