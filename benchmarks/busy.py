@@ -19,7 +19,6 @@ SETTINGS = (
     PROGRAM,
     NAIVE,
     Setting("never spinning", "mxnet", 2, (*NAIVE.variables, ("OMP_WAIT_POLICY", "passive"))),
-    Setting("NaiveEngine, 1 thread", "mxnet", 1, (NAIVE.variables[0], ("OMP_NUM_THREADS", "1"))),
     Setting("default engine, 1 thread", "mxnet", 1, (("OMP_NUM_THREADS", "1"),)),
 )
 

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 STAT = Path("/proc/stat")  # only Linux has it
-SECONDS = 0.25  # from one look to the next; the system counts in hundredths
+SECONDS = 0.12  # from one look to the next; the system counts in hundredths
 # How much of a core others may take of those that the threads need: 0.0 to 0.1 is taken on two idle
 # cores, at least 0.5 beside one busy process, whether the threads spin or not.
-MARGIN = 0.25
+MARGIN = 0.4
 TURN = 100_000  # nanoseconds, the shortest that Linux grants; its own choice is a millisecond or so
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # Linux's number of this call, which C's lacks
 

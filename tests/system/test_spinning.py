@@ -50,13 +50,13 @@ TURNS = """
 import ctypes, os, platform, struct
 from d2l_bn.system import spinning
 
-os.nice(5)
+own = os.nice(5)
 spinning._take_short_turns()
 read = ctypes.create_string_buffer(48)
 number = spinning.SCHED_SETATTR[platform.machine()] + 1  # sched_getattr
 assert ctypes.CDLL(None).syscall(number, 0, read, 48, 0) == 0
 _, policy, _, nice, _, turn, *_ = struct.unpack("IIQiIQQQ", read.raw)
-assert (policy, nice) == (os.SCHED_OTHER, 5) and turn in (0, spinning.TURN)  # 0: an older Linux
+assert (policy, nice) == (os.SCHED_OTHER, own) and turn in (0, spinning.TURN)  # 0: an older Linux
 """
 pytestmark = [
     pytest.mark.skipif(not spinning.STAT.exists(), reason="no /proc"),
