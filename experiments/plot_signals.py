@@ -78,8 +78,8 @@ def histograms(rows: list[dict], signal: str):
     """A signal at each layer of sigmoids before and after training: mean and range of the seeds."""
     figure, grid = new_figure(2, 4, size=(9, 4.8), sharex=True, sharey=True)
     last = max(row["step"] for row in rows)
-    moments = ((0, "0.55", "before training"), (last, COLOURS[0], "after"))
-    for line, norm in zip(grid, ("scratch", "none")):
+    for line, norm, own in zip(grid, ("scratch", "none"), COLOURS):
+        moments = ((0, "0.55", "before training"), (last, own, f"after, {LABELS[norm]}"))
         for layer, axes in enumerate(line, 1):
             for step, colour, label in moments:
                 chosen = select(rows, norm=norm, layer=layer, step=step, signal=signal)
@@ -93,7 +93,7 @@ def histograms(rows: list[dict], signal: str):
         axes.set(xlabel=signal)
     for axes in grid[:, 0]:
         axes.set(ylabel="share of values")
-    return with_legend(figure, grid[0, 0])
+    return with_legend(figure, *grid[:, 0])
 
 
 def bars(rows: list[dict]) -> np.ndarray:

@@ -42,7 +42,7 @@ def cure(rows: list[dict]):
     figure, grid = new_figure(1, 3, size=(9, 3.6), sharey=True)
     for axes, recipe in zip(grid, ("source", "source, cosine", "default")):
         chosen = select(rows, recipe=recipe)
-        mean_and_range(axes, chosen, "epoch", "test_accuracy", 1, "moving averages")
+        mean_and_range(axes, chosen, "epoch", "test_accuracy", 2, "moving averages")
         mean_and_range(axes, chosen, "epoch", "recalibrated_accuracy", 0, "recomputed")
         axes.set(title=recipe, xlabel="epoch", xticks=(1, 4, 7, 10))
     grid[0].set(ylabel="test accuracy")
@@ -174,10 +174,11 @@ def deep_linear(rows: list[dict], steps_of: dict[int, np.ndarray]):
     return with_legend(figure, grid[0])
 
 
-def with_legend(figure, axes):
-    """The figure, with the names of the lines of `axes` below all panels."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+def with_legend(figure, *panels):
+    """The figure, with the names of the lines of `panels`, each once, below all of them."""
+    found = [zip(*axes.get_legend_handles_labels()) for axes in panels]
+    named = {label: handle for pairs in found for handle, label in pairs}
+    figure.legend(named.values(), named, loc="outside lower center", ncols=min(4, len(named)))
     return figure
 
 
