@@ -46,7 +46,7 @@ def main() -> int:
     name = f"rank {rank()} (process {child.pid} on {given(MACHINE, socket.gethostname())})"
     said, late = follow(child, reader, launcher)
     advice = said["advice"]
-    if said["lost"]:
+    if said["lost"] or late:
         end_launcher()
     if late:
         child.kill()
@@ -97,18 +97,25 @@ def follow(child: subprocess.Popen, reader: int, launcher: int) -> tuple[dict, s
 
 
 def end_launcher() -> None:
-    """End mpiexec, if it still waits, after a moment, for a machine that can't be reached.
+    """End mpiexec, if it still waits, after a moment, for what doesn't answer.
 
-    A process of its own does this, since mpiexec ends this one as soon as it can.
+    A process of its own does this, since mpiexec ends this one as soon as it can. mpiexec.gforker
+    has started this one itself, and waits for the processes beside it: so they are ended.
     """
-    launcher = process(os.getppid())[1]  # the parent is mpiexec's helper on this machine
+    parent = os.getppid()  # or else mpiexec's helper on this machine
+    forker = process(parent)[0].startswith("mpiexec")
+    launcher = parent if forker else process(parent)[1]
     if not process(launcher)[0].startswith("mpiexec") or os.fork():
         return
     os.setsid()
     os.closerange(0, 4096)  # mpiexec waits until nobody holds its pipes
     time.sleep(GRACE)
     if process(launcher)[0].startswith("mpiexec"):
-        os.kill(launcher, signal.SIGKILL)  # asked to end, it complains in many lines
+        running = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+        beside = [pid for pid in running if process(pid)[1] == launcher]
+        for pid in beside if forker else [launcher]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # what is stopped takes no other signal
     os._exit(0)
 
 

@@ -42,6 +42,8 @@ def open_run(out: Path, *, resume: bool = False, overwrite: bool = False) -> Ite
     run there is finished. InputError if `out` is in use, is a link, holds a run and neither is
     given, or holds anything else, such as links.
     """
+    if out.resolve().name == SUCCESSOR:
+        raise InputError(f"--out can't be called {SUCCESSOR}, which a run's successor is: {out}")
     _refuse_strangers(out)
     in_use = f"{out} is in use by another run; wait for it, or choose another --out"
     with _made(out), locked(out, otherwise=InputError(in_use)):

@@ -19,6 +19,7 @@ from d2l_bn.system.spinning import spin_where_idle
 
 ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
 COUNTS = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+MOST = 1024  # with many thousands OpenMP crashes
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
 GROUP = Path("/sys/fs/cgroup")  # in a container, its own
@@ -49,8 +50,8 @@ def choice(most: int = 2) -> dict[str, str]:
     """
     for name in COUNTS:
         value = os.environ.get(name, "1")
-        if not (value.isdecimal() and int(value)):
-            _refuse(name, "one whole number from 1 up")
+        if not (value.isascii() and value.isdecimal() and 0 < int(value) <= MOST):
+            _refuse(name, f"one whole number from 1 to {MOST}")
     if os.environ.get("MXNET_ENGINE_TYPE", ENGINES[0]) not in ENGINES:
         _refuse("MXNET_ENGINE_TYPE", f"one of {', '.join(ENGINES)}")
     wanted = {"MXNET_ENGINE_TYPE": ENGINES[0], "OMP_NUM_THREADS": str(min(most, cores()))}

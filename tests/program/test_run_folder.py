@@ -135,6 +135,16 @@ def test_a_replacement_without_a_checkpoint_is_forgotten(finished):
     assert not (finished / run_folder.SUCCESSOR).exists()
 
 
+def test_a_run_cant_have_the_name_of_a_successor(finished):
+    """Or else the next start would take it for what replaces the run above it."""
+    with (
+        pytest.raises(InputError, match="can't be called .new"),
+        run_folder.open_run(finished / run_folder.SUCCESSOR),
+    ):
+        pass
+    assert run_folder.is_finished(finished)
+
+
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
 def test_a_folder_in_use_is_refused(finished, options):
     with (
