@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from benchmarks.measuring import BATCH
 from benchmarks.processes import NAIVE, Setting, Worker
 from benchmarks.training_speed import initial_values
 
 PROGRAM = Setting("the program", "mxnet", 2, NAIVE.variables)
+FORGETTING = replace(PROGRAM, name="the program, memory not kept")
 SETTINGS = (
     PROGRAM,
+    FORGETTING,
     NAIVE,
     Setting("never spinning", "mxnet", 2, (*NAIVE.variables, ("OMP_WAIT_POLICY", "passive"))),
     Setting("default engine, 1 thread", "mxnet", 1, (("OMP_NUM_THREADS", "1"),)),
@@ -30,8 +33,10 @@ def measure(counts: Sequence[int], rounds: int, seconds: float) -> list[dict]:
         values = initial_values(stack)
         workers = [stack.enter_context(Worker(setting)) for setting in SETTINGS]
         for worker in workers:
-            worker.ask("keep_memory")  # as the program does, and:
-        workers[0].ask("spin_where_idle", threads=2)
+            if worker.setting != FORGETTING:
+                worker.ask("keep_memory")  # as the program does, and:
+            if worker.setting in (PROGRAM, FORGETTING):
+                worker.ask("spin_where_idle", threads=2)
         for number in range(rounds + 1):  # the first round warms up
             for count in counts if number else (0,):
                 with busy(count):

@@ -39,10 +39,7 @@ class Decision:
 def read(path: Path) -> dict[Place, Decision]:
     """What a teacher has filled in so far; with commas or semicolons, as the spreadsheet likes.
 
-    Raises
-    ------
-    ClassroomError
-        If the table lacks a column, or a line says what can't be.
+    ClassroomError if the table lacks a column, or a line says what can't be.
     """
     if not path.exists():
         return {}

@@ -51,25 +51,9 @@ def grade(
     submission is marked again if it, its exercise or this program has changed since. What a teacher
     fills in in ``out/decisions.csv`` stays there, and goes into the tables and the pages.
 
-    Parameters
-    ----------
-    submissions, out, source : Path
-        The class, the folder of the results, and the exercises with solutions.
-    seconds, memory, jobs, isolated, only, due, anonymous
-        As the command line says: the longest that a cell may take; MB for all processes of a
-        submission together; how many are run at a time; whether in sandboxes; labels of students
-        who are marked again; when it was due; whether pages and tables have made-up names.
-
-    Returns
-    -------
-    list of (student, exercise, cell)
-        Filled-in lines of ``decisions.csv`` that belong to nothing that can be handed in.
-
-    Raises
-    ------
-    ClassroomError
-        If there is nothing to mark, no sandbox, a mistake in ``decisions.csv``, or another run
-        works on `out`.
+    The options are those of the command line. Returned are the places (student, exercise, cell) of
+    lines in ``decisions.csv`` that belong to nothing that can be handed in. ClassroomError if there
+    is nothing to mark, no sandbox, a mistake in ``decisions.csv``, or another run works on `out`.
     """
     out = out.absolute()  # workers start elsewhere
     originals = {path.name: exercises.read(path) for path in sorted(source.glob("*.ipynb"))}

@@ -88,10 +88,7 @@ def _bound(paths: list[Path]) -> list[str]:
 def sandbox(folder: Path, *, isolated: bool = True) -> Sandbox:
     """The sandbox that this machine has; `folder` keeps what it shows.
 
-    Raises
-    ------
-    ClassroomError
-        If it is to be isolated, and bubblewrap is not installed or doesn't work here.
+    ClassroomError if it is to be isolated, and bubblewrap isn't installed or doesn't work here.
     """
     bwrap = shutil.which("bwrap") or ""
     if isolated and not bwrap:

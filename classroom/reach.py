@@ -60,10 +60,7 @@ WRITTEN = {
 def prepare(folder: Path) -> Path:
     """Make what a sandbox shows, in `folder`, unless it is there; return the folder.
 
-    Raises
-    ------
-    ClassroomError
-        If MXNet is missing, or its library is not one whose code is known how to be taken out.
+    ClassroomError if MXNet is missing, or is no build whose code is known how to be taken out.
     """
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in FILES.values()))
     digest.update(

@@ -19,12 +19,8 @@ def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
     """Write the student's version of each notebook in `source` to the folder `out`.
 
     With `only`, just those whose names begin with one of these texts. The folder is written whole
-    or not at all.
-
-    Raises
-    ------
-    ClassroomError
-        If there are no exercises, nbgrader is missing, or `out` holds something else.
+    or not at all; ClassroomError if there are no exercises, nbgrader is missing, or `out` holds
+    something else.
     """
     paths = sorted(source.glob("*.ipynb"))
     if not paths:

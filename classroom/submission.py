@@ -57,13 +57,7 @@ def is_plain(path: Path, folder: Path) -> bool:
 
 
 def read(content: bytes, ask: Callable[..., dict]) -> list[dict]:
-    """The cells of a notebook that a student handed in, as `reader.py` finds them in a sandbox.
-
-    Raises
-    ------
-    ByHandError
-        If it is too large, or not a notebook.
-    """
+    """The cells of a notebook, as `reader.py` finds them; ByHandError if there are none."""
     if len(content) > LARGEST:
         raise ByHandError(f"it is larger than {LARGEST:,} bytes")
     try:

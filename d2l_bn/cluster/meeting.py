@@ -42,6 +42,7 @@ def joined() -> Iterator[Group]:
     waiting = f"waited {within:g} s for the other processes: one didn't start, or was stopped"
     advice = f"Start again; where starting takes longer, set {MEETING} to more seconds"
     tell_supervisor(within=within, doing=waiting, advice=advice)
+    _sweep_shared_memory()
     _require_shared_memory()
     MPI = _mpi()
     world = MPI.COMM_WORLD
@@ -76,13 +77,17 @@ def _seconds(text: str) -> float:
     raise InputError(f"{MEETING} must be a number of seconds above 0, got {text!r}")
 
 
-def _require_shared_memory() -> None:
-    """Refuse a machine on which MPI would die of SIGBUS; remove what jobs that never met left."""
+def _sweep_shared_memory() -> None:
+    """Remove what this user's jobs have left whose processes never met."""
     for path in Path(SHARED).glob("mpich_shm_*"):
         with contextlib.suppress(OSError):
             state = path.lstat()
             if state.st_uid == os.getuid() and time.time() - state.st_mtime > OLD:
                 path.unlink()
+
+
+def _require_shared_memory() -> None:
+    """Refuse a machine on which MPI would die of SIGBUS."""
     with contextlib.suppress(OSError):  # where there is no such folder MPI takes another way
         room = os.statvfs(SHARED)
         needed, there = here() * SHARED_BY_EACH, room.f_blocks * room.f_frsize / 1e6

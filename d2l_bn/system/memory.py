@@ -15,8 +15,7 @@ KEPT = ((MMAP_THRESHOLD, 32 * 2**20), (TRIM_THRESHOLD, 2**31 - 1), (ARENA_MAX, 1
 def keep_memory() -> bool:
     """Let the process keep its memory, and all its threads share one heap.
 
-    This makes training LeNet faster: by 6 % as the program does it, by 11 % with MXNet's default
-    engine (medians of seven rounds on an idle machine, AMD EPYC, December 2026).
+    This makes training LeNet faster (`make bench ARGS=busy`; book/speed.md has by how much).
     For programs that train: an import should not decide how its host manages memory.
 
     Returns

@@ -260,5 +260,5 @@ def test_what_killed_starts_have_left_is_removed(tmp_path, monkeypatch):
         (tmp_path / name).touch()
         if name != "mpich_shm_new":
             os.utime(tmp_path / name, (0, 0))
-    meeting._require_shared_memory()
+    meeting._sweep_shared_memory()
     assert sorted(os.listdir(tmp_path)) == ["mpich_shm_new", "other"]
