@@ -117,5 +117,6 @@ def run_lag(seed: int, steps: int = 940, every: int = 94):
 
 EXPERIMENTS = (
     Experiment("covariate_shift", grid(seed=range(3), norm=("none", "scratch")), run),
-    Experiment("lag", grid(seed=range(7)), run_lag),
+    # Seeds of its own, since `cure` says the same with the seeds 0 to 9.
+    Experiment("lag", grid(seed=range(10, 20)), run_lag),
 )

@@ -91,15 +91,14 @@ def forward(weights, biases, scales, second, kind):
     the variance of a feature is that of its column of the map. What a normalization shifts, the
     next one takes away again; the last shift is trained beside this.
     """
-    maps, spreads = [np.eye(len(second))[:, : len(second)]], []
+    maps, spreads = [np.eye(len(second), WIDTH)], []
     for W, b, gamma in zip(weights, biases, scales):
-        N = maps[-1] @ (W if maps[-1].shape[1] == WIDTH else np.vstack([W, np.zeros(WIDTH)]))
-        N[-1] += b if len(second) > WIDTH else 0
-        s = (
-            np.sqrt(((second @ N) * N).sum(axis=0) + EPS)
-            if kind == "batch norm"
-            else np.ones(WIDTH)
-        )
+        N = maps[-1] @ W
+        if len(second) > WIDTH:
+            N[-1] += b
+        s = np.ones(WIDTH)
+        if kind == "batch norm":
+            s = np.sqrt(((second @ N) * N).sum(axis=0) + EPS)
         maps.append(N * (gamma / s))
         spreads.append(s)
     return maps, spreads
@@ -116,7 +115,7 @@ def backward(apart, maps, spreads, weights, scales, second):
         dN = dM * gamma / s
         if (s != 1).any():
             dN -= second @ N * (dgamma[n] * gamma / s**2)
-        dW[n], db[n] = (maps[n].T @ dN)[:WIDTH], dN[-1]
+        dW[n], db[n] = maps[n].T @ dN, dN[-1]
         dM = dN @ weights[n].T
     return dW, db, dgamma
 

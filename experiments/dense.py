@@ -97,8 +97,8 @@ def cosine(one: nd.NDArray, other: nd.NDArray) -> float:
 
 
 # What is trained, and the best of the rates on the training loss of the seeds that chose it.
-TRAINED = {"gamma and beta": 3.0, "as many weights": 3.0, "the outputs' weights": 1.0, "all": 0.3}
-RATES, CHOOSING, PART_STEPS = (0.1, 0.3, 1.0, 3.0), (100, 101), 300
+TRAINED = {"gamma and beta": 3.0, "as many weights": 30.0, "the outputs' weights": 0.3, "all": 0.3}
+RATES, CHOOSING, PART_STEPS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0), (100, 101), 1_200
 
 
 def run_part(trained: str, lr: float, seed: int, steps: int = PART_STEPS):
@@ -140,7 +140,7 @@ EXPERIMENTS = (
         grid(trained=TRAINED, lr=RATES, seed=CHOOSING)
         + tuple(
             {"trained": name, "lr": lr, "seed": seed}
-            for seed in range(5)
+            for seed in range(10)
             for name, lr in TRAINED.items()
         ),
         run_part,

@@ -134,6 +134,6 @@ def run_shifts(seed: int, epochs: int = 10):
 
 
 EXPERIMENTS = (
-    Experiment("batch_noise", grid(seed=range(4)), run_noise),
-    Experiment("shifts", grid(seed=range(5)), run_shifts),
+    Experiment("batch_noise", grid(seed=range(10)), run_noise),
+    Experiment("shifts", grid(seed=range(10)), run_shifts),
 )

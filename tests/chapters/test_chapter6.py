@@ -66,6 +66,12 @@ def test_a_criterion_stands_before_each_conclusion(cells):
             assert re.search(r"\*Criteri(on|a)", section[:found]), section[:60]
 
 
+def test_nothing_is_left_to_be_filled_in(cells):
+    assert not re.search(
+        r"\b(TODO|PENDING|SUMMARY|[A-Z]+_(CELL|TEXT))\b", "\n".join(cells.values())
+    )
+
+
 def test_the_verdicts_come_first(cells):
     assert list(cells)[:2] == ["title", "verdicts"]
 
