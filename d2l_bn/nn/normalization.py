@@ -24,7 +24,8 @@ def batch_norm(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     Parameters
     ----------
     X : NDArray, shape (batch, features) or (batch, channels, height, width)
-        The input, float16, float32 or float64.
+        The input, float16, float32 or float64. Where m values of a channel lie up to d from their
+        mean, m d^2 must stay below 3.4e38 (float64: 1.8e308), or their variance is infinite.
     gamma, beta : NDArray, shape (1, features) or (1, channels, 1, 1)
         The scale and the shift of each channel; dense layers may also give shape (features,).
         Their type is that of `X`, but float32 where `X` is float16; so is that of the next two.

@@ -58,6 +58,17 @@ def test_an_outlying_first_row(shape):
     assert_steps_close(one_step(case), training(*case, momentum=0), 2e-4)
 
 
+@pytest.mark.parametrize("shape", [(64, 3), (8, 3, 6, 6)], ids=str)
+def test_deviations_up_to_the_end_of_float32(shape):
+    """As `batch_norm` says: up to m d^2 = 3.4e38 all is right, and far beyond var is infinite."""
+    case = make_case(shape, scale=1)
+    m, d = np.prod(shape) // shape[1], np.abs(case.X - 0.5).max()  # 0.5 is the mean
+    case = case._replace(X=case.X * np.sqrt(3.3e38 / m) / d)
+    assert_steps_close(one_step(in_float32(case)), training(*in_float32(case), momentum=0), 1e-5)
+    far = one_step(case._replace(X=case.X * 1e4))
+    assert np.isinf(far.var).all()
+
+
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_many_rows(offset):
     case = in_float32(make_case((131072, 3), offset=offset, scale=1))
