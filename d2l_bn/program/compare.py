@@ -24,16 +24,16 @@ def run(options: argparse.Namespace) -> None:
     """Print a line for each run, and draw them all in one figure."""
     require_output(options.out, ".png")
     rows = [_row(folder) for folder in options.runs]
+    histories = {str(folder): read_history(folder / run_folder.HISTORY) for folder in options.runs}
+    draw = figures()
     widths = {head: max(len(head), *(len(row[head]) for row in rows)) for head in rows[0]}
     for row in [dict(zip(widths, widths)), *rows]:
         print("  ".join(f"{row[head]:{width}}" for head, width in widths.items()).rstrip())
     if len({row["data"] for row in rows}) > 1:
         print("The runs were tested on different images: their accuracies can't be compared.")
-    histories = {str(folder): read_history(folder / run_folder.HISTORY) for folder in options.runs}
     labels = {name: Path(name).name if len(histories) > 1 else "" for name in histories}
     if len(set(labels.values())) < len(labels):
         labels = {name: name for name in histories}
-    draw = figures()
     draw.save(draw.curves({labels[name]: h for name, h in histories.items()}), options.out)
     print(f"curves in {options.out}")
 

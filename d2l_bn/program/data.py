@@ -14,6 +14,7 @@ from d2l_bn.data.idx import write_idx
 from d2l_bn.data.places import load, survey
 from d2l_bn.program.pictures import read_pictures, sorted_by_class
 from d2l_bn.system.errors import InputError
+from d2l_bn.system.files import require_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,7 @@ def _convert(options: argparse.Namespace) -> None:
         raise InputError(f"test must be a fraction between 0 and 1, got {options.test}")
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder, with a folder of pictures for each class")
+    require_place(out)
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out} must be a new or an empty folder; choose another with --out")
     classes = sorted_by_class(folder)

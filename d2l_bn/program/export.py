@@ -16,7 +16,7 @@ from d2l_bn.nn.layer import BatchNorm
 from d2l_bn.nn.networks import GluonBatchNorm, copy_parameters
 from d2l_bn.program.trained import Trained, load_trained
 from d2l_bn.system.errors import InputError, RunError
-from d2l_bn.system.files import replacing, require_output
+from d2l_bn.system.files import replacing, require_output, require_place
 
 import mxnet as mx
 from mxnet import gluon
@@ -45,8 +45,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"OUT must be a new or an empty folder with --gluon, got {out}")
     if not options.gluon and out.suffix != ".onnx":
         raise InputError(f"OUT must be a file NAME.onnx, or a folder with --gluon, got {out}")
-    if not options.gluon or out.is_symlink():
-        require_output(out)
+    (require_place if options.gluon and not out.is_symlink() else require_output)(out)
     trained = load_trained(options.folder)
     net = fold(trained.net) if options.folded else _in_gluon(trained.net)
     (_write_gluon if options.gluon else _write_onnx)(net, trained, out)

@@ -39,15 +39,26 @@ def read_json(text: str | bytes) -> Any:
 
 
 def require_output(path: Path, suffix: str = "") -> None:
-    """Raise InputError unless there is a file at `path`, or nothing: all else would be lost.
+    """Raise InputError unless there is a file at `path`, or room for one: all else would be lost.
 
     With a `suffix`, a file that is there must have it: a slip may name one that isn't a figure.
     """
+    require_place(path)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         kind = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
         raise InputError(f"{path} is {kind}, and only a file can be written: choose another")
     if path.exists() and path.suffix.lower() != suffix and suffix:
         raise InputError(f"{path} is a file, and no {suffix} to be replaced: choose another")
+
+
+def require_place(path: Path) -> None:
+    """Raise InputError, or OSError, where nothing can be made at `path`."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()  # a name may be too long
+    above = next((p for p in path.absolute().parents if os.path.lexists(p)), path)
+    if not above.is_dir():
+        raise InputError(f"{above} is no folder, so there can be no {path}: choose another")
+    require_writable(above)
 
 
 @contextlib.contextmanager
@@ -71,7 +82,7 @@ def replacing(path: Path) -> Iterator[Path]:
     require_output(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     require_writable(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

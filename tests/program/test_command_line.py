@@ -376,6 +376,21 @@ def test_a_figure_goes_into_a_new_folder_and_over_no_folder(train, out, tmp_path
         assert "is a file, and no .png to be replaced" in capsys.readouterr().err
 
 
+COMMANDS = "compare RUN --out", "predict --from RUN --out", "evaluate RUN --out", "export RUN"
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "export --gluon RUN", "data convert . --out"])
+def test_what_has_no_place_is_refused_before_any_work(train, out, capsys, command):
+    train()
+    capsys.readouterr()
+    place, words = out / run_folder.PARAMETERS, command.replace("RUN", str(out)).split()
+    assert main([*words, str(place / "new" / "a.onnx")]) == 2
+    printed = capsys.readouterr()
+    assert f"{place} is no folder" in printed.err and printed.out == ""
+    assert main([*words, str(out / ("x" * 300 + ".onnx"))]) == 1
+    assert "File name too long" in capsys.readouterr().err
+
+
 def test_evaluate_tells_accuracy_and_draws_confusions(train, out, capsys):
     train("--epochs", "8")
     capsys.readouterr()

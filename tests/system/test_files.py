@@ -11,13 +11,14 @@ from d2l_bn.system.errors import InputError
 from d2l_bn.system.files import read_json, read_regular, replacing
 
 
-def test_the_file_appears_at_the_end(tmp_path):
-    path = tmp_path / "table.csv"
+@pytest.mark.parametrize("name", ["table.csv", "x" * 255, "é" * 127])
+def test_the_file_appears_at_the_end(tmp_path, name):
+    path = tmp_path / name
     with replacing(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
-    assert os.listdir(tmp_path) == ["table.csv"]
+    assert os.listdir(tmp_path) == [name]
 
 
 def test_an_error_leaves_what_was_there(tmp_path):
