@@ -151,13 +151,13 @@ class SyncBatchNorm(BatchNorm):
 
 
 def _with_gradient(parameter: gluon.Parameter, X: nd.NDArray) -> nd.NDArray:
-    """The values of a parameter beside `X`, as an array that has a gradient, also if it is frozen.
+    """The values of a parameter beside `X`, with a gradient, also if it is frozen, or a deep copy.
 
     MXNet's `autograd.Function` stops at the first input without one, and the gradients of those
     after it are never written. Where `X` has none, it comes last and so does no harm.
     """
     values = parameter.data(X.context).reshape(-1)
-    if parameter.grad_req == "null":
+    if parameter.data(X.context).grad is None:
         values.attach_grad()
     return values
 
