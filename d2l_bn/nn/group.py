@@ -140,7 +140,7 @@ class Exchange(autograd.Function):
     normalized : NDArray
         x^_r.
     statistics : ndarray, shape (2, channels), float64
-        mu_r and s_r.
+        mu_r and 1 / s_r.
     centre : ndarray, shape (channels,), float64
         As `moments` takes it.
     eps : float
@@ -155,9 +155,14 @@ class Exchange(autograd.Function):
         self.centre = centre
         self.m = normalized.size // normalized.shape[1]
 
-    def forward(self, gamma, beta, X):
-        """The scale and the shift of each channel."""
-        mean, s = self.statistics
+    def forward(self, values, X):
+        """The scale and the shift of each channel, from gamma, beta and the statistics in a row.
+
+        MXNet writes no gradient after the first that isn't asked for. That of `values` always is:
+        by way of the statistics where only that of `X` is wanted.
+        """
+        mean, inverse_s = self.statistics
+        s = 1 / inverse_s
         var = np.maximum(np.square(s) - self.eps, 0)
 
         def total(centre: np.ndarray) -> np.ndarray:
@@ -169,12 +174,12 @@ class Exchange(autograd.Function):
         self.mean = d + centre
         self.s = np.sqrt(self.var + self.eps)
         self.ratio, self.offset = s / self.s, (mean - centre - d) / self.s
-        self.gamma = gamma.asnumpy().ravel()
-        a, b = self.gamma * self.ratio, self.gamma * self.offset + beta.asnumpy().ravel()
+        self.gamma, beta, *_ = values.asnumpy().reshape(4, -1)
+        a, b = self.gamma * self.ratio, self.gamma * self.offset + beta
         return self._array(a), self._array(b)
 
     def backward(self, da, db):
-        """The gradients of gamma, beta and the share; that by way of x^_r is added by MXNet."""
+        """The gradients of `values` and the share; that by way of x^_r is added by MXNet."""
         da, db = da.asnumpy(), db.asnumpy()
         dgamma = self.ratio * da + self.offset * db  # sum_r dy x^
         sums = self.group.total_in_backward(np.concatenate([db, dgamma]))
@@ -182,7 +187,7 @@ class Exchange(autograd.Function):
         scale = self.gamma / self.s * (da / self.m - self.ratio * S2)
         shift = self.gamma / self.s * (db / self.m - S1 - self.offset * S2)
         dX = operator.scale_and_shift(self.Z, self._array(scale), self._array(shift))
-        return self._array(dgamma), self._array(db), dX
+        return self._array(np.concatenate([dgamma, db, 0 * db, 0 * db])), dX
 
     def _array(self, values: np.ndarray) -> nd.NDArray:
         return nd.array(values, ctx=self.Z.context, dtype=self.Z.dtype)

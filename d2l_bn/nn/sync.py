@@ -125,8 +125,10 @@ class SyncBatchNorm(BatchNorm):
         """Normalize the one share of this process with the compiled operator."""
         X = with_own_gradient(at_least_float32(share))
         Z, statistics = operator.standardize(X, self.eps)
-        exchange = Exchange(self.group, Z.detach(), statistics, self._centre(), self.eps)
-        a, b = exchange(_with_gradient(self.gamma, X), _with_gradient(self.beta, X), X)
+        numbers = statistics.asnumpy(), self._centre(), self.eps
+        exchange = Exchange(self.group, Z.detach(), *numbers)
+        own = (p.data(X.context).reshape(-1) for p in (self.gamma, self.beta))
+        a, b = exchange(nd.concat(*own, statistics.astype(X.dtype).reshape(-1), dim=0), X)
         self._check_count(exchange.n)
         self._update(exchange.mean, exchange.var, X.context)
         return operator.scale_and_shift(Z, a, b).astype(share.dtype, copy=False)
@@ -148,18 +150,6 @@ class SyncBatchNorm(BatchNorm):
             old = statistic.data().asnumpy()
             new = self.momentum * old + (1 - self.momentum) * new.reshape(old.shape)
             statistic.set_data(nd.array(new, ctx=context, dtype=old.dtype))
-
-
-def _with_gradient(parameter: gluon.Parameter, X: nd.NDArray) -> nd.NDArray:
-    """The values of a parameter beside `X`, with a gradient, also if it is frozen, or a deep copy.
-
-    MXNet's `autograd.Function` stops at the first input without one, and the gradients of those
-    after it are never written. Where `X` has none, it comes last and so does no harm.
-    """
-    values = parameter.data(X.context).reshape(-1)
-    if parameter.data(X.context).grad is None:
-        values.attach_grad()
-    return values
 
 
 class _Share:

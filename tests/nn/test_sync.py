@@ -223,6 +223,21 @@ def test_what_has_no_gradient_leaves_the_others_theirs(frozen):
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("asked", ["X", "beta", "gamma", "beta X", "gamma X", "beta gamma"])
+def test_gradients_asked_for_alone(asked):
+    case, found = make_case((8, 3)), []
+    for kind in (SyncBatchNorm, BatchNorm):
+        layer, X = set_up(kind(3, 2), case, [mx.cpu()]), nd.array(case.X)
+        X.attach_grad()
+        arrays = {"X": X, "gamma": layer.gamma.data(), "beta": layer.beta.data()}
+        with autograd.record():
+            Y = layer(X)
+        wanted = [arrays[name] for name in asked.split()]
+        gradients = autograd.grad(Y, wanted, head_grads=nd.array(case.dY))
+        found.append(np.concatenate([gradient.asnumpy().ravel() for gradient in gradients]))
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+
+
 def test_without_exchange_the_result_is_another():
     """Each share is a batch of its own then: the test above can fail."""
     case = make_case((8, 3))
