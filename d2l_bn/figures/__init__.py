@@ -1,7 +1,4 @@
-"""Pictures: histories as curves, what a network says, what goes on inside it, all in one style.
-
-No other room imports matplotlib.
-"""
+"""Pictures: histories as curves, what a network says, what goes on inside it, all in one style."""
 
 from d2l_bn.figures.explorables import explore
 from d2l_bn.figures.histories import curves

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import matplotlib
 import numpy as np
 import pytest
 from datasets import bars, untimed, written
@@ -431,6 +432,19 @@ def test_compare_prints_a_table(train, out, tmp_path, capsys):
     assert words[0][:3] == ["run", "norm", "data"]
     assert [words[1][1], words[2][1]] == ["scratch", "none"]
     assert (tmp_path / "both.png").exists()
+
+
+def test_settings_of_a_matplotlibrc_change_no_figure(train, out, monkeypatch):
+    train()
+    pictures = []
+    for value in (False, True):  # LaTeX may be missing, or run what a stranger has written
+        monkeypatch.setitem(matplotlib.rcParams, "text.usetex", value)
+        assert main(["compare", str(out), "--out", str(out.with_name("c.png"))]) == 0
+        pictures.append(out.with_name("c.png").read_bytes())
+    assert pictures[0] == pictures[1]
+    monkeypatch.chdir(out)
+    os.mkfifo("matplotlibrc")
+    assert main(["compare", str(out), "--out", str(out.with_name("c.png"))]) == 1
 
 
 def test_about_and_version(capsys):
