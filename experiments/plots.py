@@ -210,7 +210,7 @@ def folding(rows: list[dict]):
         axes.plot(shares, place + spread, "o", ms=4, alpha=0.5, color=COLOURS[0])
         axes.plot([np.median(shares)] * 2, [place - 0.35, place + 0.35], color="black", lw=2)
     axes.axvline(1, color="0.3", ls="--")
-    names = {"scratch": "ours", "gluon": "Gluon's"}
+    names = {"scratch": "package's", "gluon": "Gluon's"}
     axes.set_yticks(range(4), [f"{names[norm]}, batch of {size}" for norm, size in kinds])
     axes.set(title="Time of a prediction", xlabel="folded : normalized", xlim=(0, None))
     return figure
