@@ -10,6 +10,7 @@ import numpy as np
 from d2l_bn.figures.style import COLOURS, Figure, new_figure, plain
 
 RIGHT, WRONG = COLOURS[0], COLOURS[1]
+ROOM = 32  # classes whose names and counts can be read in a table
 
 
 def prediction_grid(
@@ -71,17 +72,18 @@ def confusions(counts: np.ndarray, class_names: Sequence[str], title: str = "") 
     Returns
     -------
     Figure
-        The counts; the darker, the larger the fraction of the class.
+        The counts, where there is room; the darker, the larger the fraction of the class.
     """
     figure, axes = new_figure(size=(7, 6))
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if fractions[row, column] > 0.5 else "black"
-        axes.text(column, row, count or "", ha="center", va="center", color=colour, fontsize=9)
-    names = list(map(plain, class_names))
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
+    every = -(-len(counts) // ROOM)
+    for row, column in np.argwhere(counts) if every == 1 else ():
+        colour, count = "white" if fractions[row, column] > 0.5 else "black", counts[row, column]
+        axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=9)
+    places, names = range(len(counts))[::every], list(map(plain, class_names))[::every]
+    axes.set_xticks(places, names, rotation=45, ha="right")
+    axes.set_yticks(places, names)
     axes.set(xlabel="predicted class", ylabel="class", title=plain(title))
     axes.grid(False)
     return figure

@@ -70,6 +70,8 @@ def load_trained(run: Path) -> Trained:
         classes, (height, width) = checked_names(data["classes"], run), data["image_shape"]
         if {type(height), type(width)} != {int} or min(height, width) < SMALLEST_IMAGE:
             raise ValueError("an image has no such shape")
+        if len(classes) > 256:  # a label is a byte
+            raise ValueError("it has too many classes")
         net = lenet(norm, classes=len(classes), pooling=settings["pooling"])
         about: dict[str, Any] = dict(
             classes=classes,

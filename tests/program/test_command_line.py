@@ -531,6 +531,7 @@ STRANGERS = {  # what is done to a run, and what is said of it
     "an image of words": (of_data(image_shape=["a", "b"]), "is damaged"),
     "a long text": (of_data(framing={"a" * 10**5: 1}), "train again"),
     "control characters": (of_data(name="\x1b[31mred"), "can't be printed"),
+    "257 classes": (of_data(classes=[*map(str, range(257))]), "too many classes"),
     "the same class": (of_data(classes=["a"] * 4), "a printable name of its own"),
     "NaN": (of_data(train_images=np.nan), "is damaged"),
     "a part of words": (lambda out: said(out, lambda s: s.update(settings="a")), "is damaged"),
