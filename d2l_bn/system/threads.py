@@ -19,6 +19,7 @@ from d2l_bn.system.spinning import spin_where_idle
 
 ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
 COUNTS = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+FEWER = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT")  # OpenMP then starts fewer threads than MXNet wants
 MOST = 1024  # with many thousands OpenMP crashes
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
@@ -46,12 +47,15 @@ def choice(most: int = 2) -> dict[str, str]:
     Raises
     ------
     InputError
-        For a variable of the user's with which MXNet would end at its import.
+        For a variable of the user's with which MXNet would end at its import, or compute NaN.
     """
     for name in COUNTS:
         value = os.environ.get(name, "1")
         if not (value.isascii() and value.isdecimal() and 0 < int(value) <= MOST):
             _refuse(name, f"one whole number from 1 to {MOST}")
+    for name in FEWER:
+        if os.environ.get(name, "false").lower() != "false":
+            _refuse(name, "left unset, since MXNet's numbers are wrong with fewer threads")
     if os.environ.get("MXNET_ENGINE_TYPE", ENGINES[0]) not in ENGINES:
         _refuse("MXNET_ENGINE_TYPE", f"one of {', '.join(ENGINES)}")
     wanted = {"MXNET_ENGINE_TYPE": ENGINES[0], "OMP_NUM_THREADS": str(min(most, cores()))}

@@ -107,6 +107,8 @@ BAD = "abc", "2,1", "0", "", "٣", "100000"
     [
         *(("OMP_NUM_THREADS", value, "one whole number") for value in BAD),
         ("MXNET_OMP_MAX_THREADS", "abc", "one whole number"),
+        ("OMP_DYNAMIC", "true", "left unset"),
+        ("OMP_THREAD_LIMIT", "1", "left unset"),
         ("MXNET_ENGINE_TYPE", "abc", "one of NaiveEngine"),
     ],
 )
