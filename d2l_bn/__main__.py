@@ -36,8 +36,10 @@ def program() -> int:
             supervise(choice)
         elif command in COMPUTING:
             os.environ.update(choice)
-        if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_SPACE:
-            raise MemoryError(f"MXNet needs {ADDRESS_SPACE:,} bytes of addresses (ulimit -v)")
+        for limit, option in ((resource.RLIMIT_AS, "v"), (resource.RLIMIT_DATA, "d")):
+            if 0 <= resource.getrlimit(limit)[0] < ADDRESS_SPACE:
+                needed = f"{ADDRESS_SPACE:,} bytes of addresses (ulimit -{option})"
+                raise MemoryError(f"MXNet needs {needed}")
         from d2l_bn.program.command_line import main  # loads MXNet
 
         if command in COMPUTING:

@@ -267,6 +267,7 @@ STARTS = {  # how the program is started in a folder of somebody else's, and wha
     "a notebook's pictures": ("MPLBACKEND=module://nowhere", 0, ""),
     "without docstrings": ("PYTHONOPTIMIZE=2", 1, "unset PYTHONOPTIMIZE"),
     "little memory": ("ulimit -v 600000;", 1, "addresses (ulimit -v)"),
+    "little data": ("ulimit -d 300000;", 1, "addresses (ulimit -d)"),
 }
 
 

@@ -158,11 +158,10 @@ class Exchange(autograd.Function):
     def forward(self, values, X):
         """The scale and the shift of each channel, from gamma, beta and the statistics in a row.
 
-        MXNet writes no gradient after the first that isn't asked for. That of `values` always is:
-        by way of the statistics where only that of `X` is wanted.
+        MXNet writes no gradient after the first that isn't asked for. The statistics ask for that
+        of `values` where only that of `X` is wanted.
         """
-        mean, inverse_s = self.statistics
-        s = 1 / inverse_s
+        mean, s = self.statistics[0], 1 / self.statistics[1]
         var = np.maximum(np.square(s) - self.eps, 0)
 
         def total(centre: np.ndarray) -> np.ndarray:
