@@ -23,7 +23,7 @@ import numpy as np
 
 LONGEST = 500  # characters of a text
 STATE = ("gamma", "beta", "moving_mean", "moving_var")
-LIBRARIES = ("mxnet", "numpy", "d2l_bn")
+LIBRARIES = ("mxnet", "torch", "numpy", "d2l_bn")
 
 
 def answering(question):
@@ -34,8 +34,8 @@ def answering(question):
         with self.watch() as watch:
             try:
                 result = question(self, *arguments, **options)
-                if "mxnet" in sys.modules:
-                    sys.modules["mxnet"].nd.waitall()  # or errors of its engine would come later
+                if sys.modules.get("mxnet"):  # or errors of its engine would come later
+                    sys.modules["mxnet"].nd.waitall()
             except (Exception, SystemExit) as error:
                 result = {"error": described(error)}
         return {**result, "ready_made": list(watch.calls) if watch else []}
@@ -63,6 +63,28 @@ class Answers:
             raise NameError(f"{name} is not defined in your notebook")
         return self.names[name]
 
+    def _given(self, value: np.ndarray, dtype: str, variable: bool = False) -> Any:
+        """An array as the student's code takes it; of NumPy's where no type is asked for."""
+        array: Any = _mxnet().nd.array(value, dtype=dtype) if dtype else value.copy()
+        if variable:
+            array.attach_grad()
+        return array
+
+    def _mode(self, name: str) -> Any:
+        """A mode of autograd's, or nothing where there is no MXNet."""
+        if not name:
+            return nullcontext()
+        autograd = _mxnet().autograd
+        if name == "record":
+            return autograd.record()
+        if name == "record without training":
+            return autograd.record(train_mode=False)
+        return autograd.train_mode() if name == "train" else autograd.predict_mode()
+
+    def _gradients(self, output, dY, variables: list) -> list[np.ndarray]:
+        output.backward(dY)
+        return [variable.grad.asnumpy() for variable in variables]
+
     @answering
     def call(
         self, name, arguments, *, dtype="float32", mode="", variables=0, dY=None, repeat=1
@@ -72,27 +94,21 @@ class Answers:
         With `dY`, the gradients of the first `variables` arguments are computed as well. To measure
         its time, it is called more than once.
         """
-        plain = not mode
         given: list[Any] = [
-            argument
-            if not isinstance(argument, np.ndarray)
-            else argument.copy()
-            if plain
-            else _mxnet().nd.array(argument, dtype=dtype)
-            for argument in arguments
+            self._given(argument, dtype if mode else "", place < variables)
+            if isinstance(argument, np.ndarray)
+            else argument
+            for place, argument in enumerate(arguments)
         ]
-        for variable in given[:variables]:
-            variable.attach_grad()
         for _ in range(repeat):
-            with _mode(mode):
+            with self._mode(mode):
                 result = self._named(name)(*given)
         if repeat > 1:  # nobody wants the result of that
             return {}
         gradients = []
         first: Any = result[0] if isinstance(result, (tuple, list)) and result else None
         if dY is not None and hasattr(first, "backward"):
-            first.backward(_mxnet().nd.array(dY, dtype=dtype))
-            gradients = [variable.grad.asnumpy() for variable in given[:variables]]
+            gradients = self._gradients(first, self._given(dY, dtype), given[:variables])
         return {
             "result": _result(result),
             "gradients": gradients,
@@ -121,7 +137,7 @@ class Answers:
             given.attach_grad()
         gradient = None if dY is None else mxnet.nd.array(dY, ctx=mxnet.cpu(context))
         for _ in range(repeat):
-            with mxnet.cpu(current), _mode(mode):
+            with mxnet.cpu(current), self._mode(mode):
                 Y = self.layers[key](given)
             if gradient is not None:
                 Y.backward(gradient)
@@ -139,9 +155,7 @@ class Answers:
         registered = list(layer.collect_params().values())
         held = {}
         for each in STATE:
-            value: Any = getattr(layer, each, None)
-            if value is None and each.startswith("moving"):
-                value = getattr(layer, each.replace("moving", "running"), None)
+            value = kept(layer, each)
             parameter = isinstance(value, mxnet.gluon.Parameter)
             array: Any = value.data(here) if parameter else value
             trained = parameter and value.grad_req != "null"
@@ -219,16 +233,10 @@ def _mxnet():
     return mxnet
 
 
-def _mode(name: str):
-    """A mode of autograd's, or nothing where there is no MXNet."""
-    if not name:
-        return nullcontext()
-    autograd = _mxnet().autograd
-    if name == "record":
-        return autograd.record()
-    if name == "record without training":
-        return autograd.record(train_mode=False)
-    return autograd.train_mode() if name == "train" else autograd.predict_mode()
+def kept(layer, name: str) -> Any:
+    """Return what a layer keeps under one of the names of `STATE`, or None."""
+    value = getattr(layer, name, None)
+    return getattr(layer, name.replace("moving", "running"), None) if value is None else value
 
 
 def kind(value) -> str:
@@ -246,11 +254,7 @@ def _result(result) -> dict:
         "values": [
             {
                 "kind": kind(value),
-                "type": "NDArray"
-                if type(value).__module__.startswith("mxnet") and hasattr(value, "asnumpy")
-                else "NumPy"
-                if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub"
-                else "",
+                "type": _type(value),
                 "array": _array(value),
                 "dtype": _dtype(value),
             }
@@ -259,17 +263,29 @@ def _result(result) -> dict:
     }
 
 
+def _type(value) -> str:
+    """Return whose array a value is, or "" if it is none."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return "NumPy" if value.dtype.kind in "fiub" else ""
+    owner = type(value).__module__.split(".")[0]
+    if owner == "mxnet" and hasattr(value, "asnumpy"):
+        return "NDArray"
+    return "tensor" if owner == "torch" and hasattr(value, "detach") else ""
+
+
 def _context(array) -> int:
     return getattr(getattr(array, "context", None), "device_id", 0)
 
 
 def _dtype(value) -> str:
     dtype = getattr(value, "dtype", None)
-    return str(getattr(dtype, "__name__", dtype))[:LONGEST]
+    return str(getattr(dtype, "__name__", dtype)).replace("torch.", "")[:LONGEST]
 
 
 def _array(value):
-    """Return the numbers of an array of MXNet's or NumPy's; None of anything else."""
+    """Return the numbers of an array of anybody's; None of anything else."""
+    if _type(value) == "tensor":
+        return value.detach().cpu().numpy().copy()
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value) if value.dtype.kind in "fiub" else None
     return value.asnumpy() if hasattr(value, "asnumpy") else None
@@ -297,7 +313,7 @@ def _words(error: BaseException) -> str:
 
 def _where(error: BaseException) -> str:
     """Return the last line of the student's own code that the error went through."""
-    modules = [sys.modules[name] for name in LIBRARIES if name in sys.modules]
+    modules = [sys.modules[name] for name in LIBRARIES if sys.modules.get(name)]
     folders = [Path(module.__file__).parent for module in modules if module.__file__]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parents = Path(frame.filename).parents

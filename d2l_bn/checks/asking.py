@@ -11,9 +11,9 @@ from typing import Any, Callable, NoReturn, Optional
 import numpy as np
 
 from d2l_bn.checks import cases, phrases
-from d2l_bn.checks.answers import Answers
 from d2l_bn.checks.cases import Case
 from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.framework import ANSWERS, Framework
 from d2l_bn.checks.phrases import Cause
 from d2l_bn.checks.watch import AUTOGRAD, Watch
 
@@ -30,11 +30,13 @@ class Respondent:
         The time that was measured, where a check measures one.
     clock : callable () -> float
         The seconds that whoever answers has had of a processor, whatever else the machine does.
+    framework : Framework
     """
 
     seed: tuple[int, ...] = ()
     seconds: Optional[float] = None
     clock = staticmethod(time.monotonic)
+    framework = Framework()
 
     def ask(self, what: str, **request) -> dict:
         """Return the answer to a question; `what` is the name of a method of `Answers`."""
@@ -54,8 +56,9 @@ class Here(Respondent):
 
     clock = staticmethod(time.process_time)
 
-    def __init__(self, candidate, watch) -> None:
-        self.answers = Answers({"candidate": candidate}, watch)
+    def __init__(self, candidate, watch, framework: Framework) -> None:
+        self.framework = framework
+        self.answers = ANSWERS[framework.name]({"candidate": candidate}, watch)
 
     def ask(self, what: str, **request) -> dict:
         """Return the answer to a question."""
@@ -84,13 +87,14 @@ class Check:
     ready_made: bool = False
 
     @staticmethod
-    def of(candidate, ready_made: bool, *, by_hand: bool = False) -> Check:
+    def of(candidate, ready_made: bool, *written: str, by_hand: bool = False) -> Check:
         """The check of a student's object, or of one that answers from elsewhere.
 
-        Where a gradient is asked for by hand, autograd is ready-made, too.
+        `written` is what `Framework` takes. Where a gradient is asked for by hand, autograd is
+        ready-made, too.
         """
         if not isinstance(candidate, Respondent):
-            candidate = Here(candidate, lambda: Watch(by_hand))
+            candidate = Here(candidate, lambda: Watch(by_hand), Framework(*written))
         return Check(candidate, ready_made=ready_made)
 
     def at(self, part: str, **given) -> Check:
@@ -110,9 +114,15 @@ class Check:
         return cases.draw(shape, (*self.respondent.seed, number), **options)
 
     def fail(self, property: str, expected=None, received=None, cause: str = "") -> NoReturn:
-        """Say that a property does not hold here."""
+        """Say that a property does not hold here, in the words of the student's framework."""
+        put = self.respondent.framework.words
         raise CheckFailed(
-            self.part, property, input=self.given, expected=expected, received=received, cause=cause
+            put(self.part),
+            property if property.startswith("your code raised") else put(property),
+            input=self.respondent.framework.arguments(self.given),
+            expected=put(expected),
+            received=put(received),
+            cause=Cause(put(cause), getattr(cause, "label", "")),
         )
 
     def ask(self, what: str, explain: Callable[[str], str] = lambda words: "", **request) -> dict:
@@ -128,16 +138,17 @@ class Check:
                 cause=phrases.said("ready-made"),
             )
         if "error" in answer:
-            error = answer["error"]
+            error, numpy = answer["error"], self.respondent.framework.name == "numpy"
             self.fail(
                 f"your code raised {error['kind']}: {error['words']}{error['where']}",
                 cause=explain(error["words"])
-                or hint(f"{error['kind']}: {error['words']}", error["where"]),
+                or hint(f"{error['kind']}: {error['words']}", error["where"], numpy),
             )
         return answer
 
     def three_values(self, result: dict, names: tuple[str, str, str], type="NDArray") -> list:
         """Return the three arrays of a result, or say what it is in their place."""
+        type = self.respondent.framework.array or type
         values = ", ".join(names)
         if result["kind"] == "None":
             cause = phrases.said("returned: nothing", values=values)
@@ -152,9 +163,9 @@ class Check:
             )
         for name, value in zip(names, result["values"]):
             if value["type"] != type:
-                kind = "an NDArray." if type == "NDArray" else "an array of NumPy's."
+                kind = "an array of NumPy's" if type == "NumPy" else "an NDArray"
                 cause = phrases.said(f"returned: no {type}", name=name)
-                self.fail(f"{name} is {value['kind']}, but must be {kind}", cause=cause)
+                self.fail(f"{name} is {value['kind']}, but must be {kind}.", cause=cause)
         return [np.asarray(value["array"], np.float64) for value in result["values"]]
 
     def shape(self, name: str, value: np.ndarray, shape: tuple[int, ...], cause: str = "") -> None:
@@ -186,7 +197,7 @@ def find(candidates: Iterable, received: np.ndarray, expected: np.ndarray) -> Ca
     return Cause()
 
 
-def hint(words: str, where: str) -> Cause:
+def hint(words: str, where: str, numpy: bool = False) -> Cause:
     """The likely cause of an exception with these words, in this line."""
     if "'NoneType' object is not iterable" in words and not where:
         return phrases.said("layer: parameters first")  # Gluon's, of a trainer without parameters
@@ -194,8 +205,9 @@ def hint(words: str, where: str) -> Cause:
     if found and (where or "NoneType" not in found.label):
         return found
     foreign = phrases.table("foreign")
-    name = re.search(r"(?:NDArray'|mxnet\.ndarray') .*no attribute '(\w+)'", words)
+    name = re.search(r"(?:NDArray'|mxnet\.ndarray'|'Tensor') .*no attribute '(\w+)'", words)
     if name:
         known = "foreign" if name[1] in foreign else "no attribute"
         return phrases.said(f"raised: {known}", what=name[1], ours=foreign.get(name[1]))
-    return phrases.said("raised: NumPy") if re.search(r"\bnp\.", where) else Cause()
+    mixed = re.search(r"\bnp\.", where) and not numpy
+    return phrases.said("raised: NumPy") if mixed else Cause()

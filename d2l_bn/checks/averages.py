@@ -20,7 +20,7 @@ def statistics(check: Check) -> str:
     part = "statistics of the layer"
     for num_dims, shape in inputs(check).items():
         block = Block.made(check.at(part), num_dims)
-        begun = block.averages()
+        begun = [block.averages()[0], block.averages()[1] - block.start]
         batches = [drawn(check, shape, number) for number in (409, 410, 411, 413)]
         first = block.case(batches[0])
         block.forward(batches[0], "record")
@@ -56,9 +56,10 @@ def _moved(case: Case) -> list[np.ndarray]:
 def _first(block: Block, case: Case, found: list[np.ndarray]) -> None:
     """Say so if the first step, from zeros, isn't like those that follow it."""
     for which, (name, received, new) in enumerate(zip(AVERAGES, found, case.moments())):
-        expected = case.moving(0 * new, new)
+        old = np.full_like(new, block.start * which)
+        expected = case.moving(old, new)
         if not close(received, expected):
-            here = replace(block.check, given={"X": case.X, f"{name} before": 0 * new})
+            here = replace(block.check, given={"X": case.X, f"{name} before": old})
             here.fail(
                 f"{name} is wrong after the first batch, though not after the others.",
                 expected,
@@ -70,7 +71,8 @@ def _first(block: Block, case: Case, found: list[np.ndarray]) -> None:
 
 def predicts(block: Block, batches: list[np.ndarray], X: np.ndarray, cause: str = "") -> None:
     """Say so if a prediction doesn't use the averages that steps from zero give."""
-    tracked = make(batches[0], var=np.zeros(X.shape[1]), eps=EPS)._replace(axis=block.axis)
+    tracked = make(batches[0], var=np.full(X.shape[1], block.start), eps=EPS)
+    tracked = tracked._replace(axis=block.axis)
     for batch in batches:
         mean, var = _moved(tracked._replace(X=batch))
         tracked = tracked._replace(mean=mean, var=var)

@@ -51,11 +51,11 @@ def _turned(value):
     return value.reshape(-1) if kept else np.moveaxis(value, 1, -1)
 
 
-def check_of(candidate: Callable, allow_library: bool, axis: int) -> Check:
+def check_of(candidate: Callable, allow_library: bool, axis: int, *written: str) -> Check:
     """The check of a layer, which has its channels at axis 1 or -1."""
     if axis not in (1, -1):
         raise ValueError(f"the axis of the channels must be 1 or -1, got {axis}")
-    check = Check.of(candidate, allow_library)
+    check = Check.of(candidate, allow_library, *written)
     return check if axis == 1 else Last(**vars(check))
 
 
@@ -71,6 +71,7 @@ class Block:
         self.check, self.key, self.num_dims = check, key, num_dims
         self.axis = -1 if isinstance(check, Last) else 1  # where it has the channels
         self.context, self.afresh = 0, False
+        self.start = 0.0  # of moving_var, which begins with ones in PyTorch, as in torch.nn
 
     @staticmethod
     def made(check: Check, num_dims: int, *, num_features: int = 3, contexts=(0,)) -> Block:
@@ -92,7 +93,9 @@ class Block:
             return block.said("initialized before") if "initialized on" in words else Cause()
 
         for context in contexts:
-            check.ask("state", before, key=block.key, context=context, other=None)
+            held = check.ask("state", before, key=block.key, context=context, other=None)
+        ones = np.all(held["moving_var"]["array"] == 1)
+        block.start = float(ones and check.respondent.framework.name == "torch")
         return block
 
     def said(self, label: str, **words) -> Cause:
@@ -120,7 +123,7 @@ class Block:
             "forward", self.raised, key=self.key, X=given, mode=mode, dY=slope, **contexts
         )
         (value,) = answer["result"]["values"]
-        if value["type"] != "NDArray":
+        if value["type"] != (check.respondent.framework.array or "NDArray"):
             check.fail(
                 f"what forward returns is {value['kind']}, but must be the output, an NDArray.",
                 cause=self.said("no return" if value["kind"] == "None" else "returns more"),
@@ -141,6 +144,11 @@ class Block:
                     f"the layer has no {name} that is an NDArray or a parameter.",
                     received=held[name]["kind"],
                     cause=self.said("no average", name=name),
+                )
+            if held[name].get("recorded"):
+                replace(self.check, given={}).fail(
+                    f"{name} holds on to the graph of the batch that it was computed from.",
+                    cause=self.said("graph kept", name=name),
                 )
         for each in (held[name] for name in STATE):
             array = each["array"]
@@ -217,7 +225,7 @@ class Block:
     def at(self, part: str, **given) -> Block:
         """The same layer at another place of the check."""
         block = Block(self.check.at(part, **given), self.key, self.num_dims)
-        block.context = self.context
+        block.context, block.start = self.context, self.start
         return block
 
     def of_start(self) -> Cause:

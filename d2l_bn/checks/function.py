@@ -34,7 +34,12 @@ Part = Callable[[Question], str]
 
 
 def batch_norm(
-    candidate: Callable, *parts: str, allow_library: bool = False, dense_only: bool = False
+    candidate: Callable,
+    *parts: str,
+    allow_library: bool = False,
+    dense_only: bool = False,
+    framework: str = "mxnet",
+    momentum_weighs: str = "old",
 ) -> None:
     """Check a function with the arguments and results of `d2l_bn.batch_norm`.
 
@@ -48,6 +53,11 @@ def batch_norm(
         Accept that `candidate` calls a ready-made normalization.
     dense_only : bool, default False
         Check dense inputs alone, of a function that does not know images.
+    framework : {"mxnet", "torch", "numpy"}, default "mxnet"
+        Whose arrays `candidate` takes. In PyTorch `torch.is_grad_enabled()` tells the mode. NumPy's
+        functions get it as a keyword, training=True or False, and are asked for no gradient.
+    momentum_weighs : {"old", "new"}, default "old"
+        Which value momentum multiplies: the old average, or that of the batch, as torch.nn has it.
 
     Raises
     ------
@@ -64,36 +74,38 @@ def batch_norm(
     known.update(_common(kinds), shapes=partial(_shapes, dense_only=dense_only))
     if dense_only:
         del known["images"]
-    _run(candidate, known, parts, allow_library)
+    _run(candidate, known, parts, allow_library, framework, momentum_weighs)
 
 
-def channels_last(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+def channels_last(
+    candidate: Callable, *parts: str, allow_library: bool = False, **written: str
+) -> None:
     """Check a `batch_norm` whose channels are the last axis of X, however many axes that has.
 
     It is called like `batch_norm`, with gamma, beta and the averages in shape (channels,).
 
     Parameters
     ----------
-    candidate, allow_library
+    candidate, allow_library, framework, momentum_weighs
         As in `batch_norm`.
     *parts : {"training", "statistics", "prediction", "gradient", "precision"}
         What to check; without any, everything.
     """
-    _sibling(CHANNELS_LAST, candidate, parts, allow_library)
+    _sibling(CHANNELS_LAST, candidate, parts, allow_library, **written)
 
 
-def any_axis(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+def any_axis(candidate: Callable, *parts: str, allow_library: bool = False, **written: str) -> None:
     """Check a `batch_norm` that gets the axis of the channels as its last argument.
 
     Parameters
     ----------
-    candidate, allow_library, *parts
+    candidate, allow_library, framework, momentum_weighs, *parts
         As in `channels_last`.
     """
-    _sibling(ANY_AXIS, candidate, parts, allow_library)
+    _sibling(ANY_AXIS, candidate, parts, allow_library, **written)
 
 
-def masked(candidate: Callable, *parts: str, allow_library: bool = False) -> None:
+def masked(candidate: Callable, *parts: str, allow_library: bool = False, **written: str) -> None:
     """Check a `batch_norm` of padded sequences, (batch, length, channels).
 
     It is called with (X, mask, gamma, beta, moving_mean, moving_var, eps, momentum); the mask, of
@@ -101,20 +113,24 @@ def masked(candidate: Callable, *parts: str, allow_library: bool = False) -> Non
 
     Parameters
     ----------
-    candidate, allow_library, *parts
+    candidate, allow_library, framework, momentum_weighs, *parts
         As in `channels_last`.
     """
-    _sibling(PADDED, candidate, parts, allow_library)
+    _sibling(PADDED, candidate, parts, allow_library, **written)
 
 
-def _run(candidate, known: dict[str, Part], parts: tuple[str, ...], allow_library: bool) -> None:
-    check = Check.of(candidate, allow_library)
-    Question(check.respondent, ready_made=allow_library).run(known, parts)  # type: ignore[arg-type]
+def _run(
+    candidate, known, parts, allow_library: bool, framework="mxnet", momentum_weighs="old"
+) -> None:
+    check = Check.of(candidate, allow_library, framework, momentum_weighs)
+    if check.respondent.framework.name == "numpy":
+        del known["gradient"]
+    Question(check.respondent, ready_made=allow_library).run(known, parts)
 
 
-def _sibling(kind: Kind, candidate, parts: tuple[str, ...], allow_library: bool) -> None:
+def _sibling(kind: Kind, candidate, parts, allow_library: bool, **written: str) -> None:
     known: dict[str, Part] = {"training": partial(_training, kind=kind)}
-    _run(candidate, {**known, **_common((kind,))}, parts, allow_library)
+    _run(candidate, {**known, **_common((kind,))}, parts, allow_library, **written)
 
 
 def _common(kinds: tuple[Kind, ...]) -> dict[str, Part]:
@@ -219,13 +235,15 @@ def _modes(check: Question, kind: Kind) -> None:
 
 def _gradient(check: Question, kinds: tuple[Kind, ...]) -> str:
     """Check the gradients of X, gamma and beta in both modes."""
-    part = "gradient"
+    part, modes = "gradient", [("record", "training"), ("record without training", "prediction")]
+    if check.respondent.framework.name == "torch":
+        del modes[1]  # it records in training mode alone
     for kind in kinds:
         drawn = list(kind.cases(check, 80, eps=0.1))[1:3]
         for number, (form, case) in enumerate([kind.visible[1], *drawn]):
             dY = check.draw(case.X.shape, 90 + number).X
             dY = np.round(dY, 1) if number == 0 else dY
-            for mode, words in (("record", "training"), ("record without training", "prediction")):
+            for mode, words in modes:
                 here = check.on(form, case, f"{part}, {kind.label}, {words} mode")
                 _gradient_of(here, dY, mode)
     return part
@@ -239,7 +257,7 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
     answer = check.ask(
         "call",
         lambda words: "" if "computational graph" in words else check.explained(mode, words),
-        arguments=list(form.arguments(case).values()),
+        arguments=list(check.respondent.framework.arguments(form.arguments(case)).values()),
         mode=mode,
         variables=len(names),
         dY=form.array(dY),

@@ -23,7 +23,11 @@ TIMES = 300  # as long as the right gradient may it take where the machine is th
 
 
 def backward(
-    candidate: Callable, *parts: str, allow_library: bool = False, by_hand: bool = True
+    candidate: Callable,
+    *parts: str,
+    allow_library: bool = False,
+    by_hand: bool = True,
+    framework: str = "numpy",
 ) -> None:
     """Check a function (dY, X, gamma, eps) -> (dX, dgamma, dbeta) for dense inputs.
 
@@ -41,6 +45,8 @@ def backward(
         Accept that `candidate` calls a ready-made normalization, or autograd.
     by_hand : bool, default True
         Whether it may not call autograd.
+    framework : {"numpy", "torch"}, default "numpy"
+        Whose arrays they are, in place of NumPy's.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def backward(
         for part, words, index in (("beta", "beta", 2), ("gamma", "gamma", 1), ("input", "X", 0))
     }
     known["precision"] = _precision
-    Check.of(candidate, allow_library, by_hand=by_hand).run(known, parts)
+    Check.of(candidate, allow_library, framework, by_hand=by_hand).run(known, parts)
 
 
 def _cases(check: Check) -> Iterator[tuple[Case, np.ndarray]]:

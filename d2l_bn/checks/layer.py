@@ -15,7 +15,14 @@ from d2l_bn.checks.cases import Case, close
 from d2l_bn.checks.phrases import said
 
 
-def layer(candidate: Callable, *parts: str, allow_library: bool = False, axis: int = 1) -> None:
+def layer(
+    candidate: Callable,
+    *parts: str,
+    allow_library: bool = False,
+    axis: int = 1,
+    framework: str = "mxnet",
+    momentum_weighs: str = "old",
+) -> None:
     """Check a layer like `d2l_bn.BatchNorm`, with eps 1e-5 and momentum 0.9.
 
     Parameters
@@ -32,6 +39,11 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False, axis: i
     axis : {1, -1}
         Where the channels of the input are. A layer that has them last is called with num_features
         alone, and what it keeps has the shape (num_features,).
+    framework : {"mxnet", "torch"}, default "mxnet"
+        With "torch" it is a Module, which trains after train() with gradients enabled and predicts
+        after eval() under no_grad(). moving_var may start at 1; contexts are not asked about.
+    momentum_weighs : {"old", "new"}, default "old"
+        As in `batch_norm`; with "new", the momentum that is asked for is 0.1.
 
     Raises
     ------
@@ -49,7 +61,11 @@ def layer(candidate: Callable, *parts: str, allow_library: bool = False, axis: i
         "saving": _saving,
         "precision": _precision,
     }
-    check_of(candidate, allow_library, axis).run(known, parts)
+    if framework == "torch":
+        del known["contexts"]
+    elif framework == "numpy":
+        raise ValueError('a layer is written in "mxnet" or "torch"; got framework="numpy"')
+    check_of(candidate, allow_library, axis, framework, momentum_weighs).run(known, parts)
 
 
 def _parameters(check: Check) -> str:
@@ -71,7 +87,7 @@ def _parameters(check: Check) -> str:
                     f'grad_req "{held[name]["grad_req"]}"',
                     block.said("trained"),
                 )
-            _start(block, name, held[name], shape, 0.0)
+            _start(block, name, held[name], shape, block.start * (name == "moving_var"))
         before = block
     return check.part
 

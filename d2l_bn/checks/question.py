@@ -66,7 +66,7 @@ class Question(Check):
 
     def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
         """Call the function and check the form of what it returns, but not the numbers."""
-        given = self.form.arguments(self.case)
+        given = self.respondent.framework.arguments(self.form.arguments(self.case))
         explain = explain or partial(self.explained, mode)
         answer = self.ask("call", explain, arguments=list(given.values()), mode=mode, dtype=dtype)
         values = self.three_values(answer["result"], NAMES)

@@ -63,14 +63,14 @@ def of_words(check: Question, mode: str, words: str) -> Cause:
     rank, dense = _of_rank(check, mode)
     if rank and not dense:
         return rank
-    if not form.flat or not re.search("broadcast|reshape array of size", words):
+    if not form.flat or not re.search("broadcast|must match|reshape array of size", words):
         return rank
     general = check.on(form, check.general(), check.part)
     for here, raised in ((check, words), (general, general.raised(mode))):
         cause = _of_axes_left(here, raised)
         if cause:
             return cause
-    if rank or "broadcast" not in words:
+    if rank or "reshape array" in words:
         return rank
     return said("shapes: channels" if case.mask is None else "shapes: mask")
 
@@ -85,7 +85,7 @@ def _of_axes_left(check: Question, words: str) -> Cause:
         for count in range(1, len(axes))
         for gone in combinations(axes, count)
     }
-    for shapes, size in re.findall(r"\[([\d,]+)\]|array of size (\d+)", words):
+    for shapes, size in re.findall(r"[\[(]([\d,]*\d),?[\])]|array of size (\d+)", words):
         if size:
             gone = [each for each in left if np.prod(left[each]) == int(size)]
         else:

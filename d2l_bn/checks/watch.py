@@ -60,7 +60,12 @@ class Watch:
         if event != "call":
             return
         code, mxnet = frame.f_code, sys.modules.get("mxnet")
+        module = frame.f_globals.get("__name__")
         name = ANSWERS.get(code.co_filename)
+        if module == "torch.nn.functional" and code.co_name in OPERATORS:  # its layers call them
+            name = f"{module}.{code.co_name}"
+        if self.by_hand and module in ("torch.autograd", "torch.autograd.forward_ad"):
+            name = "torch.autograd"
         if mxnet is not None and hasattr(mxnet, "npx"):  # it is imported whole
             name = name or _codes(mxnet).get(code)
             if name in AUTOGRAD and not self.by_hand:
