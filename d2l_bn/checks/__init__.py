@@ -6,10 +6,9 @@ dense input, training mode: right
 
 A check asks and judges; the student's code answers. In a notebook both are in one process. When
 work is marked the same check asks from outside, with other inputs, and the code answers from a
-sandbox, in which nothing of the check can be seen. `answers.py` is the student's side, also in
-`framework.py`, which has PyTorch and NumPy; `asking.py` is the judge's, and the modules with a
-public name are what is asked. `forms.py` has the inputs of a function, `question.py` one question
-about it, `block.py` a layer and what is asked of it.
+sandbox, in which nothing of the check can be seen. `answers.py` is the student's side, in PyTorch
+and NumPy `framework.py`, `asking.py` the judge's; modules with a public name are what is asked.
+`forms.py` has a function's inputs, `question.py` a question about it, `block.py` those of a layer.
 
 One way leads from a question to a cause:
 

@@ -209,5 +209,5 @@ def hint(words: str, where: str, numpy: bool = False) -> Cause:
     if name:
         known = "foreign" if name[1] in foreign else "no attribute"
         return phrases.said(f"raised: {known}", what=name[1], ours=foreign.get(name[1]))
-    mixed = re.search(r"\bnp\.", where) and not numpy
+    mixed = not numpy and re.search(r"\bnp\.", where)
     return phrases.said("raised: NumPy") if mixed else Cause()

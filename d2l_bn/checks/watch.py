@@ -66,7 +66,7 @@ class Watch:
             name = f"{module}.{code.co_name}"
         if self.by_hand and module in ("torch.autograd", "torch.autograd.forward_ad"):
             name = "torch.autograd"
-        if mxnet is not None and hasattr(mxnet, "npx"):  # it is imported whole
+        if mxnet is not None and hasattr(mxnet, "gluon"):  # it is imported whole
             name = name or _codes(mxnet).get(code)
             if name in AUTOGRAD and not self.by_hand:
                 name = None

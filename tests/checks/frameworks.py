@@ -254,6 +254,8 @@ class NoMXNet:
 
 
 def main() -> None:
+    import d2l_bn.checks  # noqa: F401 (which puts a finder of its own in front)
+
     sys.meta_path.insert(0, NoMXNet)
     found = {}
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -269,8 +271,10 @@ def main() -> None:
         for _, *edits in WRONG_IN_NUMPY:
             found[f"numpy batch_norm {edits}"] = asked("batch_norm", "numpy", edits)
         found["page"] = page()
+        found["not told"] = asked("batch_norm", "mxnet")
         found["old"] = asked("batch_norm", "torch", OLD, "old")
         found["new taken for old"] = asked("batch_norm", "torch", (), "old")
+    assert "mxnet" not in sys.modules
     print(json.dumps(found))
 
 
