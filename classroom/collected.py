@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from classroom.files import safe
 
@@ -44,25 +45,35 @@ def students(folder: Path, exercises: Collection[str]) -> list[Student]:
     """
     found: dict[str, Student] = {}
     for path in sorted(listed(folder)):
-        inside = path.is_dir()
-        moodle, canvas = MOODLE.fullmatch(path.name), CANVAS.fullmatch(path.name)
-        system = moodle or (None if inside else canvas)
-        if not inside and not (system and system["file"]):
+        system = delivered(path)
+        if not system and not path.is_dir():
             continue
         name = f"{system['name']}_{system['id']}" if system else path.name
         student = found.setdefault(name, Student(label(name)))
         if system:
-            student.moodle, student.canvas = (system["id"], "") if moodle else ("", system["id"])
-        for notebook in notebooks(path) if inside else [path]:
-            own = notebook.name if inside else system["file"]  # type: ignore[index]
-            student.add(own, notebook, exercises)
+            number, moodle = system["id"], system.re is MOODLE
+            student.moodle, student.canvas = (number, "") if moodle else ("", number)
+        if path.is_dir():
+            for notebook in notebooks(path):
+                student.add(notebook.name, notebook, exercises)
+        elif system:
+            student.add(system["file"], path, exercises)
     return list(found.values())
+
+
+def delivered(path: Path) -> Optional[re.Match]:
+    """How a system has named a folder or a notebook; None where it hasn't, or may mean two."""
+    moodle = MOODLE.fullmatch(path.name)
+    if path.is_dir():
+        return moodle
+    found = moodle or CANVAS.fullmatch(path.name)
+    twice = path.name.count("_assignsubmission_") > 1  # a student chose the end of the name
+    return found if found and found["file"] and not twice else None
 
 
 def unread(folder: Path) -> list[tuple[Path, str]]:
     """What looks like work and belongs to nobody yet, and why."""
-    known = CANVAS.fullmatch, MOODLE.fullmatch
-    alone = [p for p in folder.glob("*.ipynb") if not any(match(p.name) for match in known)]
+    alone = [path for path in folder.glob("*.ipynb") if not delivered(path)]
     found = [(path, "has to be unpacked") for path in folder.glob("**/*.zip")]
     return sorted([*found, *((path, "is in no student's folder") for path in alone)])
 
@@ -90,8 +101,8 @@ def notebooks(folder: Path) -> list[Path]:
 
 
 def file_name(label: str) -> str:
-    """A student's label as the beginning of a file's name, which has at most 255 bytes."""
-    if len(label.encode()) <= 200:
+    """A label as the beginning of a file's name: at most 255 bytes, and nobody's archive."""
+    if len(label.encode()) <= 200 and not label.endswith(".zip"):
         return label
     digest = hashlib.sha256(label.encode()).hexdigest()[:12]
     return f"{label.encode()[:180].decode(errors='ignore')}-{digest}"

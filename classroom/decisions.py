@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, NoReturn, Optional
+from typing import Optional
 
 from classroom import ClassroomError
 from classroom.files import write
@@ -44,14 +44,14 @@ def read(path: Path) -> dict[Place, Decision]:
     if not path.exists():
         return {}
     text = _text(path)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
     try:
-        return _decisions(path, reader)
+        return _decisions(lines)
     except csv.Error as error:
-        what = (
-            f"{path} has a quote too many, or one too few ({error}, after line {reader.line_num})"
-        )
-        raise ClassroomError(f"{what}: mend it, or save the table with a spreadsheet") from error
+        words = f" or before has a quote too many, or one too few ({error}): mend it"
+    except ValueError as error:
+        words = str(error)
+    raise ClassroomError(f"{path}, line {lines.line_num}{words}")
 
 
 def _text(path: Path) -> str:
@@ -62,12 +62,10 @@ def _text(path: Path) -> str:
         raise ClassroomError(f"{what}: save it as what spreadsheets call CSV UTF-8") from error
 
 
-def _decisions(path: Path, lines: csv.DictReader) -> dict[Place, Decision]:
-    def refuse(words: str) -> NoReturn:
-        raise ClassroomError(f"{path}, line {lines.line_num}{words}")
-
+def _decisions(lines: csv.DictReader) -> dict[Place, Decision]:
+    """What the lines say; ValueError with what is wrong in the last that was read."""
     if not set(COLUMNS) <= set(lines.fieldnames or ()):
-        refuse(
+        raise ValueError(
             f": there must be the columns {', '.join(COLUMNS)}, with commas or semicolons between "
             f"them, got {', '.join(lines.fieldnames or ()) or 'none'}"
         )
@@ -75,27 +73,27 @@ def _decisions(path: Path, lines: csv.DictReader) -> dict[Place, Decision]:
     for row in lines:
         if any(row.get(None, ())):
             mark = lines.reader.dialect.delimiter
-            refuse(f" has more columns than the first. A text with {mark!r} in it stands in quotes")
+            words = f" has more columns than the first. A text with {mark!r} in it stands in quotes"
+            raise ValueError(words)
         row = {name: (row[name] or "").strip() for name in COLUMNS}
-        maximum = _number(row["maximum"], refuse, "maximum") or 0.0
-        points = _number(row["points"], refuse, "points", maximum)
+        maximum = _number(row, "maximum") or 0.0
+        points = _number(row, "points", maximum)
         decision = row["decision"].lower()
         if decision not in DECISIONS or (decision and row["cell"]):
-            refuse(
+            raise ValueError(
                 ": the decision must be clear, override, revoke or nothing, and stand in a line "
                 f"without a cell, got {row['decision']!r}"
             )
         if not row["cell"] and (decision == "override") != (points is not None):
-            refuse(
+            raise ValueError(
                 ": points for a whole submission go with the decision override, got "
                 f"{row['points']!r} with {row['decision']!r}"
             )
-        late = _number(row["late"], refuse, "late")
         place = row["student"], row["exercise"], row["cell"]
-        decided = Decision(maximum, points, decision, late, row["comment"])
+        decided = Decision(maximum, points, decision, _number(row, "late"), row["comment"])
         if found.setdefault(place, decided) != decided:
             name = ", ".join(filter(None, place))
-            refuse(f": {name} is decided otherwise in an earlier line: leave one of the two")
+            raise ValueError(f": {name} is decided otherwise in an earlier line: leave one of both")
     return found
 
 
@@ -105,7 +103,8 @@ def separator(text: str) -> str:
     return ";" if first.count(";") > first.count(",") else ","
 
 
-def _number(text: str, refuse: Callable, name: str, most: float = float("inf")) -> Optional[float]:
+def _number(row: dict[str, str], name: str, most: float = float("inf")) -> Optional[float]:
+    text = row[name]
     if not text:
         return None
     try:
@@ -114,7 +113,7 @@ def _number(text: str, refuse: Callable, name: str, most: float = float("inf")) 
         number = -1
     if not 0 <= number <= most:
         upper = "up" if most == float("inf") else f"{most:g}"
-        refuse(f": {name} must be a number from 0 to {upper}, or nothing, got {text!r}")
+        raise ValueError(f": {name} must be a number from 0 to {upper}, or nothing, got {text!r}")
     return number
 
 
@@ -129,10 +128,7 @@ def named(given: dict[Place, Decision], names: Mapping[str, str]) -> dict[Place,
 
 
 def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Place, Decision]:
-    """What there is to decide, with what has been decided.
-
-    Lines that wait for nothing any more stay if they hold something.
-    """
+    """What there is to decide, with what has been decided, also where nothing waits any more."""
     filled = {place: decision for place, decision in given.items() if not decision.empty}
     for place in now.keys() & filled.keys():
         most, points = now[place].maximum, filled[place].points or 0
@@ -144,10 +140,7 @@ def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Pla
 
 
 def save(path: Path, decisions: dict[Place, Decision]) -> None:
-    """Write the table, with the separator that it had.
-
-    It begins with a mark by which spreadsheets know UTF-8: without it they spoil names.
-    """
+    """Write the table, with the separator that it had."""
     between = separator(_text(path)) if path.exists() else ","
     text = io.StringIO()
     writer = csv.writer(text, delimiter=between, lineterminator="\n")
@@ -158,4 +151,4 @@ def save(path: Path, decisions: dict[Place, Decision]) -> None:
             numbers = [number.replace(".", ",") for number in numbers]
         maximum = f"{each.maximum:g}"
         writer.writerow([*place, maximum, numbers[0], each.decision, numbers[1], each.comment])
-    write(path, "\ufeff" + text.getvalue())
+    write(path, "\ufeff" + text.getvalue())  # a mark without which spreadsheets spoil names

@@ -74,10 +74,7 @@ def page(result: Result) -> str:
 
 
 def joined(cells: list[Cell]) -> list[Cell]:
-    """The cells to show: what is given only where a check said something in it.
-
-    Code that is marked by hand comes as two cells, which are shown as one.
-    """
+    """The cells to show: code that is marked by hand as one, what is given if a check spoke."""
     shown: list[Cell] = []
     for cell in cells:
         if cell.kind == "written" and shown and shown[-1].id == cell.id:

@@ -67,7 +67,9 @@ def grade(
     strangers = sorted(set(only) - students.keys())
     if strangers:
         raise ClassroomError(f"--only must name a student in {submissions}, got {strangers[0]}")
-    with _alone(out):
+    out.mkdir(parents=True, exist_ok=True)
+    in_use = ClassroomError(f"another run marks into {out}: wait, or use --out")
+    with locked(out, otherwise=in_use):
         decisions.read(out / "decisions.csv")  # a mistake in it is told before the work
         sandbox = isolation.sandbox(out / "sandbox", isolated=isolated)
         limits = {"seconds": seconds, "memory": memory, "isolated": isolated}
@@ -167,31 +169,20 @@ def _idle(given: dict, results: list[Result]) -> list[decisions.Place]:
 
 
 def _write_pages(folder: Path, results: list[Result], students: Collection[str]) -> None:
-    """Write a folder of pages for each student, and a zip file of it to send.
-
-    Pages of an earlier run that belong to one of these `students` go.
-    """
+    """Write a folder of pages for each of `students`, in place of earlier ones, and a zip file."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = tables.by_student(results)
     for student in students:
         own = folder / collected.file_name(student)
         for page in own.glob("*.html"):
             page.unlink()
-        if student not in pages:
+        for result in pages.get(student, ()):
+            write(own / f"{result.exercise}.html", feedback.page(result))
+        if student in pages:
+            with tempfile.TemporaryDirectory(dir=folder) as temporary:
+                made = shutil.make_archive(str(Path(temporary, "pages")), "zip", own)
+                os.replace(made, own.with_name(f"{own.name}.zip"))
+        else:
             own.with_name(f"{own.name}.zip").unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it isn't there, or holds what isn't ours
                 own.rmdir()
-    for student, found in pages.items():
-        own = folder / collected.file_name(student)
-        for result in found:
-            write(own / f"{result.exercise}.html", feedback.page(result))
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            made = shutil.make_archive(str(Path(temporary, "pages")), "zip", own)
-            os.replace(made, own.with_name(f"{own.name}.zip"))
-
-
-def _alone(out: Path) -> contextlib.AbstractContextManager:
-    """Let no other run work on the same folder at the same time."""
-    out.mkdir(parents=True, exist_ok=True)
-    in_use = ClassroomError(f"another run marks into {out}: wait, or use --out")
-    return locked(out, otherwise=in_use)

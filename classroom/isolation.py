@@ -46,6 +46,7 @@ class Sandbox:
         else:
             options += ["--unshare-user"]
         options += ["--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev"]
+        options += ["--ro-bind", "/dev/null", "/dev/zero"]  # of which shared memory can be made
         for folder in ("/tmp", "/dev/shm"):
             options += ["--perms", "1777", "--size", str(SCRATCH), "--tmpfs", folder]
         for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"):

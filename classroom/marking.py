@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Callable, Optional
 
-import numpy as np
-
 from classroom import runner
 from classroom.isolation import Sandbox
 from classroom.runner import Worker, WorkerError, in_words
@@ -83,7 +81,7 @@ class Names(dict):
 def seed_of(secret: str, *parts: str) -> tuple[int, ...]:
     """The numbers that inputs are drawn from, which nobody knows who doesn't know the secret."""
     digest = hashlib.sha256("\0".join((secret, *parts)).encode("utf-8", "replace")).digest()
-    return tuple(int(number) for number in np.frombuffer(digest[:16], "<u4"))
+    return tuple(digest)
 
 
 def mark(
@@ -104,9 +102,8 @@ def mark(
     marked = Marked(cells=cells)
     end = time.monotonic() + runner.longest(seconds)
     runs = any(cell.kind == "test" for cell in cells)
-    with contextlib.closing(
-        Run(partial(Worker, sandbox, seconds=seconds, memory=memory, mxnet=mxnet))
-    ) as run:
+    start = partial(Worker, sandbox, seconds=seconds, memory=memory, mxnet=mxnet, end=end)
+    with contextlib.closing(Run(start)) as run:
         for cell in cells:
             if (run.refused or marked.again) and not alone:
                 break

@@ -134,7 +134,7 @@ def packages(*, mxnet: bool) -> list[Path]:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        if name in found or (name == "mxnet" and not mxnet):
+        if name in found:
             continue
         tops = {Path(file).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
         found[name] = [Path(str(distribution.locate_file(top))) for top in sorted(tops)]

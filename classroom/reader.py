@@ -11,7 +11,9 @@ import re
 import xml.etree.ElementTree as ET
 
 MOST_CELLS = 500
-SHOWN = 20_000  # characters of an output
+MOST_LINES = 20  # of a cell that may be worth reading
+SHOWN = 20_000  # characters of an output, and of what is compared
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # which parsing may raise
 NAMES = ("attr", "id", "arg", "name")  # where parts of a program have a name
 MATH = re.compile(r"\$\$([^$]{1,4000})\$\$|(?<![\\$])\$(?!\s)([^$]{1,2000})(?<![\s\\])\$")
 ATTRIBUTES = {"accent", "columnalign", "display", "displaystyle", "fence", "form", "linethickness"}
@@ -64,9 +66,9 @@ def examine(source, code):
         return {"parts": typeset(source)}
     python = is_python(source)
     return {
-        "bare": bare(source),
+        "bare": bare(source)[:SHOWN],
         "ipython": not python and re.search(r"=\s*[%!]", source) is not None,
-        "aids": aids(source),
+        "aids": aids(source)[:MOST_LINES],
     }
 
 
@@ -74,10 +76,8 @@ def is_python(source):
     """Whether Python can read it, or gives up for another reason than its grammar."""
     try:
         ast.parse(source)
-    except (SyntaxError, ValueError):
-        return False
-    except (RecursionError, MemoryError):
-        return True
+    except UNREADABLE as error:
+        return not isinstance(error, (SyntaxError, ValueError))
     return True
 
 
@@ -102,7 +102,7 @@ def bare(source):
                 if (kind, getattr(node, kind, None)) in own and not isinstance(node, ast.keyword):
                     setattr(node, kind, "v")
         return " ".join(re.findall(r"\w+|\S", ast.unparse(tree)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return ""
 
 
@@ -132,7 +132,7 @@ def aids(source):
         nodes = filter(_is_imaginary, ast.walk(ast.parse(runnable(source))))
         lines = {getattr(node, "lineno", 0) for node in nodes}
         return sorted({*found, *((line, "imaginary numbers") for line in lines)})
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return []
 
 

@@ -43,18 +43,17 @@ class Marker:
     secret: str = ""  # what the inputs are drawn from, together with the submission
     again: Collection[str] = ()  # students who are marked again, whatever has been kept
 
-    def __call__(
-        self, student: str, name: str, path: Optional[Path], alone: bool = False
-    ) -> Marked:
+    def __call__(self, student: str, name: str, path: Optional[Path], alone: bool) -> Marked:
         """The outcome of one notebook, from its record where nothing has changed since.
 
-        What may have been another one's doing is not kept, unless the notebook is marked `alone`,
-        and nothing that isn't marked.
+        What may be another one's doing, unless it is `alone`, or isn't marked, is not kept.
         """
         digest = hashlib.sha256(f"{student}\0{name}".encode("utf-8", "surrogateescape"))
         record = self.folder / f"{digest.hexdigest()[:32]}.json"
         content = self._content(path)
-        key = self._fingerprint(name, content)
+        rest = [self.originals.get(name), self.limits, content is None, self._program, self.secret]
+        text = json.dumps(rest, sort_keys=True)
+        key = hashlib.sha256((content or b"") + text.encode()).hexdigest()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             saved = json.loads(record.read_text())
             if saved.pop("key") == key and student not in self.again:
@@ -78,11 +77,6 @@ class Marker:
                 with path.open("rb") as file:
                     return file.read(submission.LARGEST + 1)
         return b""
-
-    def _fingerprint(self, name: str, content: Optional[bytes]) -> str:
-        rest = [self.originals.get(name), self.limits, content is None, self._program, self.secret]
-        text = json.dumps(rest, sort_keys=True)
-        return hashlib.sha256((content or b"") + text.encode()).hexdigest()
 
     @cached_property
     def _program(self) -> str:

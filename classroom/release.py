@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from classroom import ClassroomError, nbgrader
+from classroom import ClassroomError
 
 STUB = 'raise NotImplementedError("write your solution here, in place of this line")'
 README = Path(__file__).with_name("students.md")
@@ -50,13 +50,19 @@ def read(path: Path) -> NotebookNode:
 
 
 def student_version(notebook: NotebookNode) -> NotebookNode:
-    """The notebook as nbgrader hands it out; `notebook` itself is changed."""
-    steps = nbgrader().preprocessors
-    clear = steps.ClearSolutions(code_stub={"python": STUB})
+    """The notebook as nbgrader hands it out; `notebook` itself is changed.
+
+    ClassroomError if nbgrader isn't installed.
+    """
+    try:
+        from nbgrader import preprocessors as steps
+    except ImportError as error:
+        remedy = "pip install -c constraints.txt -e '.[classroom]'"
+        raise ClassroomError(f"needs nbgrader, which is not installed: {remedy}") from error
     for step in (
         steps.CheckCellMetadata(),
         steps.LockCells(),
-        clear,
+        steps.ClearSolutions(code_stub={"python": STUB}),
         steps.ClearOutput(),
         steps.ClearHiddenTests(),
         steps.ComputeChecksums(),

@@ -6,13 +6,12 @@ import contextlib
 import os
 import re
 import secrets
-import selectors
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn, Optional
+from typing import IO, NoReturn, Optional
 
 from classroom.isolation import PROCESSES, Sandbox, environment
 from d2l_bn.checks.plain import dumps, loads
@@ -35,35 +34,48 @@ def longest(seconds: float) -> int:
     return int(STARTING + WHOLE * seconds)
 
 
-def in_words(error: Mapping) -> dict[str, str]:
+def in_words(error: object) -> dict[str, str]:
     """An exception as a worker tells it, each part in one line: it is quoted among other words."""
-    texts = {name: str(dict(error).get(name, "")) for name in ("kind", "words", "where")}
-    kind, words, where = (" ".join(text[:TEXT].split()) for text in texts.values())
+    told = error if isinstance(error, dict) else {}
+    texts = (str(told.get(name, "")) for name in ("kind", "words", "where"))
+    kind, words, where = (" ".join(text[:TEXT].split()) for text in texts)
     return {"kind": kind, "words": words, "where": f"\n  {where}" if where else ""}
 
 
-class WorkerError(Exception):
-    """The worker ended, took too much, or answered what it wasn't asked.
+def _stat(folder: Path) -> list[str]:
+    """What the system says of a process, or a thread, behind its name."""
+    return (folder / "stat").read_text().rsplit(")", 1)[1].split()
 
-    `again` tells that it may have been another one's doing.
-    """
+
+class WorkerError(Exception):
+    """The worker ended, took too much or answered otherwise; `again`: maybe by another's doing."""
 
     def __init__(self, words: str, again: bool = False) -> None:
         super().__init__(words)
         self.again = again
 
 
-def _used(processes: list[list[str]]) -> float:
-    return sum(sum(map(int, each[11:15])) for each in processes) / os.sysconf("SC_CLK_TCK")
+def _ready(pipe: IO[bytes], event: int, seconds: float) -> bool:
+    """Wait until a pipe can be used, or has ended; False if time is up before."""
+    poll = select.poll()
+    poll.register(pipe, event)
+    return bool(poll.poll(1000 * seconds))
 
 
-class Worker(contextlib.AbstractContextManager):
-    """The teacher's end of the pipe to worker.py; a ``with`` statement ends the sandbox."""
+class Worker:
+    """The teacher's end of the pipe to worker.py."""
 
     def __init__(
-        self, sandbox: Sandbox, *, seconds: float, memory: int, mxnet: bool = True
+        self,
+        sandbox: Sandbox,
+        *,
+        seconds: float,
+        memory: int,
+        mxnet: bool = True,
+        end: float = float("inf"),
     ) -> None:
         self.seconds, self.memory, self.buffer, self.first = seconds, memory, b"", True
+        self.end = end  # of all that is asked, by the clock time.monotonic
         self.looked, self.answered = 0.0, False
         self.began: Optional[tuple[float, float]] = None  # when first looked at, and its time
         try:
@@ -78,11 +90,9 @@ class Worker(contextlib.AbstractContextManager):
             )
         except OSError as error:
             raise WorkerError(f"can't be started ({error})", again=True) from error
-        assert self.process.stdin is not None
-        os.set_blocking(self.process.stdin.fileno(), False)  # a write never waits
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        assert self.process.stdin and self.process.stdout
+        self.pipes = self.process.stdin, self.process.stdout
+        os.set_blocking(self.pipes[0].fileno(), False)  # a write never waits
 
     def close(self) -> None:
         """End the sandbox, and all that is in it."""
@@ -91,28 +101,28 @@ class Worker(contextlib.AbstractContextManager):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # with the sandbox dies all that is in it
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
+        for pipe in self.pipes:
             with contextlib.suppress(BrokenPipeError):
-                pipe.close()  # type: ignore[union-attr]
+                pipe.close()
 
     def ask(self, what: str, **request) -> dict:
         """Send a request; the worker's answer, of which nothing is sure but that it is data."""
         token = secrets.token_hex(16)
-        limit = time.monotonic() + self.seconds + (STARTING if self.first else 0)
+        seconds = self.seconds + (STARTING if self.first else 0)
+        limit = min(time.monotonic() + seconds, self.end)
         self.first, self.began = False, None
         try:
-            if self.buffer or self._ready(0):
-                raise WorkerError("answered what it was not asked")
+            if self.buffer or _ready(self.pipes[1], select.POLLIN, 0):
+                raise ValueError
             self._send(dumps({"token": token, "what": what, **request}).encode() + b"\n", limit)
-        except BrokenPipeError as error:
-            self._ended(error)
-        try:
             line = self._line(limit)
             if line.count(b"[") + line.count(b"{") > MOST:  # each takes fifty times its bytes
                 raise ValueError
             answer = loads(line)
             if not isinstance(answer, dict) or answer.pop("token", None) != token:
                 raise ValueError
+        except BrokenPipeError as error:
+            self._ended(error)
         except ValueError as error:
             raise WorkerError("answered what it was not asked") from error
         self.answered = True
@@ -124,47 +134,34 @@ class Worker(contextlib.AbstractContextManager):
         """Run a cell; its error, or None, and its output."""
         answer = self.ask("run", source=source)
         error, output = answer.get("error"), str(answer.get("output"))[:OUTPUT]
-        try:
-            return {"error": None if error is None else in_words(error), "output": output}
-        except (TypeError, ValueError) as wrong:
-            raise WorkerError("answered what it was not asked") from wrong
+        return {"error": None if error is None else in_words(error), "output": output}
 
     def _send(self, data: bytes, limit: float) -> None:
-        assert self.process.stdin is not None
-        pipe, left = self.process.stdin.fileno(), memoryview(data)  # megabytes, not to be copied
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_WRITE)
-            while left:  # it may never be emptied
-                wait = limit - time.monotonic()
-                if wait <= 0 or not selector.select(wait):
-                    self._late()
-                with contextlib.suppress(BlockingIOError):  # the reader may make the pipe smaller
-                    left = left[os.write(pipe, left) :]
+        left = memoryview(data)  # megabytes, not to be copied
+        while left:  # it may never be emptied
+            wait = limit - time.monotonic()
+            if wait <= 0 or not _ready(self.pipes[0], select.POLLOUT, wait):
+                self._late()
+            with contextlib.suppress(BlockingIOError):  # the reader may make the pipe smaller
+                left = left[os.write(self.pipes[0].fileno(), left) :]
 
     def _line(self, limit: float) -> bytes:
-        assert self.process.stdout is not None
-        parts = [self.buffer]
-        total = 0
+        parts, total = [self.buffer], 0
         while b"\n" not in parts[-1]:
             left = limit - time.monotonic()
             if left <= 0:
                 self._late()
-            if not self._ready(min(left, PAUSE)):
+            if not _ready(self.pipes[1], select.POLLIN, min(left, PAUSE)):
                 self._tree()
                 continue
-            parts.append(os.read(self.process.stdout.fileno(), 2**20))
+            parts.append(os.read(self.pipes[1].fileno(), 2**20))
             if not parts[-1]:
                 self._ended()
             total += len(parts[-1])
             if total > LONGEST:
-                raise WorkerError("answered what it was not asked")
+                raise ValueError
         line, self.buffer = b"".join(parts).split(b"\n", 1)
         return line
-
-    def _ready(self, seconds: float) -> bool:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
-            return bool(selector.select(seconds))
 
     def _ended(self, error: Optional[OSError] = None) -> NoReturn:
         """Say that it ended: where by a signal, or before it began, that may be the machine's."""
@@ -182,14 +179,16 @@ class Worker(contextlib.AbstractContextManager):
 
     def cpu(self) -> float:
         """Seconds of processors' time that all processes of the sandbox have had together."""
-        return _used(self._below())
+        return sum(sum(map(int, each[11:15])) for each in self._below()) / os.sysconf("SC_CLK_TCK")
 
     def _below(self) -> list[list[str]]:
         """What the system says of each process below the sandbox, the sandbox itself first."""
         found: dict[str, list[str]] = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, IndexError):
-                found[folder.name] = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                found[folder.name] = fields = _stat(folder)
+                if fields[0] == "Z":  # the first of its threads has ended, and shows no memory
+                    fields[21] = max((_stat(each)[21] for each in folder.glob("task/*")), key=int)
         below = [str(self.process.pid)]
         for parent in below:
             below += [name for name, fields in found.items() if fields[1] == parent]
@@ -198,7 +197,7 @@ class Worker(contextlib.AbstractContextManager):
     def _tree(self) -> None:
         """Look at all processes below the sandbox: their number, and their memory together."""
         self.looked, below = time.monotonic(), self._below()
-        self.began = self.began or (self.looked, _used(below))
+        self.began = self.began or (self.looked, self.cpu())
         if len(below) > PROCESSES + 4:
             raise WorkerError(f"had more than {PROCESSES} processes")
         pages = sum(int(fields[21]) for fields in below[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
@@ -73,10 +73,7 @@ def read(content: bytes, ask: Callable[..., dict]) -> list[dict]:
 
 
 def examine(cells: list[Cell], ask: Callable[..., dict]) -> list[str]:
-    """Let `reader.py` say what there is to say of a student's texts; notes on what can't be read.
-
-    It reads them in a sandbox, where a text that Python's parser can't bear ends nothing else.
-    """
+    """Let `reader.py` say what there is to say of a student's texts; notes on what it can't."""
     notes: list[str] = []
     end = time.monotonic() + EXAMINING
     for cell in cells:
@@ -92,29 +89,16 @@ def examine(cells: list[Cell], ask: Callable[..., dict]) -> list[str]:
 
 
 def merge(exercise: NotebookNode, handed_in: list[dict]) -> tuple[list[Cell], list[str]]:
-    """The exercise with the student's answers and additional cells in their places, and notes.
-
-    Cells that have been split or copied have one name, and are joined.
-    """
-    names = {grade_id(cell) for cell in exercise.cells if grade_id(cell)}
-    answers: dict[str, dict] = {}
-    for cell in handed_in:
-        first = answers.setdefault(cell["name"], cell)
-        if first is not cell and cell["name"] in names:
-            first["source"] += f"\n\n{cell['source']}"
-            first["shown"] += cell["shown"]
+    """The exercise with the student's answers and additional cells in their places, and notes."""
     infos = [cell.metadata.nbgrader for cell in exercise.cells if grade_id(cell)]
-    counts = Counter(cell["name"] for cell in handed_in)
-    notes = [
-        f"{name} came as {counts[name]} cells, split or copied, which are joined"
-        for name in (info.grade_id for info in infos if info.solution)
-        if counts[name] > 1
-    ]
+    answers: dict[str, list[dict]] = defaultdict(list)
+    for cell in handed_in:
+        answers[cell["name"]].append(cell)
     if not {info.grade_id for info in infos if info.solution or info.grade} & answers.keys():
         raise ByHandError("it has none of this exercise's cells")
     texts = {cell.source.strip() for cell in exercise.cells if cell.cell_type == "markdown"}
-    added = additional(handed_in, names, texts)
-    cells = added.pop("", [])
+    added = additional(handed_in, {info.grade_id for info in infos}, texts)
+    cells, notes = added.pop("", []), []
     for cell in exercise.cells:
         name = grade_id(cell)
         if not name:
@@ -126,8 +110,12 @@ def merge(exercise: NotebookNode, handed_in: list[dict]) -> tuple[list[Cell], li
         else:
             kind = "written" if info.grade else "student"
             source = MISSING if kind == "student" else ""
-            if name in answers:
-                source, more = answers[name]["source"], {"shown": answers[name]["shown"]}
+            own = answers[name]
+            if own:
+                source = "\n\n".join(part["source"] for part in own)
+                more = {"shown": [each for part in own for each in part["shown"]]}
+            if len(own) > 1:
+                notes.append(f"{name} came as {len(own)} cells, split or copied, which are joined")
         if cell.cell_type == "code" and kind == "written":  # run, and marked by hand
             cells.append(Cell(name, "student", source, more=more))
             source, more = "", {}
@@ -142,10 +130,7 @@ def grade_id(cell: NotebookNode) -> str:
 
 
 def additional(handed_in: list[dict], names: set[str], texts: set[str]) -> dict[str, list[Cell]]:
-    """Cells that a student added, under the name of the cell that they follow, if any.
-
-    The exercise's own `texts` are left out.
-    """
+    """Cells that a student added, none of the exercise's `texts`, by the cell that they follow."""
     added: dict[str, list[Cell]] = {}
     last = ""
     for cell in handed_in:

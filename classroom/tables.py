@@ -31,12 +31,10 @@ def save(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([safe(_text(value)) for value in row] for row in rows)
+    for row in rows:
+        numbers = (f"{each:g}" if isinstance(each, (int, float)) else str(each) for each in row)
+        writer.writerow(map(safe, numbers))
     write(path, text.getvalue())
-
-
-def _text(value) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def write_all(out: Path, results: list[Result], originals: dict[str, NotebookNode]) -> None:

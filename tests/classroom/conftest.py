@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+import submissions
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +22,25 @@ def sandbox(reached):
     from classroom import isolation
 
     return isolation.sandbox(reached)
+
+
+@pytest.fixture(scope="session")
+def released(once):
+    """The students' folder."""
+    from classroom import EXERCISES
+    from classroom.release import release
+
+    return once("release", lambda folder: release(EXERCISES, folder))
+
+
+@pytest.fixture
+def classroom(tmp_path, released, reached):
+    """The students' notebooks, the first exercise alone, and room for submissions."""
+    from classroom import EXERCISES
+
+    for name in ("source", "class", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "release").symlink_to(released)
+    shutil.copy(EXERCISES / submissions.NAME, tmp_path / "source")
+    (tmp_path / "out" / "sandbox").symlink_to(reached)
+    return tmp_path

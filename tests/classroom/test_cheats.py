@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import cheats
 import pytest
+from submissions import needs_bubblewrap
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
@@ -17,10 +16,7 @@ from classroom.release import read
 from classroom.submission import merge, plain
 from d2l_bn.checks import gradient
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
-]
+pytestmark = [pytest.mark.slow, needs_bubblewrap]
 
 
 def marked(sandbox, exercise, cells, added=(), seconds=5):

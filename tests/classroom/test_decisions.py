@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import zipfile
 from datetime import datetime
 
 import pytest
+from submissions import rows
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
@@ -45,11 +45,6 @@ def lines(student):
     """The lines of a table for what `marked` gives."""
     own = grade._to_decide(marked()).items()
     return {(student, "5-your-experiment", cell): decision for cell, decision in own}
-
-
-def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_submission_and_written_answer_has_a_line(tmp_path):

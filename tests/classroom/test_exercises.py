@@ -100,6 +100,12 @@ def notebook_of(name):
     return read(EXERCISES / f"{name}.ipynb")
 
 
+def sources(name):
+    """The source of each cell that has a name of nbgrader's."""
+    cells = (c for c in notebook_of(name).cells if c.metadata.get("nbgrader"))
+    return {cell.metadata.nbgrader.grade_id: cell.source for cell in cells}
+
+
 def is_test(cell):
     mark = cell.metadata.get("nbgrader", {})
     return mark.get("grade") and not mark.get("solution")
@@ -248,13 +254,10 @@ def test_exercise_6_holds_precision(cell, right, wrong, points):
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_the_text_says_what_is_imported_and_what_is_out(name):
-    first, *cells = notebook_of(name).cells
-    (imports,) = (
-        c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "imports"
-    )
+    first = notebook_of(name).cells[0]
     names = {
         alias.asname or alias.name
-        for node in ast.walk(ast.parse(imports))
+        for node in ast.walk(ast.parse(sources(name)["imports"]))
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
@@ -263,11 +266,7 @@ def test_the_text_says_what_is_imported_and_what_is_out(name):
 
 
 def test_the_broken_code_has_all_six():
-    source = {
-        cell.metadata.nbgrader.grade_id: cell.source
-        for cell in notebook_of("4-six-bugs").cells
-        if cell.metadata.get("nbgrader")
-    }
+    source = sources("4-six-bugs")
     broken = source["broken"].replace("broken_batch_norm", "batch_norm")
     names = {}
     exec(source["imports"] + "\n" + broken.replace("BrokenBatchNorm", "BatchNorm"), names)
@@ -292,11 +291,7 @@ def test_the_teachers_page_quotes_these_messages_and_points():
 
 
 def test_the_broken_code_runs_and_learns_in_a_network_with_one_such_layer():
-    source = {
-        cell.metadata.nbgrader.grade_id: cell.source
-        for cell in notebook_of("4-six-bugs").cells
-        if cell.metadata.get("nbgrader")
-    }
+    source = sources("4-six-bugs")
     names = {}
     exec(f"{source['imports']}\n{source['broken']}", names)
     set_seed(0)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import shutil
-
 import pytest
 import submissions
+from submissions import hand_in, needs_bubblewrap, run
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: the extra `classroom`")
 
 import nbformat
 
-from classroom import EXERCISES, grade, runner
-from classroom.release import read, release
+from classroom import EXERCISES, runner
+from classroom.release import read
 from classroom.runner import Worker
 from classroom.submission import grade_id
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
-]
+pytestmark = [pytest.mark.slow, needs_bubblewrap]
 THREADS = "import threading, time\nfor _ in range(500):\n    threading.Thread(target={}).start()"
 BUSY = "def spin():\n    while True: pass\n" + THREADS.format("spin, daemon=True")
 FORKED = (
@@ -56,47 +50,20 @@ HONEST = {  # with the points that the first function gets where nobody else is
 }
 
 
-def hand_in(released, folder, student, cells):
-    notebook = json.loads((released / submissions.NAME).read_text())
-    for cell in notebook["cells"]:
-        cell["source"] = cells.get(cell["id"], cell["source"])
-    (folder / student).mkdir(parents=True)
-    (folder / student / submissions.NAME).write_text(json.dumps(notebook))
-
-
-def marked(folder, **options):
-    """Mark what is in the folder; the rows of the table."""
-    grade.grade(folder / "class", folder / "out", source=folder / "source", **options)
-    with (folder / "out" / "grades.csv").open(newline="") as file:
-        return {row["student"]: row for row in csv.DictReader(file) if row["exercise"] != "all"}
-
-
-@pytest.fixture
-def room(tmp_path, once, reached):
-    """A class, the first exercise alone, and the students' notebooks."""
-    (tmp_path / "source").mkdir()
-    shutil.copy(EXERCISES / submissions.NAME, tmp_path / "source")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "sandbox").symlink_to(reached)
-    released = once("release", lambda folder: release(EXERCISES, folder))
-    return tmp_path, lambda *given: hand_in(released, tmp_path / "class", *given)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("jobs", [1, 4, 12])
-def test_attackers_change_nobody_elses_marks(room, jobs, monkeypatch):
+def test_attackers_change_nobody_elses_marks(classroom, jobs, monkeypatch):
     monkeypatch.setattr(runner, "WHOLE", 2)  # an attacker loses its whole time in the first cell
-    folder, hand_in = room
     exercise = read(EXERCISES / submissions.NAME)  # its first function alone
     later = ("axis", "mask")
     exercise.cells = [cell for cell in exercise.cells if not grade_id(cell).startswith(later)]
-    nbformat.write(exercise, folder / "source" / submissions.NAME)
+    nbformat.write(exercise, classroom / "source" / submissions.NAME)
     attacks = dict(list(ATTACKS.items())[:: {1: 4, 4: 2, 12: 1}[jobs]])  # fewer take turns
     for number, (name, code) in enumerate(attacks.items()):
-        hand_in(f"{number:02} {name}", {**PERFECT, submissions.LAST: code})
+        hand_in(classroom, f"{number:02} {name}", {**PERFECT, submissions.LAST: code})
     for number, (name, (cells, _)) in enumerate(HONEST.items()):
-        hand_in(f"{4 * number:02} and {name}", cells)
-    rows = marked(folder, seconds=5, memory=2000, jobs=jobs)
+        hand_in(classroom, f"{4 * number:02} and {name}", cells)
+    rows = run(classroom, seconds=5, memory=2000, jobs=jobs)
     for name, (_, points) in HONEST.items():
         (row,) = (row for student, row in rows.items() if student.endswith(f"and {name}"))
         assert (row["points"], row["status"], row["notes"]) == (points, "marked", ""), row
@@ -106,10 +73,9 @@ def test_attackers_change_nobody_elses_marks(room, jobs, monkeypatch):
         assert row["status"] != "marked" or name in HARMLESS
 
 
-def test_a_loop_costs_its_own_points(room):
-    folder, hand_in = room
-    hand_in("ann", LOOPS)
-    (row,) = marked(folder, seconds=4, memory=3000).values()
+def test_a_loop_costs_its_own_points(classroom):
+    hand_in(classroom, "ann", LOOPS)
+    (row,) = run(classroom, seconds=4, memory=3000).values()
     assert row["points"] == "10" and row["status"] == "look at by hand"
     assert row["tests"].count("=0/") == 3 and row["notes"].count("took longer than 4 seconds") == 3
 
@@ -118,24 +84,22 @@ def test_a_loop_costs_its_own_points(room):
     "first, count",  # with one that reads the notebook; after what was wrong there is a new one
     [(PERFECT[submissions.LAST], 2), ("", 3), ("import os\nos._exit(0)", 4)],
 )
-def test_workers_are_started_where_they_are_needed(room, monkeypatch, first, count):
-    folder, hand_in = room
-    hand_in("ann", {**PERFECT, submissions.LAST: first})
+def test_workers_are_started_where_they_are_needed(classroom, monkeypatch, first, count):
+    hand_in(classroom, "ann", {**PERFECT, submissions.LAST: first})
     original, started = Worker.__init__, []
     monkeypatch.setattr(
         Worker, "__init__", lambda *given, **more: started.append(original(*given, **more))
     )
-    (row,) = marked(folder, seconds=60, memory=3000).values()
+    (row,) = run(classroom).values()
     assert (row["points"], len(started)) == ("15" if count == 2 else "10", count)
 
 
-def test_what_the_machine_refuses_is_tried_again_alone(room, monkeypatch):
-    folder, hand_in = room
+def test_what_the_machine_refuses_is_tried_again_alone(classroom, monkeypatch):
     for student in ("ann", "bob"):
-        hand_in(student, PERFECT)
+        hand_in(classroom, student, PERFECT)
     original, refused = Worker.run, []
 
-    def run(self, source):
+    def refusing(self, source):
         answer = original(self, source)
         if "def any_axis" in source and len(refused) < limit:
             refused.append(source)
@@ -143,11 +107,11 @@ def test_what_the_machine_refuses_is_tried_again_alone(room, monkeypatch):
             answer["error"] = {"kind": "OSError", "words": words, "where": ""}
         return answer
 
-    monkeypatch.setattr(Worker, "run", run)
+    monkeypatch.setattr(Worker, "run", refusing)
     limit = 1
-    rows = marked(folder, seconds=60, memory=3000)
+    rows = run(classroom)
     assert [(row["points"], row["status"]) for row in rows.values()] == [("15", "marked")] * 2
     limit = 10**6  # whenever it is tried
-    rows = marked(folder, seconds=60, memory=3000, only=["ann"])
+    rows = run(classroom, only=["ann"])
     assert (rows["ann"]["points"], rows["ann"]["status"]) == ("", "not marked")
     assert "temporarily unavailable" in rows["ann"]["notes"] and rows["bob"]["points"] == "15"

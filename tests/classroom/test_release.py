@@ -19,11 +19,6 @@ from classroom.release import STUB, read, release
 NAMES = sorted(path.name for path in EXERCISES.glob("*.ipynb"))
 
 
-@pytest.fixture(scope="module")
-def released(once):
-    return once("release", lambda folder: release(EXERCISES, folder))
-
-
 def secrets(source, begin, end):
     """The lines between two marks that are long enough to be recognized."""
     inside, lines = False, set()
