@@ -26,18 +26,21 @@ HANDLES = 256  # open files of a process
 NO_NEW_RIGHTS, FILTER = (38, 1, 0, 0), (22, 2)  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
 # Calls that give memory which no limit counts, or what others lack then, or a namespace in which
 # others hold: sockets, shared memory, messages, ptrace, inotify, fanotify, namespaces, mounts,
-# keys, memfd, vmsplice.
-NEWER = " 425 428 429 430 432 442 447"  # with the same numbers on all machines
-CALLS = {  # by machine: its mark, clone, those with ARGUMENTS, and those that are refused
-    "x86_64": (0xC000003E, 56, (9, 13, 72), "29 41 53 64 68 101 155 161 165 240 248 249 250 253 "
+# keys, memfd, vmsplice, landlock.
+NEWER = " 425 428 429 430 432 442 444 447"  # with the same numbers on all machines
+CALLS = {  # by machine: its mark; clone, mmap, sigaction and fcntl; those that are refused
+    "x86_64": (0xC000003E, (56, 9, 13, 72), "29 41 53 64 68 101 155 161 165 240 248 249 250 253 "
                "272 278 294 298 300 304 308 310 311 319 321 323" + NEWER),
-    "aarch64": (0xC00000B7, 220, (222, 134, 25), "26 40 41 51 75 97 117 180 186 190 194 198 199 "
+    "aarch64": (0xC00000B7, (220, 222, 134, 25), "26 40 41 51 75 97 117 180 186 190 194 198 199 "
                 "217 218 219 241 262 265 268 270 271 279 280 282" + NEWER),
 }  # fmt: skip
-# Place, bits and value of an argument that is refused: mmap's of shared memory without a file,
-# which no process shows once its pages are dropped; sigaction's of SIGCHLD, since the time of
-# children that nobody waits for is lost; fcntl's of a lease, which lets others wait for a file.
-ARGUMENTS = ((3, 0x21, 0x21), (0, 0xFF, 17), (1, 0xFFFF, 1024))
+ARGUMENTS = (  # the call, and place, bits and value of an argument that is refused
+    (1, 3, 0x21, 0x21),  # shared memory without a file, in no process once its pages are dropped
+    (2, 0, 0xFF, 17),  # SIGCHLD: the time of children that nobody waits for is lost
+    (3, 1, 0xFFFF, 1024),  # leases, which let others wait for a file
+    (3, 1, 0xFFFE, 6),  # locks of bytes, which are memory of the kernel's
+    (3, 1, 0xFFFC, 36),  # and those of open files
+)
 CLONE3, NAMESPACES = 435, 0x7E020000
 
 
@@ -106,15 +109,15 @@ def rules():
     """A program for the kernel, which answers some system calls with an error: seccomp's BPF."""
     load, equal, above, bits, both, answer = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
     refuse, missing = ((answer, 0, 0, 0x50000 + n) for n in (errno.EPERM, errno.ENOSYS))
-    machine, clone, some, calls = CALLS[os.uname().machine]
+    machine, numbers, calls = CALLS[os.uname().machine]
     lines = [(load, 0, 0, 4), (equal, 1, 0, machine), refuse, (load, 0, 0, 0)]
     lines += [(above, 0, 1, 0x40000000), refuse, (equal, 0, 1, CLONE3), missing]  # not x32's calls
     for number in map(int, calls.split()):
         lines += [(equal, 0, 1, number), refuse]
-    for number, (place, mask, value) in zip(some, ARGUMENTS):
-        lines += [(equal, 0, 5, number), (load, 0, 0, 16 + 8 * place), (both, 0, 0, mask)]
+    for call, place, mask, value in ARGUMENTS:
+        lines += [(equal, 0, 5, numbers[call]), (load, 0, 0, 16 + 8 * place), (both, 0, 0, mask)]
         lines += [(equal, 0, 1, value), refuse, (load, 0, 0, 0)]
-    lines += [(equal, 0, 3, clone), (load, 0, 0, 16), (bits, 0, 1, NAMESPACES), refuse]
+    lines += [(equal, 0, 3, numbers[0]), (load, 0, 0, 16), (bits, 0, 1, NAMESPACES), refuse]
     return [*lines, (answer, 0, 0, 0x7FFF0000)]
 
 
