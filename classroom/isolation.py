@@ -45,7 +45,9 @@ class Sandbox:
             options += ["--setenv", "WORKER_UID", str(_last_user() - next(self.numbers) % USERS)]
         else:
             options += ["--unshare-user"]
-        options += ["--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev"]
+        # bwrap's own first process would have no limits, and whoever is its user can write into it
+        options += ["--as-pid-1", "--die-with-parent", "--new-session"]
+        options += ["--proc", "/proc", "--dev", "/dev"]
         options += ["--ro-bind", "/dev/null", "/dev/zero"]  # of which shared memory can be made
         for folder in ("/tmp", "/dev/shm"):
             options += ["--perms", "1777", "--size", str(SCRATCH), "--tmpfs", folder]

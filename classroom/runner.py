@@ -175,7 +175,10 @@ class Worker:
         """Say that time is up; who got little of a processor's may have waited for others."""
         since, used = self.began or (0.0, 0.0)
         waited = self.cpu() - used < (time.monotonic() - since) / 2
-        raise WorkerError(f"took longer than {self.seconds:g} seconds", again=waited)
+        most = f"{self.seconds:g} seconds"
+        if time.monotonic() >= self.end:
+            most = f"{WHOLE * self.seconds:g} seconds in all"
+        raise WorkerError(f"took longer than {most}", again=waited)
 
     def cpu(self) -> float:
         """Seconds of processors' time that all processes of the sandbox have had together."""

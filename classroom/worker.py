@@ -23,23 +23,24 @@ from d2l_bn.checks.plain import dumps, loads
 SHOWN = 4000  # characters of a cell's output
 FILES = 32 * 2**20  # bytes of a file
 HANDLES = 256  # open files of a process
-NO_NEW_RIGHTS, FILTER = (38, 1, 0, 0), (22, 2)  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+DIE_TOO, NO_NEW_RIGHTS, FILTER = (1, 9), (38, 1, 0, 0), (22, 2)  # of prctl
 # Calls that give memory which no limit counts, or what others lack then, or a namespace in which
 # others hold: sockets, shared memory, messages, ptrace, inotify, fanotify, namespaces, mounts,
 # keys, memfd, vmsplice, landlock.
 NEWER = " 425 428 429 430 432 442 444 447"  # with the same numbers on all machines
-CALLS = {  # by machine: its mark; clone, mmap, sigaction and fcntl; those that are refused
-    "x86_64": (0xC000003E, (56, 9, 13, 72), "29 41 53 64 68 101 155 161 165 240 248 249 250 253 "
-               "272 278 294 298 300 304 308 310 311 319 321 323" + NEWER),
-    "aarch64": (0xC00000B7, (220, 222, 134, 25), "26 40 41 51 75 97 117 180 186 190 194 198 199 "
-                "217 218 219 241 262 265 268 270 271 279 280 282" + NEWER),
+CALLS = {  # by machine: its mark; clone and those with ARGUMENTS; those that are refused
+    "x86_64": (0xC000003E, (56, 9, 13, 157, 72), "29 41 53 64 68 101 155 161 165 240 248 249 250 "
+               "253 272 278 294 298 300 304 308 310 311 319 321 323" + NEWER),
+    "aarch64": (0xC00000B7, (220, 222, 134, 167, 25), "26 40 41 51 75 97 117 180 186 190 194 198 "
+                "199 217 218 219 241 262 265 268 270 271 279 280 282" + NEWER),
 }  # fmt: skip
 ARGUMENTS = (  # the call, and place, bits and value of an argument that is refused
-    (1, 3, 0x21, 0x21),  # shared memory without a file, in no process once its pages are dropped
-    (2, 0, 0xFF, 17),  # SIGCHLD: the time of children that nobody waits for is lost
-    (3, 1, 0xFFFF, 1024),  # leases, which let others wait for a file
-    (3, 1, 0xFFFE, 6),  # locks of bytes, which are memory of the kernel's
-    (3, 1, 0xFFFC, 36),  # and those of open files
+    (1, 3, 0x21, 0x21),  # mmap: shared memory that no process shows once its pages are dropped
+    (2, 0, 0xFF, 17),  # sigaction: SIGCHLD, since time of children that nobody waits for is lost
+    (3, 0, 0xFF, 1),  # prctl: to live on without the parent
+    (4, 1, 0xFFFF, 1024),  # fcntl: leases, which let others wait for a file
+    (4, 1, 0xFFFE, 6),  # and locks of bytes, which are memory of the kernel's
+    (4, 1, 0xFFFC, 36),
 )
 CLONE3, NAMESPACES = 435, 0x7E020000
 
@@ -100,7 +101,8 @@ def limit():
     program = b"".join(struct.pack("<HBBI", *line) for line in rules())
     kept = ctypes.create_string_buffer(program)
     filtered = struct.pack("<HxxxxxxQ", len(program) // 8, ctypes.addressof(kept))
-    refused = libc.prctl(*NO_NEW_RIGHTS, 0) or libc.prctl(*FILTER, filtered, 0, 0)
+    refused = libc.prctl(*NO_NEW_RIGHTS, 0) or (isolated and libc.prctl(*DIE_TOO, 0, 0, 0))
+    refused = refused or libc.prctl(*FILTER, filtered, 0, 0)
     if refused and isolated:
         raise OSError(ctypes.get_errno(), "the kernel takes no filter of system calls")
 

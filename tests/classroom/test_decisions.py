@@ -190,8 +190,8 @@ def test_odd_names_find_their_decisions_again(tmp_path, student):
 
 def test_two_students_never_share_a_line(tmp_path):
     names = ["=x", "'=x", "caf\udce9", "caf\udcea", "caf?", "ann", "ann ", "a" * 255, "b" * 255]
-    names.append(collected.label("=x"))  # as if somebody knew it
-    assert grade.exercise("=x.ipynb") == names[-1]  # which a spreadsheet doesn't compute
+    names += [collected.label("=x"), "ann.zip", "a\x1bn", "a?n"]  # as if somebody knew it
+    assert grade.exercise("=x.ipynb") == names[-4]  # which a spreadsheet doesn't compute
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "5.ipynb").touch()
@@ -200,6 +200,7 @@ def test_two_students_never_share_a_line(tmp_path):
     assert len(labels) == len({label.strip() for label in labels}) == len(names)
     assert {len(student.files) for student in found} == {1} and "ann" in labels
     places = {collected.file_name(label) for label in labels}
+    assert places.isdisjoint(f"{place}.zip" for place in places) and "\x1b" not in "".join(labels)
     assert len(places) == len(names) and max(len(os.fsencode(place)) for place in places) < 240
 
 
@@ -218,7 +219,8 @@ LAYOUTS = {  # a file, whose it is, and the number by which a system knows the s
 
 def test_folders_are_read_as_systems_deliver_them(tmp_path):
     beside = "Ann Lee_123_assignsubmission_onlinetext/onlinetext.html"  # no student of its own
-    for path in (*LAYOUTS, "notes.ipynb", ".hidden/5.ipynb", beside):
+    twice = "Cy Lee_125_assignsubmission_file_x_124_assignsubmission_file_5.ipynb"  # whose is it?
+    for path in (*LAYOUTS, "notes.ipynb", ".hidden/5.ipynb", beside, twice):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     found = {s.label: (s.canvas, s.moodle) for s in collected.students(tmp_path, {"5.ipynb"})}
@@ -226,6 +228,7 @@ def test_folders_are_read_as_systems_deliver_them(tmp_path):
     for student in collected.students(tmp_path, {"5.ipynb"}):
         (path,) = student.files["5.ipynb"]
         assert LAYOUTS[path.relative_to(tmp_path).as_posix()][0] == student.label
+    assert {path.name for path, _ in collected.unread(tmp_path)} == {"notes.ipynb", twice}
     os.utime(tmp_path / "ann" / "5.ipynb", (0, 0))
     (tmp_path / "ann" / "5-1.ipynb").touch()
     ann = next(s for s in collected.students(tmp_path, {"5.ipynb"}) if s.label == "ann")

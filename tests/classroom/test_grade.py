@@ -174,6 +174,7 @@ HOLDS = [  # code of a student, and the error that it ends with
             "unshare(0x10000000)",  # a namespace of users
             "shmget(0, 2**20, 0o1600)",
             "vmsplice(1, 0, 0, 0)",  # which keeps memory in a pipe
+            "prctl(1, 0, 0, 0, 0)",  # to live on without the parent
         )
     ),
     ("open('/dev/shm/a', 'wb').write(bytes(2**25 - 9))", ""),
@@ -186,7 +187,10 @@ HOLDS = [  # code of a student, and the error that it ends with
         "try:\n    open('/tmp/a', 'wb').write(bytes(2**28))\nfinally:\n    open('/tmp/a', 'w')",
         "OSError",
     ),
-    ("import os\ntry:\n    os.kill(1, 9)\nexcept PermissionError:\n    pass", ""),
+    (
+        "import os\nos.kill(1, 9)\nassert [n for n in os.listdir('/proc') if n.isdigit()] == ['1']",
+        "",
+    ),
     ("raise SystemExit", "SystemExit"),
     ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     ("print(In)", "NameError"),
@@ -324,18 +328,20 @@ def starting(*command):
     return sandbox
 
 
-def test_a_worker_that_dies_or_hangs_is_told():
-    ending = starting(sys.executable, "-c", "input()")
-    with (
-        closing(Worker(ending, seconds=5, memory=3000)) as worker,
-        pytest.raises(WorkerError, match="ended"),
-    ):
-        worker.run("1")
-    hanging = starting(sys.executable, "-c", "import time; time.sleep(60)")
-    with closing(Worker(hanging, seconds=0.2, memory=3000)) as worker:
+@pytest.mark.parametrize("code, seconds, words", [
+    ("pass", 5, "ended"), ("input()", 5, "ended"),
+    ("import time; time.sleep(60)", 0.2, r"longer than 0\.2 seconds"),
+])  # fmt: skip
+def test_a_worker_that_dies_or_hangs_is_told(code, seconds, words):
+    """It may be another one's doing, and is tried again."""
+    place = starting(sys.executable, "-c", code)
+    with closing(Worker(place, seconds=seconds, memory=3000)) as worker:
         worker.first = False
-        with pytest.raises(WorkerError, match=r"longer than 0\.2 seconds"):
+        if code == "pass":
+            os.waitid(os.P_PID, worker.process.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(WorkerError, match=words) as told:
             worker.run("1")
+        assert told.value.again
 
 
 def test_lines_of_ipython_do_nothing():
@@ -344,6 +350,11 @@ def test_lines_of_ipython_do_nothing():
     python = "x = (7\n  % 4)"
     assert runnable(python) == python
     assert examine("x = %timeit -o 1", True)["ipython"] and not examine(python, True)["ipython"]
+
+
+def test_what_is_said_of_a_text_is_short():
+    said = examine("nn.BatchNorm()\n" * 2000, True)
+    assert (len(said["bare"]), len(said["aids"])) == (20_000, 20)
 
 
 @needs_bubblewrap
@@ -367,14 +378,18 @@ def test_a_worker_that_reads_no_more_is_stopped(sandbox):
 
 
 @needs_bubblewrap
-def test_a_submission_has_a_limit_for_all_its_cells(sandbox, monkeypatch):
+@pytest.mark.parametrize(
+    "slow", [["import time; time.sleep(1)"] * 4, ["import time; time.sleep(9)"]]
+)
+def test_a_submission_has_a_limit_for_all_its_cells(sandbox, monkeypatch, slow):
     monkeypatch.setattr(runner, "WHOLE", 1 / 30)
     monkeypatch.setattr(runner, "STARTING", 2)
-    cells = [Cell("", "student", "import time; time.sleep(1)") for _ in range(4)]
+    cells = [Cell("", "student", f"import time; {source}") for source in slow]
     cells.append(Cell("late", "test", "checks.batch_norm(f)", 3))
+    began = time.monotonic()
     marked = marking.mark(cells, sandbox, seconds=30, memory=3000)
-    assert marked.status == "look at by hand" and "1 seconds in all" in marked.notes[0]
-    assert sum(cell.points for cell in marked.cells) == 0
+    assert time.monotonic() - began < 8 and "seconds in all" in marked.notes[-1]
+    assert marked.status == "look at by hand" and not any(cell.points for cell in marked.cells)
 
 
 @needs_bubblewrap
