@@ -43,7 +43,11 @@ def read(path: Path) -> dict[Place, Decision]:
     """
     if not path.exists():
         return {}
-    text = _text(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = f"{path} must be text in UTF-8, got other bytes at place {error.start:,}"
+        raise ClassroomError(f"{what}: save it as what spreadsheets call CSV UTF-8") from error
     lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
     try:
         return _decisions(lines)
@@ -52,14 +56,6 @@ def read(path: Path) -> dict[Place, Decision]:
     except ValueError as error:
         words = str(error)
     raise ClassroomError(f"{path}, line {lines.line_num}{words}")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        what = f"{path} must be text in UTF-8, got other bytes at place {error.start:,}"
-        raise ClassroomError(f"{what}: save it as what spreadsheets call CSV UTF-8") from error
 
 
 def _decisions(lines: csv.DictReader) -> dict[Place, Decision]:
@@ -141,7 +137,7 @@ def merged(now: dict[Place, Decision], given: dict[Place, Decision]) -> dict[Pla
 
 def save(path: Path, decisions: dict[Place, Decision]) -> None:
     """Write the table, with the separator that it had."""
-    between = separator(_text(path)) if path.exists() else ","
+    between = separator(path.read_text(encoding="utf-8")) if path.exists() else ","
     text = io.StringIO()
     writer = csv.writer(text, delimiter=between, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -23,13 +22,11 @@ from classroom.collected import Student
 from classroom.decisions import Decision
 from classroom.feedback import Result
 from classroom.files import write
-from classroom.marking import Marked, mark
+from classroom.marking import Marked
 from classroom.records import Marker
-from classroom.runner import Worker
 from d2l_bn.system.files import locked
 
 DAY = 24 * 60 * 60
-READING = 20  # seconds to read a notebook, or a cell of it
 
 
 def grade(
@@ -72,11 +69,8 @@ def grade(
     with locked(out, otherwise=in_use):
         decisions.read(out / "decisions.csv")  # a mistake in it is told before the work
         sandbox = isolation.sandbox(out / "sandbox", isolated=isolated)
-        limits = {"seconds": seconds, "memory": memory, "isolated": isolated}
-        run = partial(mark, sandbox=sandbox, seconds=seconds, memory=memory)
-        read = partial(Worker, sandbox, seconds=READING, memory=memory, mxnet=False)
-        secret = records.secret(out)
-        marker = Marker(out / "records", submissions, originals, run, read, limits, secret, only)
+        secret, limits = records.secret(out), {"seconds": seconds, "memory": memory}
+        marker = Marker(out / "records", submissions, originals, sandbox, limits, secret, only)
         tasks = [
             (student, name)
             for student in students.values()

@@ -8,17 +8,20 @@ import json
 import secrets
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
 from nbformat import NotebookNode
 
 from classroom import reach, submission
 from classroom.files import write
-from classroom.marking import Marked, Run
+from classroom.isolation import Sandbox
+from classroom.marking import Marked, Run, mark
 from classroom.runner import Worker
 from classroom.submission import Cell
+
+READING = 20  # seconds to read a notebook, or a cell of it
 
 
 def secret(folder: Path) -> str:
@@ -37,11 +40,10 @@ class Marker:
     folder: Path  # where the records are kept
     top: Path  # the folder of the submissions
     originals: dict[str, NotebookNode]  # the exercises with solutions, by file name
-    run: Callable[..., Marked]  # runs cells, given a secret and whether there is MXNet
-    read: Callable[[], Worker]  # starts what reads a notebook
-    limits: dict  # what the outcome depends on besides
-    secret: str = ""  # what the inputs are drawn from, together with the submission
-    again: Collection[str] = ()  # students who are marked again, whatever has been kept
+    sandbox: Sandbox
+    limits: dict  # the seconds of a cell, and the memory
+    secret: str  # what the inputs are drawn from, together with the submission
+    again: Collection[str]  # students who are marked again, whatever has been kept
 
     def __call__(self, student: str, name: str, path: Optional[Path], alone: bool) -> Marked:
         """The outcome of one notebook, from its record where nothing has changed since.
@@ -51,8 +53,8 @@ class Marker:
         digest = hashlib.sha256(f"{student}\0{name}".encode("utf-8", "surrogateescape"))
         record = self.folder / f"{digest.hexdigest()[:32]}.json"
         content = self._content(path)
-        rest = [self.originals.get(name), self.limits, content is None, self._program, self.secret]
-        text = json.dumps(rest, sort_keys=True)
+        rest = [self.originals.get(name), content is None, self._program, self.secret]
+        text = json.dumps([*rest, self.limits, self.sandbox.bwrap], sort_keys=True)
         key = hashlib.sha256((content or b"") + text.encode()).hexdigest()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             saved = json.loads(record.read_text())
@@ -99,14 +101,16 @@ class Marker:
         try:
             if not content:
                 raise submission.ByHandError("it is empty, or not a plain file in a plain folder")
-            with contextlib.closing(Run(self.read)) as reader:
+            limits = {**self.limits, "seconds": READING, "mxnet": False}
+            with contextlib.closing(Run(partial(Worker, self.sandbox, **limits))) as reader:
                 cells, notes = submission.merge(exercise, submission.read(content, reader.ask))
                 aids = submission.examine(cells, reader.ask)
         except submission.ByHandError as error:
             return Marked("look at by hand", [str(error)], most)
         own = hashlib.sha256(content + student.encode("utf-8", "replace")).hexdigest()
         mxnet = exercise.metadata.get("d2l_bn", {}).get("reach") != "numpy"
-        marked = self.run(cells, secret=self.secret + own, mxnet=mxnet, alone=alone)
+        seed = self.secret + own
+        marked = mark(cells, self.sandbox, secret=seed, mxnet=mxnet, alone=alone, **self.limits)
         marked.notes += notes
         for cell in cells:
             where = cell.id or "an added cell"

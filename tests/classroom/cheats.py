@@ -51,6 +51,12 @@ def patched(code: str) -> Cheat:
     return Cheat(code, {**STUBS, FIRST: f"{code}\n{STUBS[FIRST]}"})
 
 
+def answers(text: str) -> Cheat:
+    """Answers that become another text on their way out."""
+    main = "import sys\nmain = sys.modules['__main__']\nold = main.dumps"
+    return patched(f"{main}\nmain.dumps = lambda v: {text}")
+
+
 def by_hand(code: str) -> Cheat:
     """A gradient that is not by hand."""
     return Cheat(code, {"backward-solution": code}, "3-the-gradient")
@@ -202,21 +208,18 @@ CHEATS = {
     ),
     "no numbers": first("X * float('nan')"),
     "too many numbers": first("nd.zeros((3000, 3000))"),
-    "a bomb of nested text": patched(
-        "import sys\nsys.modules['__main__'].dumps = lambda v: '[' * 10 ** 6"
+    "a bomb of nested text": answers("'[' * 10 ** 6"),
+    "an array that lies about its size": answers(
+        "old(v).replace('\"shape\": [', '\"shape\": [1000000000, ')"
     ),
-    "an array that lies about its size": patched(
-        "import sys\nm = sys.modules['__main__']\nold = m.dumps\n"
-        "m.dumps = lambda v: old(v).replace('\"shape\": [', '\"shape\": [1000000000, ')"
+    "an answer that takes fifty times its bytes": answers(
+        "old(v)[:-1] + ', \"x\": [' + '[],' * 9000000 + '[]]}'"
     ),
-    "an answer that takes fifty times its bytes": patched(
-        "import sys\nm = sys.modules['__main__']\nold = m.dumps\n"
-        "m.dumps = lambda v: old(v)[:-1] + ', \"x\": [' + '[],' * 9000000 + '[]]}'"
+    "an answer of millions of numbers": answers(
+        "old(v)[:-1] + ', \"x\": [' + '.1,' * 9000000 + '1]}'"
     ),
-    "an array of objects": patched(
-        "import sys\nm = sys.modules['__main__']\nold = m.dumps\n"
-        "m.dumps = lambda v: old(v).replace('\"float32\"', '\"object\"')"
-    ),
+    "an array of objects": answers("old(v).replace('\"float32\"', '\"object\"')"),
+    "an answer twice": answers("old(v) + '\\n' + old(v)"),
     "a failure that looks like success": patched(
         "class CheckFailed(SystemExit): pass\ndef channels_last(*a): raise CheckFailed(0)"
     ),

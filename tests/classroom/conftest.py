@@ -7,6 +7,8 @@ import shutil
 import pytest
 import submissions
 
+from classroom import EXERCISES
+
 
 @pytest.fixture(scope="session")
 def reached(once):
@@ -27,7 +29,6 @@ def sandbox(reached):
 @pytest.fixture(scope="session")
 def released(once):
     """The students' folder."""
-    from classroom import EXERCISES
     from classroom.release import release
 
     return once("release", lambda folder: release(EXERCISES, folder))
@@ -36,8 +37,6 @@ def released(once):
 @pytest.fixture
 def classroom(tmp_path, released, reached):
     """The students' notebooks, the first exercise alone, and room for submissions."""
-    from classroom import EXERCISES
-
     for name in ("source", "class", "out"):
         (tmp_path / name).mkdir()
     (tmp_path / "release").symlink_to(released)

@@ -152,14 +152,25 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def notebook(release: Path, cells: dict[str, str]) -> dict:
+    """The exercise with these cells in it."""
+    found = json.loads((release / NAME).read_text(encoding="utf-8"))
+    for cell in found["cells"]:
+        cell["source"] = cells.get(cell["id"], cell["source"])
+    return found
+
+
+def added(source: str) -> dict:
+    """A cell of the student's own."""
+    cell = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": []}
+    return {**cell, "source": source, "execution_count": None}
+
+
 def hand_in(folder: Path, student: str, cells: dict[str, str]) -> Path:
     """Write one submission."""
-    notebook = json.loads((folder / "release" / NAME).read_text())
-    for cell in notebook["cells"]:
-        cell["source"] = cells.get(cell["id"], cell["source"])
     path = folder / "class" / student / NAME
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(notebook(folder / "release", cells)))
     return path
 
 
@@ -175,19 +186,14 @@ def run(folder: Path, **options) -> dict[str, dict[str, str]]:
 
 def make(release: Path, folder: Path) -> None:
     """Write the submissions of the whole class, made from the students' notebooks."""
-    text = (release / NAME).read_text(encoding="utf-8")
     for student, (cells, _) in {**HONEST, **HOSTILE}.items():
-        notebook = json.loads(text)
-        for cell in notebook["cells"]:
-            cell["source"] = (cells or {}).get(cell["id"], cell["source"])
+        made = notebook(release, cells or {})
         if student == "extra-cell":
-            ids = [cell["id"] for cell in notebook["cells"]]
-            extra = {"cell_type": "code", "id": "mine", "metadata": {}, "outputs": []}
-            extra.update(source="AXES = tuple", execution_count=None)
-            notebook["cells"].insert(ids.index("imports") + 1, extra)
+            place = 1 + [cell["id"] for cell in made["cells"]].index("imports")
+            made["cells"].insert(place, added("AXES = tuple"))
         if student == "deletes":  # the tests, too
-            notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] not in TESTS]
-        data = json.dumps(notebook).encode()
+            made["cells"] = [cell for cell in made["cells"] if cell["id"] not in TESTS]
+        data = json.dumps(made).encode()
         if student == "bad-json":
             data = data[: len(data) // 2]
         elif student == "not-utf8":
