@@ -62,14 +62,12 @@ class Sandbox:
     def _python(self, mxnet: bool) -> list[str]:
         """The options that show Python and a few packages, and hide all others."""
         prefix, base = Path(sys.prefix), Path(sys.base_prefix)
-        shown = [base] if base != Path("/usr") else []
-        if prefix != base:
-            shown += [prefix / "bin", prefix / "pyvenv.cfg"]
-        options = _bound([path for path in shown if path.exists()])
+        options = _bound([base] if base != Path("/usr") else [])
         hidden = [str(f) for f in reach.hidden() if {Path("/usr"), base} & {*f.parents}]
         for folder in hidden:
             options += ["--perms", "0755", "--tmpfs", folder]
-        options += _bound(reach.packages(mxnet=mxnet))
+        own = [prefix / "bin", prefix / "pyvenv.cfg"] if prefix != base else []
+        options += _bound([*filter(Path.exists, own), *reach.packages(mxnet=mxnet)])
         if mxnet:
             options += ["--ro-bind", str(self.folder / "libmxnet.so"), str(reach.library())]
         return options + [word for folder in hidden for word in ("--remount-ro", folder)]

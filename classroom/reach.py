@@ -147,8 +147,8 @@ def packages(*, mxnet: bool) -> list[Path]:
 
 
 def hidden() -> list[Path]:
-    """The folders with other packages, which a sandbox shows empty."""
-    folders = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+    """The folders with other packages, and with the exercises, which a sandbox shows empty."""
+    folders = [HERE.parent, *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib"))]
     for base in (sys.base_prefix, "/usr", "/usr/local"):
         folders += Path(base).glob("lib/python3*/*-packages")
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

@@ -191,7 +191,8 @@ class Worker:
             with contextlib.suppress(OSError, IndexError):
                 found[folder.name] = fields = _stat(folder)
                 if fields[0] == "Z":  # the first of its threads has ended, and shows no memory
-                    fields[21] = max((_stat(each)[21] for each in folder.glob("task/*")), key=int)
+                    tasks = (_stat(each)[21] for each in folder.glob("task/*"))
+                    fields[21] = max(tasks, key=int, default="0")
         below = [str(self.process.pid)]
         for parent in below:
             below += [name for name, fields in found.items() if fields[1] == parent]
