@@ -27,8 +27,10 @@ ATTACKS = {
     "processors": BUSY,
     "processes": "import os\nwhile True:\n    os.fork()",
     "memory": FORKED.format("hold = b'x' * (900 * 2**20)"),
-    "shared memory": FORKED.format(
-        "hold = mmap.mmap(-1, 900 * 2**20)\n        hold.write(b'x' * len(hold))"
+    "memory that the first thread leaves": "import ctypes, threading\ndef hold():\n"
+    "    time.sleep(1)\n    held = b'x' * (900 * 2**20)\n    time.sleep(600)\n"
+    + FORKED.format(
+        "threading.Thread(target=hold).start()\n        ctypes.CDLL(None).pthread_exit(0)"
     ),
     "memory of one": "hold = []\nwhile True:\n    hold.append(b'x' * 2**26)",
     "memfd": "import os\nwhile True:\n    os.write(os.memfd_create('a'), b'x' * 2**26)",
