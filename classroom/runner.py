@@ -44,7 +44,7 @@ def in_words(error: object) -> dict[str, str]:
 
 def _stat(folder: Path) -> list[str]:
     """What the system says of a process, or a thread, behind its name."""
-    return (folder / "stat").read_text().rsplit(")", 1)[1].split()
+    return (folder / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
 
 
 class WorkerError(Exception):

@@ -228,6 +228,15 @@ def test_without_mxnet_there_is_none(sandbox, code):
 
 
 @needs_bubblewrap
+def test_a_process_whose_name_is_no_text_disturbs_nobody(worker, sandbox):
+    with closing(Worker(sandbox, seconds=60, memory=3000)) as other:
+        assert holds(
+            other.run("import ctypes; ctypes.CDLL(None).prctl(15, b'\\xff) Z', 0, 0, 0)"), ""
+        )
+        assert holds(worker.run("import time; time.sleep(0.6)"), "")
+
+
+@needs_bubblewrap
 def test_nothing_is_in_the_process_before_it_is_asked(sandbox):
     """No expected value, no test, and not the seed; of handles nothing but the pipe."""
     look = (

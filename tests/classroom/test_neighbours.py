@@ -38,6 +38,8 @@ ATTACKS = {
     "        open(f'/{d}/{n}', 'wb').write(b'x' * 2**24)",
     "parser": "x = (1" + "+1" * 1_200_000 + ")",
     "loop": "while True: pass",
+    "name that is no text": "import ctypes, time\n"
+    "ctypes.CDLL(None).prctl(15, b'\\xff) Z', 0, 0, 0)\ntime.sleep(600)",
     "swallowed": "import threading\ntry:\n    [threading.Thread(target=input).start() "
     "for _ in range(99)]\nexcept RuntimeError: pass",
 }
