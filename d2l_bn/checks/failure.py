@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 
 import numpy as np
 
+from d2l_bn.checks.language import translated
+
 WIDTH, LINES = 80, 10
+# Marks of Chinese that begin no line, or end none.
+AFTER, BEFORE = "[\u3001\u3002\uff01\uff09\uff0c\uff1a\uff1b\uff1f\u201d]", "[\uff08\u201c]"
 
 
 class CheckFailed(AssertionError):
@@ -57,38 +62,56 @@ class CheckFailed(AssertionError):
         return "\n".join(lines)
 
     def _lines(self, given: int, compared: int) -> list[str]:
-        title, *code = f"{self.part[:1].upper()}{self.part[1:]}: {self.property}".splitlines()
+        part, cause = translated(self.part), translated(self.cause)
+        title = f"{part[:1].upper()}{part[1:]}{translated(': ')}{translated(self.property)}"
+        title, *code = title.splitlines()
         lines = _wrap(title, "", "  ")
         lines = lines if len(lines) < 4 else [*lines[:2], f"{lines[2][: WIDTH - 4]} ..."]
         lines += [_cut(line, WIDTH) for line in code]
-        lines += _join([(f"{name} = ", show(each, 4, given)) for name, each in self.input.items()])
+        values = {name: show(each, 4, given) for name, each in self.input.items()}
+        lines += _join([(f"{translated(k)} = ", translated(each)) for k, each in values.items()])
         both = self.expected, self.received
         apart = (n for n in (4, 5, 6) if len({show(each, n, compared) for each in both}) > 1)
         digits = next(apart, 7)
-        for label, value in zip(("  expected ", "  received "), both):
+        for label, value in zip((translated("  expected "), translated("  received ")), both):
             if value is not None:
-                shown = _indent(show(value, digits, compared), len(label))
+                shown = _indent(translated(show(value, digits, compared)), _columns(label))
                 lines += [_cut(line, WIDTH) for line in (label + shown).splitlines()]
-        return lines + _wrap(f"Likely cause: {self.cause}", "  ", "    ") * bool(self.cause)
+        return lines + _wrap(translated("Likely cause: ") + cause, "  ", "    ") * bool(cause)
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython prints in place of a traceback."""
         return str(self).splitlines()
 
 
+class _Chunk(str):
+    """A piece of a line, whose length is that in columns: a Chinese character takes two."""
+
+    def __len__(self) -> int:
+        return _columns(self)
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks at blanks, and between Chinese characters."""
+
+    def _split(self, text: str) -> list[str]:
+        chunks = f"{BEFORE}*[\u2e80-\uffef]{AFTER}*|\\s+|[!-\u2e7f]+{AFTER}*"
+        return list(map(_Chunk, re.findall(chunks, text)))
+
+
+def _columns(text: str) -> int:
+    return sum(1 + (char > "\u2e7f") for char in str(text))
+
+
 def _wrap(text: str, first: str, then: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=then,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    wrapper = _Wrapper(WIDTH, initial_indent=first, subsequent_indent=then)
+    wrapper.break_long_words = False
+    return wrapper.wrap(text)
 
 
 def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else f"{line[: width - 3]}..."
+    wide = _columns(line) - len(line)
+    return line if _columns(line) <= width else f"{line[: width - 3 - wide]}..."
 
 
 def _join(given: list[tuple[str, str]]) -> list[str]:

@@ -12,6 +12,8 @@ import json
 from functools import cache
 from pathlib import Path
 
+from d2l_bn.checks import language
+
 
 class Cause(str):
     """A cause in words, with its label, which tests and translations go by; empty without one."""
@@ -39,13 +41,13 @@ def table(name: str) -> dict[str, str]:
 
 def said(label: str, **words) -> Cause:
     """The cause of this label in the table of single causes."""
-    return Cause(_put(table("said")[label], words), label)
+    return Cause(_filled(table("said")[label], words), label)
 
 
 def raised(name: str, words: str, **filled) -> Cause:
     """The cause of an exception of these words, by a table of what they hold."""
     found = next((text for text in table(name) if text in words), "")
-    return Cause(_put(table(name)[found], filled), f"raised: {found}") if found else Cause()
+    return Cause(_filled(table(name)[found], filled), f"raised: {found}") if found else Cause()
 
 
 def explained(name: str, labels: list[str], formula: str = "", **words) -> Cause:
@@ -53,7 +55,9 @@ def explained(name: str, labels: list[str], formula: str = "", **words) -> Cause
     label = " & ".join(sorted(labels))
     whole = _sentence(name, label, words, alone=len(labels) == 1)
     each = [_sentence(name, one, words) for one in labels]
-    return Cause(whole or (" Also, ".join(each) if all(each) else formula), label)
+    return Cause(
+        whole or (language.translated(" Also, ").join(each) if all(each) else formula), label
+    )
 
 
 def _sentence(name: str, label: str, words: dict, alone: bool = False) -> str:
@@ -67,7 +71,14 @@ def _sentence(name: str, label: str, words: dict, alone: bool = False) -> str:
     bare = slot.partition(" ")[2] if the else slot
     other = label.partition(" ")[2] if the and " mean: " not in label else ""
     found = next((key for key in (label, rest, slot, other, bare) if key in known), "")
-    return _put(known[found], filled).strip() if found else ""
+    return _filled(known[found], filled).strip() if found else ""
+
+
+def _filled(text: str, words: dict) -> str:
+    """The sentence with its words in their places, in the language of the checks."""
+    code = ("m", "v", "new")  # these words are names
+    spoken = {k: w if k in code else language.translated(str(w)) for k, w in words.items()}
+    return _put(language.translated(text), spoken)
 
 
 def _put(text: str, words: dict) -> str:

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from d2l_bn.checks.failure import CheckFailed
+from d2l_bn.checks.language import translated
 from d2l_bn.checks.watch import OPERATORS
 
 LIBRARY = ("batch_norm", "BatchNorm", "GluonBatchNorm")
@@ -51,7 +52,7 @@ def own_work(namespace_or_source: Mapping | str) -> None:
                 cause="a ready-made normalization does the work. Write it with sums, means or "
                 "moments.",
             )
-    print("own work: no ready-made normalization is used")
+    print(translated("own work: no ready-made normalization is used"))
 
 
 def _cells(namespace: Mapping) -> list[str]:
