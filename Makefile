@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 WORKERS ?= 2
+# LANGUAGE=zh takes a translation. A variable of this name in the environment is gettext's.
+language = $(if $(filter command%,$(origin LANGUAGE)),$(LANGUAGE))
 python = $(VENV)/bin/python
 cluster = $(VENV)/bin/mpiexec.gforker -n $(WORKERS) $(python) -m d2l_bn train --out runs/cluster
 # A process for each core; one that has nothing left to do takes half of what another has.
@@ -13,7 +15,7 @@ setup = @command -v "$(PYTHON)" >/dev/null \
     "$(PYTHON)" scripts/setup_venv.py "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow coverage test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks address book book-pdf experiments bench release grade clean
+.PHONY: help setup lenet lenet-cluster resume-cluster resume test test-slow coverage test-all constraints dist lint chapters chapters-update tensorflow-chapter elsewhere notebooks translation address book book-pdf experiments bench release grade clean
 
 help: ## list the tasks (this)
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
@@ -88,8 +90,12 @@ elsewhere: ## ask Keras 3, flax and equinox for chapter 7's rows (PYTHON=python3
 
 notebooks: ## open copies of chapters and exercises in JupyterLab: runs/notebooks
 	$(setup) notebooks classroom
-	$(python) scripts/notebooks.py
-	$(python) -m jupyterlab runs/notebooks $(ARGS)
+	$(python) scripts/notebooks.py $(addprefix --language ,$(language))
+	$(python) -m jupyterlab runs/notebooks/$(language) $(ARGS)
+
+translation: ## say what a translation lacks (LANGUAGE=zh ARGS="--renew NAME")
+	$(setup) notebooks book classroom
+	$(python) scripts/translate.py $(language) $(ARGS)
 
 address: ## set the repository's address everywhere (URL=..., or that of git's remote)
 	$(setup) notebooks
@@ -97,11 +103,11 @@ address: ## set the repository's address everywhere (URL=..., or that of git's r
 
 book: ## build chapters and reference as a web site: runs/book/html
 	$(setup) notebooks book classroom
-	$(python) scripts/book.py
+	$(python) scripts/book.py $(addprefix --language ,$(language))
 
 book-pdf: ## the book as one PDF, for print and tablets: runs/book/d2l_bn.pdf
 	$(setup) notebooks book classroom
-	$(python) scripts/book_pdf.py
+	$(python) scripts/book_pdf.py $(addprefix --language ,$(language))
 
 experiments: ## run what is missing of the long experiments; may be interrupted
 	$(setup)
@@ -112,11 +118,11 @@ bench: setup ## measure speed beside Gluon, the source and PyTorch: runs/bench.j
 
 release: ## make the students' exercises: runs/release
 	$(setup) classroom
-	$(python) -m classroom release $(ARGS)
+	$(python) -m classroom release $(addprefix --language ,$(language)) $(ARGS)
 
 grade: ## mark what students handed in, submissions/STUDENT/*.ipynb: runs/grade
 	$(setup) classroom
-	$(python) -m classroom grade $(ARGS)
+	$(python) -m classroom grade $(addprefix --language ,$(language)) $(ARGS)
 
 clean: ## delete what the tasks made, the runs in runs/ excepted
 	rm -rf .venv .venv-* build dist *.egg-info .*_cache .hypothesis .coverage*

@@ -1,15 +1,16 @@
 // Small things that pages do for their readers. Nothing is asked of the network.
 document.addEventListener("DOMContentLoaded", () => {
   // A button on each piece of code that copies it.
+  const { copy = "copy", copied = "copied" } = document.querySelector("a.language")?.dataset ?? {};
   document.querySelectorAll(".bd-article .highlight").forEach((box) => {
     if (box.closest(".cell_output")) return;
     const button = document.createElement("button");
     button.className = "copy";
-    button.textContent = "copy";
+    button.textContent = copy;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(box.querySelector("pre").textContent);
-      button.textContent = "copied";
-      setTimeout(() => (button.textContent = "copy"), 1500);
+      button.textContent = copied;
+      setTimeout(() => (button.textContent = copy), 1500);
     });
     box.append(button);
   });

@@ -1,10 +1,12 @@
 """How Sphinx makes the book; `make book` copies the chapters beside this file first."""
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.search.en import SearchEnglish
 
 import d2l_bn
 
@@ -39,7 +41,9 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "navbar_persistent": [],
     "footer_content_items": "copyright.html",
+    "article_header_end": ["language.html", "article-header-buttons.html"],
 }
+templates_path = ["templates"]
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine is set
 html_show_sourcelink = False
 
@@ -59,6 +63,7 @@ def setup(app):
     """Sphinx calls this; formulas need no network once MathJax lies beside the pages."""
     app.connect("build-finished", copy_mathjax)
     app.connect("doctree-read", leave_formulas_out_of_the_search)
+    app.add_search_language(SearchChinese)
     app.connect("missing-reference", say_the_full_name, priority=400)  # before intersphinx looks
 
 
@@ -71,6 +76,27 @@ def leave_formulas_out_of_the_search(app, doctree):
 def say_the_full_name(app, env, node, contnode):
     """Let `ndarray` in a docstring be looked up as NumPy's."""
     node["reftarget"] = FULL_NAMES.get(node["reftarget"], node["reftarget"])
+
+
+class SearchChinese(SearchEnglish):
+    """Finds Chinese by pairs of neighbouring characters, without a dictionary; the rest as English.
+
+    A word of one character is in the index, too. A query has to hold the pairs of all its words.
+    """
+
+    lang = "zh"
+    js_splitter_code = """
+function splitQuery(query) {
+  const runs = query.match(/[a-z0-9_]+|[\\u4e00-\\u9fff]+/gi) ?? [];
+  return runs.flatMap((run) => /\\w/.test(run) || run.length < 2
+    ? [run] : [...run.slice(1)].map((next, i) => run[i] + next));
+}
+"""
+
+    def split(self, input):
+        """Latin words, characters, and pairs of characters."""
+        found = re.findall(r"[A-Za-z0-9_]+|[\u4e00-\u9fff]", input)
+        return found + re.findall(r"(?=([\u4e00-\u9fff]{2}))", input)
 
 
 def copy_mathjax(app, error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, Optional
 
 from classroom import EXERCISES, ClassroomError
 from classroom.files import safe
+from classroom.translation import languages
 
 FULL = "; make some, or choose another place with --out, and the same command goes on"
 
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         grade.add_argument(f"--{name}", **options)
     for command in (release, grade):
         command.add_argument("--source", type=Path, default=EXERCISES, help="the exercises")
+        command.add_argument("--language", choices=languages(), default="", help="a translation")
     return top
 
 
@@ -90,10 +93,10 @@ def end(text: str) -> datetime:
     return time + timedelta(days=1) if len(text) == len("2026-11-30") else time
 
 
-def _release(source: Path, out: Path, only: Sequence[str]) -> None:
+def _release(source: Path, out: Path, **options: Any) -> None:
     from classroom.release import release
 
-    release(source, out, only)
+    release(source, out, **options)
     print(f"for the students: {out}")
 
 
@@ -101,6 +104,8 @@ def _grade(submissions: Path, out: Path, **options: Any) -> None:
     from classroom.collected import unread
     from classroom.grade import grade
 
+    if options["language"]:
+        os.environ["D2L_BN_LANGUAGE"] = options["language"]  # of what the checks say
     idle = grade(submissions, out, **options)
     for path, why in unread(submissions):
         print(f"not marked: {safe(str(path))}, which {why}")

@@ -24,6 +24,7 @@ from classroom.feedback import Result
 from classroom.files import write
 from classroom.marking import Marked
 from classroom.records import Marker
+from classroom.translation import translated
 from d2l_bn.system.files import locked
 
 DAY = 24 * 60 * 60
@@ -41,6 +42,7 @@ def grade(
     only: Collection[str] = (),
     due: Optional[datetime] = None,
     anonymous: bool = False,
+    language: str = "",
 ) -> list[decisions.Place]:
     """Mark ``submissions/STUDENT/NOTEBOOK.ipynb``; write tables and feedback to `out`.
 
@@ -53,7 +55,10 @@ def grade(
     is nothing to mark, no sandbox, a mistake in ``decisions.csv``, or another run works on `out`.
     """
     out = out.absolute()  # workers start elsewhere
-    originals = {path.name: exercises.read(path) for path in sorted(source.glob("*.ipynb"))}
+    originals = {
+        path.name: translated(exercises.read(path), path, language)
+        for path in sorted(source.glob("*.ipynb"))
+    }
     students = {each.label: each for each in collected.students(submissions, originals)}
     handed_in = sum(len(student.files) for student in students.values())
     if not originals or not handed_in:

@@ -10,17 +10,18 @@ import nbformat
 from nbformat import NotebookNode
 
 from classroom import ClassroomError
+from classroom.translation import page, translated
 
 STUB = 'raise NotImplementedError("write your solution here, in place of this line")'
 README = Path(__file__).with_name("students.md")
 
 
-def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
+def release(source: Path, out: Path, only: Collection[str] = (), language: str = "") -> None:
     """Write the student's version of each notebook in `source` to the folder `out`.
 
-    With `only`, just those whose names begin with one of these texts. The folder is written whole
-    or not at all; ClassroomError if there are no exercises, nbgrader is missing, or `out` holds
-    something else.
+    With `only`, just those whose names begin with one of these texts; with `language`, in a
+    translation. The folder is written whole or not at all; ClassroomError if there are no
+    exercises, nbgrader is missing, or `out` holds something else.
     """
     paths = sorted(source.glob("*.ipynb"))
     if not paths:
@@ -29,8 +30,9 @@ def release(source: Path, out: Path, only: Collection[str] = ()) -> None:
     paths = [path for path in paths if not only or path.name.startswith(tuple(only))]
     if not paths:
         raise ClassroomError(f"--only must begin a name in {source}, got {' '.join(only)}")
-    files = {path.name: nbformat.writes(student_version(read(path))) + "\n" for path in paths}
-    files["README.md"] = README.read_text(encoding="utf-8")
+    notebooks = {path: translated(read(path), path, language) for path in paths}
+    files = {path.name: nbformat.writes(student_version(n)) + "\n" for path, n in notebooks.items()}
+    files["README.md"] = page(README, language)
     if out.exists() and {path.name for path in out.iterdir()} - known:
         raise ClassroomError(f"{out} holds other files than a release: choose another with --out")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -34,11 +34,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         words = f"the address must begin with https:// and name a repository, got {given}"
         print(words, file=sys.stderr)
         return 1
-    for name, change in {
-        "pyproject.toml": in_pyproject,
-        "CITATION.cff": in_citation,
-        "README.md": in_readme,
-    }.items():
+    changes = {"pyproject.toml": in_pyproject, "CITATION.cff": in_citation}
+    changes |= {path.name: in_readme for path in ROOT.glob("README*.md")}
+    for name, change in changes.items():
         path = ROOT / name
         path.write_text(change(path.read_text(), address))
     chapters.renew_setup_cells()

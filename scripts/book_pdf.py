@@ -19,6 +19,7 @@ from typing import Optional
 from pypdf import PdfReader
 
 import book
+from classroom.translation import languages
 from d2l_bn.system.files import replacing
 
 TARGET = book.ROOT / "runs" / "book" / "d2l_bn.pdf"
@@ -36,7 +37,14 @@ def main(arguments: Optional[list[str]] = None) -> int:
     """Build one long page, and print it; 1 where there is no browser."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", nargs="?", type=Path, default=TARGET)
-    target = parser.parse_args(arguments).target
+    parser.add_argument("--language", choices=languages(), default="")
+    options = parser.parse_args(arguments)
+    language, target = options.language, options.target
+    if language and target == TARGET:
+        target = TARGET.with_suffix(f".{language}.pdf")
+    if language and not fonts(language):
+        print(f"no font here has :lang={language}: install fonts-noto-cjk", file=sys.stderr)
+        return 1
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print(f"There is none of {', '.join(BROWSERS)} here: install Chromium", file=sys.stderr)
@@ -44,14 +52,23 @@ def main(arguments: Optional[list[str]] = None) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, replacing(target) as made:
         source, page = Path(temporary, "source"), Path(temporary, "page", "index.html")
-        book.collect(source)
+        book.collect(source, language)
         command = [sys.executable, "-m", "sphinx", "-b", "singlehtml", "-q"]
+        command += book.in_sphinx(language)
         subprocess.run([*command, str(source), str(page.parent)], check=True)
         print_page(browser, page, made)
         page.write_text(with_numbers(page.read_text(), first_pages(made)))
         print_page(browser, page, made)
     print(f"open {os.path.relpath(target)}")
     return 0
+
+
+def fonts(language: str) -> str:
+    """The fonts of this machine that have the letters of a language, as fontconfig lists them."""
+    if shutil.which("fc-list") is None:
+        return "unknown"
+    asked = ["fc-list", f":lang={language}", "family"]
+    return subprocess.run(asked, capture_output=True, text=True).stdout
 
 
 def print_page(browser: str, page: Path, pdf: Path) -> None:

@@ -119,15 +119,17 @@ def exercises() -> list[Path]:
     return sorted(CHAPTERS.glob("exercises/*.ipynb"))
 
 
-def lead_on(notebook: nbformat.NotebookNode, chapter: Path, folder: str) -> None:
+def lead_on(
+    notebook: nbformat.NotebookNode, chapter: Path, folder: str, words: dict[str, str]
+) -> None:
     """Let a copy of a chapter end with a link to its exercises, if it has any, in `folder`."""
     numbers = EXERCISES_OF.get(number(chapter), "")
     own = [path for name in numbers for path in exercises() if number(path) == name]
     if own:
-        links = ", ".join(f"[exercise {number(path)}]({folder}/{path.name})" for path in own)
-        notebook.cells.append(
-            nbformat.v4.new_markdown_cell(f"**Now you:** {links}.", id="exercise")
-        )
+        now, name = words.get("Now you", "**Now you:** {}."), words.get("exercise", "exercise {}")
+        links = [f"[{name.format(number(path))}]({folder}/{path.name})" for path in own]
+        end = now.format(", ".join(links))
+        notebook.cells.append(nbformat.v4.new_markdown_cell(end, id="exercise"))
 
 
 def renew_setup_cells() -> None:

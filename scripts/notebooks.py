@@ -5,11 +5,14 @@ A copy that you have changed is left as it is; one that you haven't follows the 
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import nbformat
 from nbformat import NotebookNode
@@ -19,28 +22,32 @@ sys.path.insert(0, str(ROOT))
 
 import chapters  # noqa: E402
 from classroom.release import student_version  # noqa: E402
+from classroom.translation import languages, translated, words  # noqa: E402
 
 OUT = ROOT / "runs" / "notebooks"
 RECORD = ".copies.json"  # the hash of each copy as it was made
 FOLDED = {"hide-input", "hide-cell", "remove-input"}  # the tags of what stands back in the book
 
 
-def main() -> int:
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Make or renew the copies."""
-    copies = {}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--language", choices=languages(), default="")
+    chosen = parser.parse_args(arguments).language
+    out, copies = OUT / chosen, {}
     for path in chapters.paths():
-        notebook = nbformat.read(path, as_version=4)
-        chapters.lead_on(notebook, path, "exercises")
+        notebook = translated(nbformat.read(path, as_version=4), path, chosen)
+        chapters.lead_on(notebook, path, "exercises", words(chosen))
         copies[path.name] = nbformat.writes(folded(notebook)) + "\n"
     for path in chapters.exercises():
-        notebook = student_version(nbformat.read(path, as_version=4))
-        copies[f"exercises/{path.name}"] = nbformat.writes(folded(notebook)) + "\n"
-    for name in place(copies, OUT):
-        print(f"{chapters.show(OUT / name)} is left as it is, since you have changed it")
+        notebook = translated(nbformat.read(path, as_version=4), path, chosen)
+        copies[f"exercises/{path.name}"] = nbformat.writes(folded(student_version(notebook))) + "\n"
+    for name in place(copies, out):
+        print(f"{chapters.show(out / name)} is left as it is, since you have changed it")
     beside = "in_tensorflow"  # what chapter 7 imports
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "chapters" / beside, OUT / beside, dirs_exist_ok=True, ignore=ignore)
-    print(f"the notebooks are in {chapters.show(OUT)}")
+    shutil.copytree(ROOT / "chapters" / beside, out / beside, dirs_exist_ok=True, ignore=ignore)
+    print(f"the notebooks are in {chapters.show(out)}")
     return 0
 
 

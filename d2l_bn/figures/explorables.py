@@ -6,6 +6,7 @@ In `javascript/`, what computes stands apart from what draws, and `words.json` h
 from __future__ import annotations
 
 import json
+import os
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -27,7 +28,7 @@ style="grid-area: 1 / 1; position: relative; width: 100%; height: 100%; border: 
 </div>"""
 PAGE = """\
 <!doctype html>
-<html lang="en">
+<html lang="{language}">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>{style}</style>
@@ -47,13 +48,17 @@ class Explorable:
     ----------
     name : str
         By which `explore` knows it.
+    language : str
+        The one of its labels: "en" where there are none in the language that was asked for.
     words : dict of str to str
         Its labels; ``"alt"`` puts it into words.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, language: str = "") -> None:
         self.name = name
-        self.words: dict[str, str] = json.loads(_read("words.json"))[name]
+        self.language = language if (FOLDER / f"words.{language}.json").exists() else "en"
+        labels = "words.json" if self.language == "en" else f"words.{language}.json"
+        self.words: dict[str, str] = json.loads(_read(labels))[name]
 
     def page(self) -> str:
         """The page by itself, with all that it needs in it."""
@@ -62,7 +67,8 @@ class Explorable:
         for script in SCRIPTS[self.name]:
             lines = [line.strip() for line in _read(f"{script}.js").splitlines()]
             scripts += [line for line in lines if not line.startswith("//")]
-        return PAGE.format(style=style() + _read("style.css"), script="\n".join(scripts), **parts)
+        look = style() + _read("style.css")
+        return PAGE.format(style=look, script="\n".join(scripts), language=self.language, **parts)
 
     def _repr_html_(self) -> str:
         picture = quote(_read(f"{self.name}.svg"), safe=" =:;,.-()'{}@!")
@@ -77,6 +83,8 @@ class Explorable:
 def explore(name: str) -> Explorable:
     """A figure that a reader moves, in a notebook or a page of the book, without a kernel.
 
+    Its labels are in the language of the variable ``D2L_BN_LANGUAGE``, if that has some.
+
     Parameters
     ----------
     name : str
@@ -89,7 +97,7 @@ def explore(name: str) -> Explorable:
     """
     if name not in SCRIPTS:
         raise ValueError(f"an explorable is one of {', '.join(SCRIPTS)}, got {name!r}")
-    return Explorable(name)
+    return Explorable(name, os.environ.get("D2L_BN_LANGUAGE", ""))
 
 
 def _read(name: str) -> str:

@@ -73,7 +73,7 @@ class Page(HTMLParser):
 read_page = functools.cache(Page)  # many pages link to it
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *(f"zh/{page}" for page in PAGES)])
 def test_links_lead_somewhere_and_nothing_is_loaded_from_outside(html, page):
     path = html / f"{page}.html"
     found = read_page(path)
@@ -85,6 +85,15 @@ def test_links_lead_somewhere_and_nothing_is_loaded_from_outside(html, page):
             target = path.parent / place.split("?")[0] if place else path
             assert target.exists(), link
             assert target.suffix != ".html" or anchor in read_page(target).anchors, link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_leads_to_its_twin_in_chinese(html, page):
+    path, twin = (html / folder / f"{page}.html" for folder in ("", "zh"))
+    for here, there in ((path, twin), (twin, path)):
+        switch = re.search(r'<a class="language[^>]* href="([^"]+)"', here.read_text())
+        assert (here.parent / switch[1]).resolve() == there
+    assert 'lang="zh-CN"' in twin.read_text()
 
 
 def test_the_front_page_leads_to_all_chapters(html):
@@ -126,6 +135,21 @@ def test_the_search_finds_words_and_shows_no_latex(html, browser):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("query", ["方差", "批量归一化", "内部协变量偏移", "轴", "momentum"])
+def test_the_search_in_chinese_finds_words(html, browser, query):
+    def found(words):
+        browser.get(f"{(html / 'zh' / 'search.html').as_uri()}?q={words}")
+        done = "return document.querySelector('.search-summary')?.textContent"
+        waiting.WebDriverWait(browser, 30).until(lambda _: browser.execute_script(done))
+        return browser.find_element("css selector", "#search-results").text
+
+    waiting = pytest.importorskip("selenium.webdriver.support.ui")
+    assert "1. 从零开始实现批量归一化" in found(query)
+    assert "批量归一化" not in found("差方化")
+    browser.get_log("browser")  # from a file, the pages that are found can't be fetched for a line
+
+
+@pytest.mark.browser
 def test_two_panels_stand_below_each_other_on_a_phone(html, browser):
     for width, shown in ((390, 2), (1280, 1)):
         browsers.size(browser, width, 900)
@@ -142,7 +166,7 @@ def test_two_panels_stand_below_each_other_on_a_phone(html, browser):
 
 @pytest.mark.browser
 def test_pages_in_a_browser(html, browser):
-    for page in PAGES:
+    for page in [*PAGES, "zh/index", f"zh/chapters/{CHAPTERS[0]}", f"zh/exercises/{EXERCISES[0]}"]:
         browser.get((html / f"{page}.html").as_uri())
         browser.execute_async_script(
             "const done = arguments[0];"
@@ -169,7 +193,8 @@ def checkout(tmp_path):
         shutil.copytree(CHECKOUT / name, tmp_path / name)
     for page in (tmp_path / "book").glob("*.md"):
         page.unlink()
-    shutil.rmtree(tmp_path / "book" / "solutions")
+    for folder in ("solutions", "zh"):
+        shutil.rmtree(tmp_path / "book" / folder)
     pages = f"chapters/{CHAPTERS[-1]}\nteacher"
     (tmp_path / "book" / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{pages}\n```\n")
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,10 +28,11 @@ def book_pdf(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.browser
 def test_a_small_book(book_pdf, monkeypatch, tmp_path, capsys):
-    def collect(source):
+    def collect(source, language):
         source.mkdir(parents=True)
         for name in ("book.css", "book.js", "conf.py", "python.inv", "numpy.inv"):
             (source / name).write_bytes((book_pdf.book.BOOK / name).read_bytes())
+        shutil.copytree(book_pdf.book.BOOK / "templates", source / "templates")
         (source / "index.md").write_text(
             "# A small book\n\n```{toctree}\n:maxdepth: 1\nfirst\nsecond\n```\n"
         )
@@ -46,6 +48,12 @@ def test_a_small_book(book_pdf, monkeypatch, tmp_path, capsys):
     assert starts[1] > starts[0] + 1 and pages[starts[1] - 1].startswith(f"{starts[1]}\n")
     assert "number_29" in "".join(pages)
     assert list(tmp_path.iterdir()) == [tmp_path / "book.pdf"]
+
+
+def test_a_machine_without_a_font_of_the_language(book_pdf, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(book_pdf, "fonts", lambda language: "")
+    assert book_pdf.main([str(tmp_path / "book.pdf"), "--language", "zh"]) == 1
+    assert "install fonts-noto-cjk" in capsys.readouterr().err
 
 
 def test_a_machine_without_a_browser(book_pdf, monkeypatch, tmp_path, capsys):

@@ -111,11 +111,11 @@ def test_captions_become_words():
 @pytest.mark.parametrize("address", ["", "https://git.example.org/a/b", "https://github.com/a/b"])
 def test_a_page_links_to_what_exists(monkeypatch, address):
     monkeypatch.setattr(chapters, "repository", lambda: address)
-    line = book.links("chapters/1-batch-normalization-from-scratch.ipynb")
+    line = book.links("chapters/1-batch-normalization-from-scratch.ipynb", {})
     names = re.findall(r">([^<]+)</a>", line)
     hosted = ["edit", "report a mistake", "Colab", "Binder"]
     assert names == ["repository"] * bool(address) + hosted * ("github" in address)
-    assert "Colab" not in book.links("chapters/exercises/1-batch-norm.ipynb")
+    assert "Colab" not in book.links("chapters/exercises/1-batch-norm.ipynb", {})
 
 
 def test_the_readme_is_short_and_its_links_lead_somewhere():

@@ -32,7 +32,7 @@ def test_a_copy_that_was_changed_is_left_alone(tmp_path):
 def test_the_copies_hold_no_solutions_and_git_ignores_them(tmp_path, monkeypatch, capsys):
     pytest.importorskip("nbgrader", reason="the extra `classroom` is not installed")
     monkeypatch.setattr(notebooks, "OUT", tmp_path)
-    assert notebooks.main() == 0
+    assert notebooks.main([]) == 0
     made = sorted(path.name for path in tmp_path.glob("*.ipynb"))
     assert made == [path.name for path in chapters.paths()]
     exercises = sorted(tmp_path.glob("exercises/*.ipynb"))

@@ -32,6 +32,20 @@ CHECKOUT = Path(__file__).parents[2]
 
 @needs_bubblewrap
 @pytest.mark.slow
+def test_a_class_that_works_in_chinese_is_told_in_chinese(classroom, monkeypatch):
+    monkeypatch.setenv("D2L_BN_LANGUAGE", "zh")
+    shutil.rmtree(classroom / "release")
+    release(classroom / "source", classroom / "release", language="zh")
+    hand_in(classroom, "li", submissions.HONEST["unbiased"][0])
+    assert run(classroom, language="zh")["li"]["status"] == "marked"
+    (page,) = (classroom / "out" / "feedback").rglob("*.html")
+    text = page.read_text()
+    assert "你的方差除以n - 1" in text and "通道在最后" in text
+    assert "许多程序把图像的通道放在最后一个轴" not in text  # the exercise's own text
+
+
+@needs_bubblewrap
+@pytest.mark.slow
 @pytest.mark.long
 def test_thirty_submissions_are_marked_in_one_run(classroom):
     students = {**submissions.HONEST, **submissions.HOSTILE}

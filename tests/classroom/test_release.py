@@ -118,7 +118,7 @@ def test_some_exercises_alone(tmp_path):
 
 
 def test_a_full_disk_is_told_in_one_line(monkeypatch, capsys, tmp_path):
-    def full(*_):
+    def full(*_, **options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("classroom.release.release", full)
