@@ -10,11 +10,10 @@ from typing import Any, Callable, NoReturn, Optional
 
 import numpy as np
 
-from d2l_bn.checks import cases, phrases
+from d2l_bn.checks import cases, language, phrases
 from d2l_bn.checks.cases import Case
 from d2l_bn.checks.failure import CheckFailed
 from d2l_bn.checks.framework import ANSWERS, Framework
-from d2l_bn.checks.language import translated
 from d2l_bn.checks.phrases import Cause
 from d2l_bn.checks.watch import AUTOGRAD, Watch
 
@@ -59,6 +58,7 @@ class Here(Respondent):
 
     def __init__(self, candidate, watch, framework: Framework) -> None:
         self.framework = framework
+        language.framework = framework.name
         self.answers = ANSWERS[framework.name]({"candidate": candidate}, watch)
 
     def ask(self, what: str, **request) -> dict:
@@ -108,7 +108,7 @@ class Check:
             if part not in known:
                 raise ValueError(f"A part is one of {', '.join(known)}; got {part!r}.")
         for part in parts or known:
-            self.respondent.tell(translated(f"{known[part](self)}: right"))
+            self.respondent.tell(language.translated(f"{known[part](self)}: right"))
 
     def draw(self, shape: tuple[int, ...], number: int, **options) -> Case:
         """Draw the input with this number."""

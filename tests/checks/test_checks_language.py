@@ -19,7 +19,8 @@ FOLDER = Path(language.__file__).parent
 TABLE = json.loads((FOLDER / "sentences.zh.json").read_text(encoding="utf-8"))
 SENTENCES = {
     sentence
-    for table in json.loads((FOLDER / "sentences.json").read_text(encoding="utf-8")).values()
+    for name, table in json.loads((FOLDER / "sentences.json").read_text(encoding="utf-8")).items()
+    if name not in ("mxnet", "torch", "numpy", "old", "new")  # of `framework.py`
     for sentence in table.values()
 }
 
@@ -63,6 +64,14 @@ def test_a_student_reads_chinese(monkeypatch, candidate, words):
     assert lines[0].startswith("全连接层的输入，训练模式：")
     assert words in "".join(line.strip() for line in lines)
     assert all(sum(1 + (char > "⹿") for char in line) <= 80 for line in lines)
+
+
+def test_other_frameworks_are_told_in_english(monkeypatch):
+    monkeypatch.setenv("D2L_BN_LANGUAGE", "zh")
+    with pytest.raises(checks.CheckFailed, match="Dense input, training mode: your function"):
+        checks.batch_norm(lambda *given, training: None, "dense", framework="numpy")
+    with pytest.raises(checks.CheckFailed, match="全连接层的输入"):
+        checks.batch_norm(lambda *given: None, "dense")
 
 
 def test_a_language_without_a_table_leaves_english(monkeypatch):
