@@ -52,7 +52,7 @@ def main() -> int:
         show("LeNet", presentation.lenet_table(speeds))
     if "busy" in parts:
         log("LeNet beside busy processes")
-        counts, seconds = ((0, 1), 0.1) if options.quick else ((0, 1, 2, 8), 4)
+        counts, seconds = ((0, 1), 0.1) if options.quick else ((0, 1, 2, 8), 3)
         rows = busy.measure(counts, min(rounds, 4), seconds)
         results["busy"] = write(options.out / "busy.csv", rows)
         table = [list(rows[0]), *(list(map(str, row.values())) for row in rows)]

@@ -40,7 +40,8 @@ def measure(counts: Sequence[int], rounds: int, seconds: float) -> list[dict]:
         for number in range(rounds + 1):  # the first round warms up
             for count in counts if number else (0,):
                 with busy(count):
-                    for worker in workers:
+                    # in turn, since the first of them meets neighbours that still change cores
+                    for worker in (*workers[number:], *workers[:number]):
                         speed = trained(worker, values, seconds)
                         if number:
                             speeds.setdefault((worker.setting, count), []).append(speed)

@@ -4,7 +4,9 @@ GCC's OpenMP library lets a thread spin for milliseconds before it sleeps: to wa
 as a small loop. Where cores are shared, the one that spins keeps off the one that it waits for. A
 fixed bound that suits a busy machine takes a third of the speed of an idle one. But the library
 spins for a moment only where its teams together have more threads than there are cores. So, while
-others want the cores, a thread of Python here leads a team that does nothing. No number changes.
+others want the cores, a thread of Python here leads a team that does nothing, and the threads keep
+to one core: in turns they use what they get of it, where on two one waits until the other has its
+turn. No number changes.
 """
 
 from __future__ import annotations
@@ -12,8 +14,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import platform
-import struct
 import threading
 import time
 from pathlib import Path
@@ -23,57 +23,56 @@ SECONDS = 0.12  # from one look to the next; the system counts in hundredths
 # How much of a core others may take of those that the threads need: 0.0 to 0.1 is taken on two idle
 # cores, at least 0.5 beside one busy process, whether the threads spin or not.
 MARGIN = 0.4
-TURN = 100_000  # nanoseconds, the shortest that Linux grants; its own choice is a millisecond or so
-SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # Linux's number of this call, which C's lacks
 
 
 def spin_where_idle(threads: int) -> None:
     """Watch, from now on and beside the program, whether others want the cores of its threads."""
     with contextlib.suppress(OSError):  # another OpenMP library, to which this says nothing
         ctypes.CDLL("libgomp.so.1")
-        if STAT.exists():
-            _take_short_turns()
-            _go_on(min(threads, len(os.sched_getaffinity(0))), crowded=False)
+        cores = sorted(os.sched_getaffinity(0))
+        if STAT.exists() and len(cores) > 1:  # on one core the library never spins for long
+            _go_on(min(threads, len(cores)), cores, crowded=False)
 
 
-def _take_short_turns() -> None:
-    """Ask for short turns on a core, which come the sooner; their sum stays the same.
-
-    Beside other programs, a thread then has its core soon after the one that it waited for is done.
-    Linux listens from 6.12 on.
-    """
-    number = SCHED_SETATTR.get(platform.machine())
-    if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
-        return
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
-    attributes = struct.pack("IIQiIQQQ", 48, os.SCHED_OTHER, 0, nice, 0, TURN, 0, 0)
-    for task in os.listdir("/proc/self/task"):  # threads to come inherit it
-        ctypes.CDLL(None).syscall(number, int(task), attributes, 0)
+def _go_on(needed: int, cores: list[int], *, crowded: bool) -> None:
+    threading.Thread(target=_watch, args=(needed, cores, crowded), daemon=True).start()
 
 
-def _go_on(needed: int, *, crowded: bool) -> None:
-    threading.Thread(target=_watch, args=(needed, crowded), daemon=True).start()
-
-
-def _watch(needed: int, crowded: bool) -> None:
+def _watch(needed: int, cores: list[int], crowded: bool) -> None:
     if crowded:
-        team, nothing = len(os.sched_getaffinity(0)), ctypes.CDLL(None).abs
-        ctypes.CDLL("libgomp.so.1").GOMP_parallel(nothing, None, team, 0)
-    while (_free_cores() < needed - MARGIN) == crowded:
-        pass
-    _go_on(needed, crowded=not crowded)  # with this thread, its team ends
+        nothing = ctypes.CDLL(None).abs
+        ctypes.CDLL("libgomp.so.1").GOMP_parallel(nothing, None, len(cores), 0)
+    while True:
+        own, idle = _look(cores)
+        idlest = max(cores, key=lambda core: idle[core])
+        if (own + sum(idle.values()) < needed - MARGIN) != crowded:
+            break
+        if crowded and needed == 2 and idle[idlest] > 1 - MARGIN:
+            _keep_to([idlest])  # another program keeps to the same core, as if it were this one
+    _keep_to(cores if crowded or needed > 2 else [idlest])  # with more, one may have too little
+    _go_on(needed, cores, crowded=not crowded)  # with this thread, its team ends
 
 
-def _free_cores() -> float:
-    """How many cores this process has, or could have, on average over the next moment."""
-    start, before = time.monotonic(), _free()
+def _keep_to(cores: list[int]) -> None:
+    """Let all threads of this process run on these cores alone."""
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(task), cores)
+
+
+def _look(cores: list[int]) -> tuple[float, dict[int, float]]:
+    """How much this process works over the next moment, and how idle each core is (in cores)."""
+    start, own, before = time.monotonic(), time.process_time(), _idle(cores)
     time.sleep(SECONDS)
-    return (_free() - before) / (time.monotonic() - start)
+    seconds = time.monotonic() - start
+    idle = {core: (after - before[core]) / seconds for core, after in _idle(cores).items()}
+    return (time.process_time() - own) / seconds, idle
 
 
-def _free() -> float:
-    """Seconds for which the cores that this process may use worked for it, or were idle."""
-    names = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    lines = (line.split() for line in STAT.read_text().splitlines())
-    idle = sum(int(line[4]) + int(line[5]) for line in lines if line[0] in names)
-    return time.process_time() + idle / os.sysconf("SC_CLK_TCK")
+def _idle(cores: list[int]) -> dict[int, float]:
+    """Seconds for which each of the cores has had nothing to do."""
+    times = {name: rest for name, *rest in map(str.split, STAT.read_text().splitlines())}
+    tick = os.sysconf("SC_CLK_TCK")
+    return {
+        core: (int(times[f"cpu{core}"][3]) + int(times[f"cpu{core}"][4])) / tick for core in cores
+    }

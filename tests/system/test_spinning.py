@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes.util
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -18,21 +18,29 @@ TEAM = """
 import os, time
 from d2l_bn.system import spinning
 
-free = 2.0
-spinning._free_cores = lambda: time.sleep(0.01) or free
+first, second = cores = sorted(os.sched_getaffinity(0))[:2]
 
-def wait_for(count):
+def wait_for(count, cores):
     end = time.monotonic() + 60
-    while len(os.listdir("/proc/self/task")) != count:
-        assert time.monotonic() < end, (os.listdir("/proc/self/task"), count)
+    while True:
+        tasks = os.listdir("/proc/self/task")
+        kept = {frozenset(os.sched_getaffinity(int(task))) for task in tasks}
+        if len(tasks) == count and kept == {frozenset(cores)}:
+            return
+        assert time.monotonic() < end, (tasks, count, kept, cores)
         time.sleep(0.01)
 
+spinning._look = lambda cores: time.sleep(0.01) or (own, dict(zip(cores, idle)))
+os.sched_setaffinity(0, cores)
+own, idle = 0.5, (0.9, 0.5)
 spinning.spin_where_idle(2)
 for _ in range(2):
-    free = 2.0
-    wait_for(2)  # this thread, and the one that watches
-    free = 1.0
-    wait_for(1 + len(os.sched_getaffinity(0)))  # the one that watches leads a team
+    wait_for(2, cores)  # this thread, and the one that watches
+    own, idle = 1.0, (0.3, 0.2)
+    wait_for(3, {first})  # the one that watches leads a team
+    own, idle = 0.5, (0.0, 1.0)
+    wait_for(3, {second})
+    own, idle = 1.0, (1.0, 0.0)
 """
 SHARED = """
 import os, subprocess, sys, threading
@@ -43,20 +51,10 @@ other = subprocess.Popen([sys.executable, "-c", "while True: pass"])  # on the s
 loop = "while True: pass"
 threading.Thread(target=exec, args=(loop,), daemon=True).start()
 spinning.SECONDS = 2
-print(spinning._free_cores())
+core, = cores = list(os.sched_getaffinity(0))
+own, idle = spinning._look(cores)
+print(own + idle[core])
 other.kill()
-"""
-TURNS = """
-import ctypes, os, platform, struct
-from d2l_bn.system import spinning
-
-own = os.nice(5)
-spinning._take_short_turns()
-read = ctypes.create_string_buffer(48)
-number = spinning.SCHED_SETATTR[platform.machine()] + 1  # sched_getattr
-assert ctypes.CDLL(None).syscall(number, 0, read, 48, 0) == 0
-_, policy, _, nice, _, turn, *_ = struct.unpack("IIQiIQQQ", read.raw)
-assert (policy, nice) == (os.SCHED_OTHER, own) and turn in (0, spinning.TURN)  # 0: an older Linux
 """
 pytestmark = [
     pytest.mark.skipif(not spinning.STAT.exists(), reason="no /proc"),
@@ -73,7 +71,7 @@ def run(script: str) -> str:
 
 
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one core")
-def test_a_team_is_there_while_cores_are_crowded():
+def test_while_cores_are_crowded_there_is_a_team_and_one_core_is_kept_to():
     run(TEAM)
 
 
@@ -86,13 +84,26 @@ def test_only_the_cores_that_we_may_use_count(tmp_path, monkeypatch):
     monkeypatch.setattr(spinning, "STAT", tmp_path / "stat")
     lines = "cpu 9 9 9 900 900 9", "cpu0 9 9 9 200 100 9", "cpu1 9 9 9 700 800 9", "intr 9 9"
     spinning.STAT.write_text("\n".join(lines))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
-    monkeypatch.setattr(spinning.time, "process_time", lambda: 0.5)
-    assert spinning._free() == 0.5 + 300 / os.sysconf("SC_CLK_TCK")
+    assert spinning._idle([0]) == {0: 300 / os.sysconf("SC_CLK_TCK")}
 
 
-@pytest.mark.skipif(
-    platform.machine() not in spinning.SCHED_SETATTR, reason="no number of the call is known here"
+@pytest.mark.parametrize(
+    ("threads", "own", "free", "kept"),
+    [
+        (2, 2.0, {}, None),  # spinning, both on cores of their own
+        (2, 0.0, {5: 0.9, 6: 0.8}, None),
+        (2, 0.6, {7: 0.8}, [7]),
+        (4, 2.6, {7: 0.8}, range(64)),  # one core would be too few
+    ],
 )
-def test_short_turns_change_nothing_else():
-    run(TURNS)
+def test_two_threads_on_64_cores_keep_to_one_where_the_rest_is_taken(
+    monkeypatch, threads, own, free, kept
+):
+    looks = iter([(own, {core: free.get(core, 0.0) for core in range(64)})])
+    done = []
+    monkeypatch.setattr(spinning, "_look", lambda cores: next(looks))
+    monkeypatch.setattr(spinning, "_keep_to", lambda cores: done.append(list(cores)))
+    monkeypatch.setattr(spinning, "_go_on", lambda *state, crowded: done.append(crowded))
+    with contextlib.suppress(StopIteration):
+        spinning._watch(threads, list(range(64)), crowded=False)
+    assert done == ([] if kept is None else [list(kept), True])

@@ -74,11 +74,11 @@ def test_about_chooses_nothing(chosen):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine of eight processors on which no variable is set, and its control group."""
+    """A machine of 64 processors on which no variable is set, and its control group."""
     for name in threads.READ_BY_MXNET:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "GROUP", tmp_path)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
     return tmp_path
 
 
@@ -129,11 +129,11 @@ def test_the_program_refuses_it_in_one_line(command):
 @pytest.mark.parametrize(
     ("file", "quota", "cores"),
     [
-        ("cpu.max", "max 100000", 8),
+        ("cpu.max", "max 100000", 64),
         ("cpu.max", "50000 100000", 1),
         ("cpu.max", "250000 100000", 2),
         ("cpu/cpu.cfs_quota_us", "150000", 1),
-        ("cpu/cpu.cfs_quota_us", "-1", 8),
+        ("cpu/cpu.cfs_quota_us", "-1", 64),
     ],
 )
 def test_a_quota_counts_as_so_many_cores(machine, file, quota, cores):
