@@ -14,8 +14,9 @@ from dataclasses import replace
 from benchmarks.measuring import BATCH
 from benchmarks.processes import NAIVE, Setting, Worker
 from benchmarks.training_speed import initial_values
+from d2l_bn.system.threads import WAITING
 
-PROGRAM = Setting("the program", "mxnet", 2, NAIVE.variables)
+PROGRAM = Setting("the program", "mxnet", 2, (*NAIVE.variables, *WAITING.items()))
 FORGETTING = replace(PROGRAM, name="the program, memory not kept")
 SETTINGS = (
     PROGRAM,
@@ -40,8 +41,7 @@ def measure(counts: Sequence[int], rounds: int, seconds: float) -> list[dict]:
         for number in range(rounds + 1):  # the first round warms up
             for count in counts if number else (0,):
                 with busy(count):
-                    # in turn, since the first of them meets neighbours that still change cores
-                    for worker in (*workers[number:], *workers[:number]):
+                    for worker in (*workers[number:], *workers[:number]):  # none is always first
                         speed = trained(worker, values, seconds)
                         if number:
                             speeds.setdefault((worker.setting, count), []).append(speed)

@@ -3,10 +3,10 @@
 GCC's OpenMP library lets a thread spin for milliseconds before it sleeps: to wake it takes as long
 as a small loop. Where cores are shared, the one that spins keeps off the one that it waits for. A
 fixed bound that suits a busy machine takes a third of the speed of an idle one. But the library
-spins for a moment only where its teams together have more threads than there are cores. So, while
-others want the cores, a thread of Python here leads a team that does nothing, and the threads keep
-to one core: in turns they use what they get of it, where on two one waits until the other has its
-turn. No number changes.
+doesn't spin (`threads.WAITING`) where its teams together have more threads than there are cores.
+So, while others want the cores, a thread of Python here leads a team that does nothing, and the
+threads keep to one core: in turns they use what they get of it, where on two one waits until the
+other has its turn. No number changes.
 """
 
 from __future__ import annotations
@@ -73,6 +73,4 @@ def _idle(cores: list[int]) -> dict[int, float]:
     """Seconds for which each of the cores has had nothing to do."""
     times = {name: rest for name, *rest in map(str.split, STAT.read_text().splitlines())}
     tick = os.sysconf("SC_CLK_TCK")
-    return {
-        core: (int(times[f"cpu{core}"][3]) + int(times[f"cpu{core}"][4])) / tick for core in cores
-    }
+    return {core: sum(map(int, times[f"cpu{core}"][3:5])) / tick for core in cores}

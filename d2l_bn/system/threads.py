@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +22,9 @@ ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
 COUNTS = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 FEWER = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT")  # OpenMP then starts fewer threads than MXNet wants
 MOST = 1024  # with many thousands OpenMP crashes
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+# GCC's OpenMP library then spins as by itself, but not at all where it has more threads than there
+# are cores, which `d2l_bn.system.spinning` sees to.
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300000"}
 READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
 GROUP = Path("/sys/fs/cgroup")  # in a container, its own
 QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))  # cgroup v2, v1
@@ -59,6 +62,8 @@ def choice(most: int = 2) -> dict[str, str]:
     if os.environ.get("MXNET_ENGINE_TYPE", ENGINES[0]) not in ENGINES:
         _refuse("MXNET_ENGINE_TYPE", f"one of {', '.join(ENGINES)}")
     wanted = {"MXNET_ENGINE_TYPE": ENGINES[0], "OMP_NUM_THREADS": str(min(most, cores()))}
+    if sys.platform == "linux" and not WAITING.keys() & os.environ.keys():
+        wanted |= WAITING
     return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
@@ -75,7 +80,7 @@ def start_engine() -> None:
             os.dup2(stderr, 2)
             os.close(stderr)
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
-    if threads > 1 and not set(WAITING) & set(os.environ):
+    if threads > 1 and WAITING.items() <= os.environ.items():
         spin_where_idle(threads)
 
 
