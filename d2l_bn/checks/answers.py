@@ -205,11 +205,12 @@ class Answers:
 
     @answering
     def load(self, name, key, arguments, file) -> dict:
-        """Load a file into a new layer, and keep it as `key`."""
+        """Load a file into the layer `key`, which is made where there is none."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "layer.params"
             path.write_bytes(file.tobytes())
-            self.layers[key] = self._named(name)(*arguments)
+            if key not in self.layers:
+                self.layers[key] = self._named(name)(*arguments)
             _network(self.layers[key]).load_parameters(str(path), ctx=_mxnet().cpu())
         return {}
 

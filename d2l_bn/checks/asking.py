@@ -114,17 +114,24 @@ class Check:
         """Draw the input with this number."""
         return cases.draw(shape, (*self.respondent.seed, number), **options)
 
-    def fail(self, property: str, expected=None, received=None, cause: str = "") -> NoReturn:
-        """Say that a property does not hold here, in the words of the student's framework."""
+    def fail(
+        self, property: str, expected=None, received=None, cause: str = "", given=None
+    ) -> NoReturn:
+        """Say, in the words of the student's framework, what does not hold here, or there."""
         put = self.respondent.framework.words
         raise CheckFailed(
             put(self.part),
             property if property.startswith("your code raised") else put(property),
-            input=self.respondent.framework.arguments(self.given),
+            input=self.respondent.framework.arguments(self.given if given is None else given),
             expected=put(expected),
             received=put(received),
             cause=Cause(put(cause), getattr(cause, "label", "")),
         )
+
+    def blame(self, label: str, expected=None, received=None, given=None, **words) -> NoReturn:
+        """Say what is wrong, and why, by the label of both."""
+        wrong, cause = phrases.wrong(label, **words), phrases.said(label, **words)
+        self.fail(wrong, expected, received, cause, given)
 
     def ask(self, what: str, explain: Callable[[str], str] = lambda words: "", **request) -> dict:
         """Return an answer; an exception or a ready-made answer is a failed check.
@@ -134,10 +141,7 @@ class Check:
         answer = self.respondent.ask(what, **request)
         if answer["ready_made"] and not self.ready_made:
             called = min(answer["ready_made"], key=lambda name: name in AUTOGRAD)
-            replace(self, given={}).fail(
-                f"your code calls {called}, which does what this exercise asks you to write.",
-                cause=phrases.said("ready-made"),
-            )
+            self.blame("ready-made", given={}, called=called)
         if "error" in answer:
             error, numpy = answer["error"], self.respondent.framework.name == "numpy"
             self.fail(
@@ -152,21 +156,14 @@ class Check:
         type = self.respondent.framework.array or type
         values = ", ".join(names)
         if result["kind"] == "None":
-            cause = phrases.said("returned: nothing", values=values)
-            self.fail("your function returns nothing (None).", cause=cause)
+            self.blame("returned: nothing", values=values)
         if result["many"] != 3:
             count = "one value" if result["many"] is None else f"{result['many']} values"
-            self.fail(
-                "your function must return three values.",
-                f"({values})",
-                f"{count}, {result['kind']}",
-                phrases.said("returned: not all", values=values),
-            )
+            received = f"{count}, {result['kind']}"
+            self.blame("returned: not all", f"({values})", received, values=values)
         for name, value in zip(names, result["values"]):
             if value["type"] != type:
-                kind = "an array of NumPy's" if type == "NumPy" else "an NDArray"
-                cause = phrases.said(f"returned: no {type}", name=name)
-                self.fail(f"{name} is {value['kind']}, but must be {kind}.", cause=cause)
+                self.blame(f"returned: no {type}", name=name, kind=value["kind"])
         return [np.asarray(value["array"], np.float64) for value in result["values"]]
 
     def shape(self, name: str, value: np.ndarray, shape: tuple[int, ...], cause: str = "") -> None:

@@ -30,7 +30,7 @@ def statistics(check: Check) -> str:
             block.forward(X, mode)
             found = block.averages()
             if mode == "train" and np.array_equal(found, [case.mean, case.var]):
-                kept(block, X, case, _moved(case), said("layer: only recorded"))
+                kept(block, X, case, case.step(), said("layer: only recorded"))
             moved(block, X, case)
         if not np.any(begun):
             _first(block, first, begun_with)
@@ -48,25 +48,17 @@ def statistics(check: Check) -> str:
     return part
 
 
-def _moved(case: Case) -> list[np.ndarray]:
-    """The averages after one step of training."""
-    return [case.moving(old, new) for old, new in zip((case.mean, case.var), case.moments())]
-
-
 def _first(block: Block, case: Case, found: list[np.ndarray]) -> None:
     """Say so if the first step, from zeros, isn't like those that follow it."""
     for which, (name, received, new) in enumerate(zip(AVERAGES, found, case.moments())):
         old = np.full_like(new, block.start * which)
         expected = case.moving(old, new)
         if not close(received, expected):
-            here = replace(block.check, given={"X": case.X, f"{name} before": old})
-            here.fail(
-                f"{name} is wrong after the first batch, though not after the others.",
-                expected,
-                received,
-                find([(said("layer: first batch"), new)], received, expected)
-                or causes.of_average([(case, received)], which),
-            )
+            cause = find([(said("layer: first batch"), new)], received, expected)
+            cause = cause or causes.of_average([(case, received)], which)
+            wrong = f"{name} is wrong after the first batch, though not after the others."
+            given = {"X": case.X, f"{name} before": old}
+            block.check.fail(wrong, expected, received, cause, given)
 
 
 def predicts(block: Block, batches: list[np.ndarray], X: np.ndarray, cause: str = "") -> None:
@@ -74,45 +66,36 @@ def predicts(block: Block, batches: list[np.ndarray], X: np.ndarray, cause: str 
     tracked = make(batches[0], var=np.full(X.shape[1], block.start), eps=EPS)
     tracked = tracked._replace(axis=block.axis)
     for batch in batches:
-        mean, var = _moved(tracked._replace(X=batch))
+        mean, var = tracked._replace(X=batch).step()
         tracked = tracked._replace(mean=mean, var=var)
     right = close(np.stack(block.averages()), np.stack([tracked.mean, tracked.var]))
     tracked = tracked._replace(X=X)
     received = block.forward(X, "predict")
     if not close(received, tracked.prediction(), 1e-3):
+        cause = cause or block.of_start() or ("" if right else said("layer: statistics first"))
+        where = Form(block.axis).where(tracked)
+        cause = cause or causes.of_output([(tracked, received)], False, where)
+        wrong = f"the prediction after {len(batches)} steps is wrong."
         given = {"X": X, "moving_mean": tracked.mean, "moving_var": tracked.var}
-        replace(block.check, given=given).fail(
-            f"the prediction after {len(batches)} steps is wrong.",
-            tracked.prediction(),
-            received,
-            cause
-            or block.of_start()
-            or ("" if right else said("layer: statistics first"))
-            or causes.of_output([(tracked, received)], False, Form(block.axis).where(tracked)),
-        )
+        block.check.fail(wrong, tracked.prediction(), received, cause, given)
 
 
 def moved(block: Block, X: np.ndarray, case: Case) -> None:
     """Say so if the averages have not taken one step."""
-    found, right = block.averages(), _moved(case)
+    found, right = block.averages(), case.step()
     if close(found[0], found[1]) and np.any(found) and not close(right[0], right[1]):
-        replace(block.check, given={"X": X}).fail(
-            "moving_mean and moving_var are the same after the call.",
-            right,
-            found,
-            said("layer: one for both"),
-        )
+        block.blame("one average for both", right, found, {"X": X})
     swapped(replace(block.check, given={"X": X}), found, right)
     for which, (name, received, expected) in enumerate(zip(AVERAGES, found, right)):
         if not close(received, expected):
             old = (case.mean, case.var)[which]
             cause: str = block.said("shape")
             if received.shape == expected.shape:
-                cause = find(_steps(case, which), received, expected) or causes.of_average(
-                    [(case, received)], which, Form(block.axis).where(case)
-                )
-            here = replace(block.check, given={"X": case.X, f"{name} before": old})
-            here.fail(_AFTER.format(name), expected, received, cause)
+                where = Form(block.axis).where(case)
+                cause = find(_steps(case, which), received, expected)
+                cause = cause or causes.of_average([(case, received)], which, where)
+            given = {"X": case.X, f"{name} before": old}
+            block.check.fail(_AFTER.format(name), expected, received, cause, given)
 
 
 _AFTER = "{} is wrong after the call."
@@ -134,8 +117,8 @@ def kept(block: Block, X: np.ndarray, case: Case, right: Iterable, cause: str) -
     for name, expected, received in zip(AVERAGES, right, block.averages()):
         if not close(received, expected):
             old = case.mean if name == "moving_mean" else case.var
-            here = replace(block.check, given={"X": X, f"{name} before": old})
-            here.fail(_AFTER.format(name), expected, received, cause)
+            given = {"X": X, f"{name} before": old}
+            block.check.fail(_AFTER.format(name), expected, received, cause, given)
 
 
 def swapped(check: Check, found: list[np.ndarray], right: list[np.ndarray]) -> None:

@@ -34,11 +34,13 @@ class Last(Check):
     and back, and in what the student reads.
     """
 
-    def fail(self, property: str, expected=None, received=None, cause: str = "") -> NoReturn:
-        """Say that a property does not hold here."""
-        given = {name: _turned(value) for name, value in self.given.items()}
-        here = Check(self.respondent, self.part, given, self.ready_made)
-        here.fail(property, _turned(expected), _turned(received), cause)
+    def fail(
+        self, property: str, expected=None, received=None, cause: str = "", given=None
+    ) -> NoReturn:
+        """Say that a property does not hold here, or where this is given."""
+        given = self.given if given is None else given
+        given = {name: _turned(value) for name, value in given.items()}
+        super().fail(property, _turned(expected), _turned(received), cause, given)
 
 
 def _turned(value):
@@ -82,12 +84,7 @@ class Block:
         block = Block(check, f"layer {next(_numbers)}", num_dims)
         answer = check.ask("make", key=block.key, arguments=arguments, contexts=list(contexts))
         if not answer["block"]:
-            check.fail(
-                "your layer is not a Block of Gluon's.",
-                "an object of a class that extends nn.Block",
-                answer["kind"],
-                said("layer: no block"),
-            )
+            block.blame("no block", "an object of a class that extends nn.Block", answer["kind"])
 
         def before(words: str) -> Cause:
             return block.said("initialized before") if "initialized on" in words else Cause()
@@ -101,6 +98,11 @@ class Block:
     def said(self, label: str, **words) -> Cause:
         """The cause of this label, in the words of this layer."""
         return said(f"layer: {label}", shape=SHAPES[self.axis], **words)
+
+    def blame(self, label: str, expected=None, received=None, given=None, **words) -> NoReturn:
+        """Say what is wrong, and why, in the words of this layer."""
+        words["shape"] = SHAPES[self.axis]
+        self.check.blame(f"layer: {label}", expected, received, given, **words)
 
     def raised(self, words: str) -> Cause:
         """The cause of an exception of these words."""
@@ -124,10 +126,8 @@ class Block:
         )
         (value,) = answer["result"]["values"]
         if value["type"] != (check.respondent.framework.array or "NDArray"):
-            check.fail(
-                f"what forward returns is {value['kind']}, but must be the output, an NDArray.",
-                cause=self.said("no return" if value["kind"] == "None" else "returns more"),
-            )
+            label = "no return" if value["kind"] == "None" else "returns more"
+            self.blame(label, given={"X": X}, kind=value["kind"])
         Y = np.asarray(value["array"], np.float64)
         other = said("shape: other") if Y.size == X.size else self.said("shape of output")
         check.shape("the output", Y, given.shape, other)
@@ -140,16 +140,9 @@ class Block:
         held = self.check.ask("state", **asked)
         for name in AVERAGES:
             if held[name]["array"] is None:
-                replace(self.check, given={}).fail(
-                    f"the layer has no {name} that is an NDArray or a parameter.",
-                    received=held[name]["kind"],
-                    cause=self.said("no average", name=name),
-                )
+                self.blame("no average", received=held[name]["kind"], given={}, name=name)
             if held[name].get("recorded"):
-                replace(self.check, given={}).fail(
-                    f"{name} holds on to the graph of the batch that it was computed from.",
-                    cause=self.said("graph kept", name=name),
-                )
+                self.blame("graph kept", given={}, name=name)
         for each in (held[name] for name in STATE):
             array = each["array"]
             each["shape"] = None if array is None else array.shape
@@ -200,14 +193,14 @@ class Block:
             longer = drawn(self.check, (X.shape[0] + 1, *X.shape[1:]), number, scale)
             case = other.trained(other.case(longer))
             Y = other.forward(longer, mode)
-            if not close(Y, causes.right(case, training)):
+            if not close(Y, case.right(training)):
                 instances.append((case, Y))
         where = Form(self.axis).where(self.case(X))
         return causes.of_output(instances or [(self.case(X), received)], training, where)
 
     def loaded(self, check: Check, num_dims: int) -> Block:
         """A new layer that has loaded what this one saves, in a process that has seen nothing."""
-        file = self.check.ask("save", key=self.key)["file"]
+        file = self.file = self.check.ask("save", key=self.key)["file"]
         elsewhere = replace(self.check, respondent=check.respondent.afresh())
         loaded = Block(elsewhere, f"layer {next(_numbers)}", num_dims)
         loaded.afresh, arguments = True, [3, num_dims][: 1 + (self.axis == 1)]
@@ -218,9 +211,8 @@ class Block:
         """Say so if this layer, once loaded, predicts something else than the saved one."""
         received, expected = self.forward(X, "predict"), saved.forward(X, "predict")
         if not close(received, expected):
-            replace(saved.check, given={"X": X}).fail(
-                "the loaded layer predicts something else.", expected, received, cause
-            )
+            wrong = "the loaded layer predicts something else."
+            saved.check.fail(wrong, expected, received, cause, {"X": X})
 
     def at(self, part: str, **given) -> Block:
         """The same layer at another place of the check."""
@@ -245,19 +237,9 @@ def drawn(check: Check, shape: tuple[int, ...], number: int, scale: float = 1.0)
 def registered(check: Check, name: str, held: dict) -> None:
     """Say so if gamma or beta is nothing that a trainer finds and changes."""
     if not (held["parameter"] and held["registered"]):
-        check.fail(
-            f"{name} is not one of the layer's parameters.",
-            f"a Parameter in collect_params(), as self.{name}",
-            f"self.{name} is {held['kind']}",
-            said("layer: not registered", name=name),
-        )
+        right = f"a Parameter in collect_params(), as self.{name}"
+        check.blame("layer: not registered", right, f"self.{name} is {held['kind']}", name=name)
     for grad_req, wrong in (("null", "not trained"), ("add", "added up")):
         if held["grad_req"] == grad_req:
-            replace(check, given={}).fail(
-                f"{name} is not trained."
-                if grad_req == "null"
-                else f"the gradients of {name} are added up, from one batch to the next.",
-                'grad_req "write"',
-                f'grad_req "{grad_req}"',
-                said(f"layer: {wrong}", name=name),
-            )
+            both = 'grad_req "write"', f'grad_req "{grad_req}"'
+            check.blame(f"layer: {wrong}", *both, given={}, name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Callable
 
@@ -73,46 +72,37 @@ def _whole(check: Question, look: Callable, layer: Check) -> str:
                 raise
             compared += 1
             if theirs is None or not all(map(partial(close, tolerance=1e-3), ours, theirs)):
-                replace(block.check, given={"X": X}).fail(
-                    f"the layer does not give what your function gives, in mode {mode!r}.",
-                    theirs and theirs[0],
-                    ours[0],
-                    said("layer: another function"),
-                )
+                first = theirs and theirs[0]
+                block.blame("another function", first, ours[0], {"X": X}, mode=repr(mode))
     if not compared:
         check.on(PLAIN, case, part).result(mode)  # which says what the function raises
     return part
 
 
 def _eps(check: Question) -> str:
-    part = "eps"
     small = check.draw((8, 2), 500, eps=1e-2)
     small = small._replace(X=0.01 * small.X)
-    for case in (make([[0.01, 0.02], [0.03, 0.06]], eps=0.001), small):
-        _compare(check.on(PLAIN, case, part), TRAINING)
-    return part
+    return _compare(check, "eps", make([[0.01, 0.02], [0.03, 0.06]], eps=0.001), small)
 
 
 def _axes(check: Question) -> str:
-    part = "axes of images"
     visible = make([[[[1, 2, 3], [0, 4, 2]]], [[[3, 6, 3], [5, 2, 5]]]], eps=TINY)
-    for case in (visible, check.draw((6, 2, 3, 5), 501, eps=TINY)):
-        _compare(check.on(PLAIN, case, part), TRAINING)
-    return part
+    return _compare(check, "axes of images", visible, check.draw((6, 2, 3, 5), 501, eps=TINY))
 
 
 def _averages(check: Question) -> str:
-    part = "moving averages"
     visible = make([[1, 2], [3, 6]], mean=[10, 10], var=[8, 8], momentum=0.75)
-    for case in (visible, check.draw((8, 2), 502, momentum=0.6)):
-        _compare(check.on(PLAIN, case, part), STATISTICS, AVERAGES)
+    drawn = check.draw((8, 2), 502, momentum=0.6)
+    return _compare(check, "moving averages", visible, drawn, shown=STATISTICS, names=AVERAGES)
+
+
+def _compare(check: Question, part: str, *cases, shown=TRAINING, names=("the output",)) -> str:
+    for case in cases:
+        here = check.on(PLAIN, case, part)
+        values = here.result("record")
+        for name in names:
+            here.compare(name, "record", values, shown)
     return part
-
-
-def _compare(check: Question, shown: tuple[str, ...], names=("the output",)) -> None:
-    values = check.result("record")
-    for name in names:
-        check.compare(name, "record", values, shown)
 
 
 def _mode(check: Question) -> str:
@@ -150,19 +140,9 @@ def _shared(_: Question, layer: Check) -> str:
     first.forward(X, "record")
     third = Block.made(check, 2)
     for name, was, now, new in zip(AVERAGES, before, second.averages(), third.averages()):
-        for words, value in (("of another one", now), ("that a new one begins with", new)):
+        for label, value in (("shared changes", now), ("shared begins", new)):
             if not np.array_equal(was, value):
-                replace(check, given={"X": X}).fail(
-                    f"training one layer changes {name} {words}.",
-                    was,
-                    value,
-                    said("layer: shared", name=name),
-                )
+                first.blame(label, was, value, {"X": X}, name=name)
     if all(np.array_equal(was, now) for was, now in zip(before, first.averages())):
-        replace(check, given={"X": X}).fail(
-            "training a layer changes none of its averages.",
-            "other averages than before",
-            before,
-            said("layer: not kept"),
-        )
+        first.blame("not kept", "other averages than before", before, {"X": X})
     return check.part

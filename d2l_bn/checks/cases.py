@@ -45,6 +45,11 @@ class Case(NamedTuple):
         """The number of values of a channel that count."""
         return mathematics.count(self.X, self.mask)
 
+    @property
+    def counted(self) -> np.ndarray:
+        """Which places count, in the shape of X."""
+        return np.broadcast_to(1 if self.mask is None else self.mask, self.X.shape) == 1
+
     def average(self, values) -> np.ndarray:
         """The mean of each channel of `values`, which have the shape of X."""
         return mathematics.mean_of(np.broadcast_to(values, self.X.shape), self.mask)
@@ -69,9 +74,17 @@ class Case(NamedTuple):
         """The output in prediction mode."""
         return self.output(self.mean, self.var)
 
+    def right(self, training: bool) -> np.ndarray:
+        """The output in training mode or in prediction mode."""
+        return self.training() if training else self.prediction()
+
     def moving(self, old, new) -> np.ndarray:
         """One step of a moving average."""
         return mathematics.moving(old, new, self.momentum)
+
+    def step(self) -> list[np.ndarray]:
+        """Both averages after one step of training."""
+        return [self.moving(*pair) for pair in zip((self.mean, self.var), self.moments())]
 
     def gradients(self, dY, training: bool = True) -> tuple[np.ndarray, ...]:
         """The gradients of X, gamma and beta."""

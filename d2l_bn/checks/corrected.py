@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Callable
 
 import numpy as np
@@ -14,7 +15,7 @@ from d2l_bn.checks.cases import Case, close, make
 from d2l_bn.checks.phrases import Cause, said
 from d2l_bn.checks.slots import Part, Pools
 
-MOMENTUM = 0.9
+MOMENTUM, MANY = 0.9, 130  # more batches than an int8 counts
 
 
 def corrected(candidate: Callable, *parts: str, allow_library: bool = False, axis: int = 1) -> None:
@@ -45,8 +46,7 @@ def _prediction(check: Check) -> str:
         block = Block.made(check.at(part), len(shape))
         X = drawn(check, shape, 500, scale)
         for name in block.state()["others"]:
-            wrong, cause = f"{name} is trained.", said("corrected: t trained")
-            replace(block.check, given={}).fail(wrong, 'grad_req "null"', cause=cause)
+            block.check.blame("corrected: t trained", 'grad_req "null"', given={}, name=name)
         batches: list[np.ndarray] = []
         for number, mode in ((501, "record"), (502, "train"), (503, "record")):
             batches.append(drawn(check, shape, number, scale))
@@ -57,18 +57,18 @@ def _prediction(check: Check) -> str:
                 divided = said("corrected: output divided"), case.training() / _share(len(batches))
                 found = find([divided], received, case.training())
                 found = found or block.cause(case.X, mode, received)
-                replace(block.check, given={"X": case.X}).fail(
-                    "the output in training mode is wrong.",
-                    case.training(),
-                    received,
-                    Cause(f"{said('corrected: training')} {found}", found.label),
-                )
+                cause = Cause(f"{said('corrected: training')} {found}", found.label)
+                wrong = "the output in training mode is wrong."
+                block.check.fail(wrong, case.training(), received, cause, {"X": case.X})
             for mode in ("predict", "record without training"):
                 _predicts(block, batches, X, mode)
     for number in range(530, 540):  # so many that nothing but the share is right
         batches.append(drawn(check, shape, number, scale))
         block.forward(batches[-1], "train")
     _predicts(block, batches, X)
+    given = np.moveaxis(batches[-1], 1, block.axis)
+    block.check.ask("forward", key=block.key, X=given, mode="train", repeat=MANY)
+    _predicts(block, [*batches, *batches[-1:] * MANY], X)
     _before(check.at(part), drawn(check, shapes[0], 500))
     return part
 
@@ -80,12 +80,7 @@ def _before(check: Check, X: np.ndarray) -> None:
     here = replace(check, given={"X": X})
     here.finite("the prediction before the first batch", received, said("corrected: share of 0"))
     if not close(received, expected, 1e-3):
-        here.fail(
-            "the prediction before the first batch is wrong.",
-            expected,
-            received,
-            said("corrected: before"),
-        )
+        here.blame("corrected: before", expected, received)
 
 
 def _averages(batches: list[np.ndarray], stored: Callable = lambda average, t: average) -> list:
@@ -114,64 +109,56 @@ def _predicts(block: Block, batches: list, X: np.ndarray, mode="predict", contex
         recorded = Cause()
         if mode != "predict" and close(block.forward(X, "predict"), case.prediction(), 1e-3):
             recorded = said("corrected: recorded")
-        here.fail(
-            f"the prediction {after} is wrong.",
-            case.prediction(),
-            received,
-            recorded
-            or _of_stored(held, case, batches, received)
-            or _cause(block, batches, mode, received, case)
-            or _divisor(case, received, t, mean, var)
-            or said("corrected: used"),
-        )
+        cause = recorded or _of_stored(held, case, batches, received) or _cause(block, mode, t)
+        cause = cause or _number(case, received, t)
+        cause = cause or said("corrected: used" if t < MANY else "corrected: overflow")
+        here.fail(f"the prediction {after} is wrong.", case.prediction(), received, cause)
     for name, right, stored in zip(AVERAGES, (mean, var), held):
         if not close(stored, right):
-            here.fail(
-                f"{name} {after} isn't what 2.1 stores.",
-                right,
-                stored,
-                _of_stored(held, case, batches, received),
-            )
+            cause = _of_stored(held, case, batches, received)
+            here.fail(f"{name} {after} isn't what 2.1 stores.", right, stored, cause)
 
 
-def _cause(block: Block, batches: list, mode: str, received: np.ndarray, case: Case) -> Cause:
-    """The mistake that gives this prediction, sought after more batches, where t tells more."""
-    t = len(batches)
-    found = _later(block, mode)
-    if found and not found.label.startswith("share: 1 - 0.9 **"):
-        return found
-    for other in (*range(t + 1, 8 * t + 9), *range(1, t)) if t < 5 else ():  # 0.9 ** t tells
-        by = _share(other) / _share(t)
-        if close(received, case.output(case.mean / by, case.var / by), 2e-5):
-            return said("t", t=other, batches=_count(t))
-    return found
+def _number(case: Case, received: np.ndarray, t: int) -> Cause:
+    """By which number the averages are divided, if the prediction comes of any, and for which t."""
+    found = leftover.used(case, received)
+    if found is None:
+        return Cause()
+    by = np.stack([case.mean / found[0], case.var / (found[1] - case.eps)]) * _share(t)
+    if not close(by, np.full_like(by, by.mean()), 1e-2):
+        return Cause()
+    other = np.log1p(-by.mean()) / np.log(MOMENTUM) if 0 < by.mean() < 1 else 0
+    words = dict(batches=_count(t), by=f"{by.mean():.3g}", share=f"{_share(t):.3g}", t=round(other))
+    whole = other > 0.9 and abs(other - round(other)) < 0.02
+    return said("t" if whole else "share: number", **words)
 
 
 def _count(t: int) -> str:
     return f"{t} batch{'es' * (t > 1)}"
 
 
-def _later(block: Block, mode: str) -> Cause:
-    """The cause in a layer after three batches and as many steps of a trainer."""
-    check, shape = block.check, (5, 3)
-    layer = Block.made(check, 2)
-    batches = [drawn(check, shape, number, 0.02) for number in (505, 506, 509)]  # so eps shows
-    for batch in batches:
-        layer.step(batch)
-    mean, var = (average / _share(len(batches)) for average in _averages(batches))
-    instances = []
-    for number in (507, 512):
-        case = make(drawn(check, shape, number, 0.02), mean=mean, var=var, eps=EPS)
-        case = layer.trained(case._replace(axis=block.axis))
-        Y = layer.forward(case.X, mode)
-        if np.isfinite(Y).all() and not close(Y, case.prediction(), 1e-3):
-            instances.append((case, Y))
-    if not instances:
-        return Cause()
-    with np.errstate(all="ignore"):
-        pools = [_pools(case, batches) for case, _ in instances]
-        found = causes.of_output(instances, False, pools=pools)
-    return found if found.named else Cause()
+def _cause(block: Block, mode: str, t: int) -> Cause:
+    """The cause in a layer after three batches and as many steps of a trainer, or after t."""
+    for number in dict.fromkeys((3, min(t, 13))):
+        batches = [drawn(block.check, (5, 3), 550 + k, 0.02) for k in range(number)]  # so eps shows
+        mean, var = (average / _share(number) for average in _averages(batches))
+        instances = []
+        for seed in (507, 512):
+            layer = Block.made(block.check, 2)
+            for batch in batches:
+                layer.step(batch)
+            case = make(drawn(block.check, (5, 3), seed, 0.02), mean=mean, var=var, eps=EPS)
+            case = layer.trained(case._replace(axis=block.axis))
+            Y = layer.forward(case.X, mode)
+            if np.isfinite(Y).all() and not close(Y, case.prediction(), 1e-3):
+                instances.append((case, Y))
+        if instances:
+            with np.errstate(all="ignore"):
+                pools = [_pools(case, batches) for case, _ in instances]
+                found = causes.of_output(instances, False, pools=pools)
+            when = f"after {_count(t)}, " * (number == t > 3)
+            return Cause(when + found, found.label) if found.named else Cause()
+    return Cause()
 
 
 def _of_stored(held: list, case: Case, batches: list, received: np.ndarray) -> Cause:
@@ -192,66 +179,45 @@ def _of_stored(held: list, case: Case, batches: list, received: np.ndarray) -> C
 
 def _pools(case: Case, batches: list[np.ndarray]) -> Pools:
     """What may stand for the factor, X - mean, the spread and the offset."""
-    t, averages = len(batches), _averages(batches)
-    known = {"p": MOMENTUM, "t": t, "eps": case.eps, "sqrt": np.sqrt, "exp": np.exp}
-    right = "1 - p ** t"
-    words = dict.fromkeys((right, *grammar.candidates("share")[0], *grammar.altered(right)))
-    divisors = {each: grammar.value(each, known) for each in words}
-    divisors = {each: value for each, value in divisors.items() if value and value > 0}
-    before, names = _averages(batches[:-1]), ("moving_mean", "moving_var")
+    t, kept, before = len(batches), _averages(batches), _averages(batches[:-1])
+    known = {**grammar.names(case, False), "p": MOMENTUM, "t": t, "exp": np.exp}
+    shares = [Part("1 - 0.9 ** t", np.asarray(_share(t)))]
+    shares += slots.listed("share", known, "1 - p ** t")
     moments = np.array([make(batch).moments() for batch in batches]).swapaxes(0, 1)
-    taken: list[list[Part]] = [[], []]
-    for place, found in enumerate(taken):
-        for each, by in divisors.items():
-            keys = frozenset({f"share: {_shown(each)}"} - {f"share: {_shown(right)}"})
-            over = "" if each == "1" else f" / {grammar.grouped(_shown(each))}"
-            for name, average, more in (
-                (names[place], averages[place], ()),
-                (f"the {names[place]} of one batch before", before[place], ("one batch before",)),
-                (names[1 - place], averages[1 - place], ("the other average",)),
-            ):
-                others = frozenset(f"from: {key}" for key in more)
-                found.append(Part(f"{name}{over}", average / by, keys | others, 2 * len(others)))
-        for name, value in (
+    taken: tuple[list[Part], list[Part]] = ([], [])
+    for place, name in enumerate(AVERAGES):
+        stored = (
+            (name, kept[place], ()),
+            (f"the {name} of one batch before", before[place], ("from: one batch before",)),
+            (AVERAGES[1 - place], kept[1 - place], ("from: the other average",)),
+        )
+        for (words, value, keys), by in product(stored, shares):
+            words = f"{words} / {grammar.grouped(by.words)}".removesuffix(" / 1")
+            rarity = by.rarity + 2 * len(keys)
+            taken[place].append(Part(words, value / by.value, by.keys.union(keys), rarity))
+        for words, value in (
             ("the mean over all batches", moments[place].mean(0)),
             ("that of the last batch", moments[place][-1]),
             ("that of the first batch", moments[place][0]),
             ("that of X itself", case.moments()[place]),
             (str(place), place + 0 * case.mean),
         ):
-            found.append(Part(name, value, frozenset({f"from: {name}"}), 1))
+            taken[place].append(Part(words, value, frozenset({f"from: {words}"}), 1))
     factors, _, _, offsets = slots.output(case, False)
-    spreads = slots.spreads(case, taken[1])
-    for each, by in divisors.items():
-        keys = frozenset({f"factor share: {_shown(each)}"})
-        offsets.append(Part(f"beta / {by:.4g}", case.beta / by, keys, 1))
-        factors.append(Part(f"gamma / {grammar.grouped(_shown(each))}", case.gamma / by, keys, 1))
-        root, what = (
-            np.sqrt(averages[1] + case.eps),
-            f"sqrt(moving_var + eps) / {grammar.grouped(_shown(each))}",
-        )
-        spreads.append(Part(f"({what})", root / by, frozenset({f"root share: {_shown(each)}"}), 1))
-    root = np.sqrt((averages[1] + case.eps) / _share(t))
-    spreads.append(
-        Part("sqrt((moving_var + eps) / (1 - 0.9 ** t))", root, frozenset({"spread: eps"}))
-    )
+    spreads = list(slots.spreads(known, taken[1]))
+    root = "sqrt(moving_var + eps)"
+    for name, value, found, slot in (
+        ("gamma", case.gamma, factors, "factor share"),
+        ("beta", case.beta, offsets, "factor share"),
+        (root, np.sqrt(kept[1] + case.eps), spreads, "root share"),
+        (root, np.sqrt(kept[1] + case.eps), spreads, "root of the share"),
+    ):
+        for by in shares:
+            keys = frozenset({f"{slot}: {by.words}"})
+            over = np.sqrt(by.value) if "of" in slot else by.value
+            words = f"{name} / {grammar.grouped(by.words)}"
+            found.append(Part(words, value / over, keys, 1))
     return factors, [p._replace(value=case.X - p.value) for p in taken[0]], spreads, offsets
-
-
-def _shown(words: str) -> str:
-    return words.replace("(1 - p)", "0.1").replace("p", "0.9").replace("ex0.9", "exp")
-
-
-def _divisor(case: Case, received: np.ndarray, t: int, mean, var) -> Cause:
-    """By which number the averages are divided, if the prediction comes of any."""
-    found = leftover.used(case, received)
-    if found is None:
-        return Cause()
-    by_mean, by_var = mean / found[0], var / (found[1] - case.eps)
-    if not close(np.stack([by_mean, by_var]), np.full((2, *by_mean.shape), by_mean.mean()), 1e-2):
-        return Cause()
-    by = f"{by_mean.mean():.3g}"
-    return said("share: number", batches=_count(t), by=by, share=f"{_share(t):.3g}")
 
 
 def _contexts(check: Check) -> str:

@@ -91,21 +91,16 @@ DENSE = Kind(
     ),
     tuple((PLAIN, shape) for shape in [(4, 2), (5, 3), (4, 4), (8, 1)]),
 )
+_TWO = (
+    [[[1, 2, 3], [0, 4, 2]], [[4, 8, 0], [1, 2, 9]]],
+    [[[3, 6, 3], [5, 2, 5]], [[0, 4, 2], [7, 7, 4]]],
+)
+_THREE = [[[[1, 2]], [[4, 8]]], [[[3, 6]], [[0, 4]]], [[[5, 1]], [[2, 2]]]]
+_SMALL = [[[[0.01, 0.02]], [[0.04, 0.08]]], [[[0.03, 0.06]], [[0, 0.04]]]]
 _PICTURES = (
-    make(
-        [
-            [[[1, 2, 3], [0, 4, 2]], [[4, 8, 0], [1, 2, 9]]],
-            [[[3, 6, 3], [5, 2, 5]], [[0, 4, 2], [7, 7, 4]]],
-        ],
-        mean=[7, -3],
-        var=[4, 9],
-    ),
-    make(
-        [[[[1, 2]], [[4, 8]]], [[[3, 6]], [[0, 4]]], [[[5, 1]], [[2, 2]]]],
-        gamma=[2, -1],
-        beta=[0.5, 3],
-    ),
-    make([[[[0.01, 0.02]], [[0.04, 0.08]]], [[[0.03, 0.06]], [[0, 0.04]]]], eps=0.001),
+    make(_TWO, mean=[7, -3], var=[4, 9]),
+    make(_THREE, gamma=[2, -1], beta=[0.5, 3]),
+    make(_SMALL, eps=0.001),
 )
 IMAGES = Kind(
     "images",
@@ -121,47 +116,28 @@ CHANNELS_LAST = Kind(
     ((LAST, _PICTURES[0]), (LAST, _SEQUENCE), (LAST, _PICTURES[2])),
     tuple((LAST, shape) for shape in [(3, 2, 4, 5), (2, 5, 3), (3, 3, 3, 3), (6, 4), (1, 2, 3, 3)]),
 )
+_AXES = (
+    (0, (5, 3)),
+    (-2, (3, 2, 4, 5)),
+    (1, (3, 3, 3, 3)),
+    (2, (2, 5, 3)),
+    (3, (4, 2, 3, 5)),
+    (-1, (6, 4)),
+)
 ANY_AXIS = Kind(
     "any axis",
     tuple(
         (Form(axis, flat=True, says_axis=True), case)
         for axis, case in ((0, _SEQUENCE), (-1, _PICTURES[0]), (1, _PICTURES[1]), (2, _PICTURES[2]))
     ),
-    tuple(
-        (Form(axis, flat=True, says_axis=True), shape)
-        for axis, shape in (
-            (0, (5, 3)),
-            (-2, (3, 2, 4, 5)),
-            (1, (3, 3, 3, 3)),
-            (2, (2, 5, 3)),
-            (3, (4, 2, 3, 5)),
-            (-1, (6, 4)),
-        )
-    ),
+    tuple((Form(axis, flat=True, says_axis=True), shape) for axis, shape in _AXES),
 )
 _MASK = np.array([[[1.0, 1]], [[1, 0]], [[1, 1]]])
+_SENTENCES = [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]]
+_SCALED = make(_SENTENCES, gamma=[2, -1], beta=[0.5, 3], eps=0.1, mask=_MASK)
+_TRAINED = make(_SENTENCES, mean=[7, -3], var=[4, 9], mask=_MASK)
 PADDED = Kind(
     "padded sequences",
-    (
-        (
-            MASKED,
-            make(
-                [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]],
-                mean=[7, -3],
-                var=[4, 9],
-                mask=_MASK,
-            ),
-        ),
-        (
-            MASKED,
-            make(
-                [[[1, 2], [4, 8]], [[3, 9], [0, 9]], [[5, 1], [2, 2]]],
-                gamma=[2, -1],
-                beta=[0.5, 3],
-                eps=0.1,
-                mask=_MASK,
-            ),
-        ),
-    ),
+    ((MASKED, _TRAINED), (MASKED, _SCALED)),
     tuple((MASKED, shape) for shape in [(3, 2, 4), (5, 3, 2), (4, 4, 4), (2, 1, 6)]),
 )

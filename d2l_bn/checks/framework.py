@@ -111,8 +111,9 @@ class Torch(Answers):
 
     @answering
     def load(self, name, key, arguments, file) -> dict:
-        """Load a file into a new layer, and keep it as `key`."""
-        self.layers[key] = self._named(name)(*arguments)
+        """Load a file into the layer `key`, which is made where there is none."""
+        if key not in self.layers:
+            self.layers[key] = self._named(name)(*arguments)
         self.layers[key].load_state_dict(_torch().load(io.BytesIO(file.tobytes())))
         return {}
 

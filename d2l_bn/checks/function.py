@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from typing import Callable
 
 import numpy as np
 
-from d2l_bn.checks import derivation, leftover
+from d2l_bn.checks import derivation, forms, leftover
 from d2l_bn.checks.asking import Check
-from d2l_bn.checks.cases import Case, close, per_channel
-from d2l_bn.checks.forms import (
-    ANY_AXIS,
-    CHANNELS_LAST,
-    DENSE,
-    IMAGES,
-    PADDED,
-    PLAIN,
-    Form,
-    Kind,
-    padded,
-)
-from d2l_bn.checks.phrases import Cause, said
+from d2l_bn.checks.cases import close, per_channel
+from d2l_bn.checks.forms import PLAIN, Kind, padded
+from d2l_bn.checks.phrases import said
 from d2l_bn.checks.question import NAMES, STATISTICS, Question
 
 TRAINING = ("X", "mask", "gamma", "beta", "eps", "axis")
@@ -66,10 +56,10 @@ def batch_norm(
     ValueError
         If a part is unknown.
     """
-    kinds = (DENSE,) if dense_only else (DENSE, IMAGES)
+    kinds = (forms.DENSE,) if dense_only else (forms.DENSE, forms.IMAGES)
     known: dict[str, Part] = {
-        "dense": partial(_training, kind=DENSE),
-        "images": partial(_training, kind=IMAGES),
+        "dense": partial(_training, kind=forms.DENSE),
+        "images": partial(_training, kind=forms.IMAGES),
     }
     known.update(_common(kinds), shapes=partial(_shapes, dense_only=dense_only))
     if dense_only:
@@ -91,7 +81,7 @@ def channels_last(
     *parts : {"training", "statistics", "prediction", "gradient", "precision"}
         What to check; without any, everything.
     """
-    _sibling(CHANNELS_LAST, candidate, parts, allow_library, **written)
+    _sibling(forms.CHANNELS_LAST, candidate, parts, allow_library, **written)
 
 
 def any_axis(candidate: Callable, *parts: str, allow_library: bool = False, **written: str) -> None:
@@ -102,7 +92,7 @@ def any_axis(candidate: Callable, *parts: str, allow_library: bool = False, **wr
     candidate, allow_library, framework, momentum_weighs, *parts
         As in `channels_last`.
     """
-    _sibling(ANY_AXIS, candidate, parts, allow_library, **written)
+    _sibling(forms.ANY_AXIS, candidate, parts, allow_library, **written)
 
 
 def masked(candidate: Callable, *parts: str, allow_library: bool = False, **written: str) -> None:
@@ -116,7 +106,7 @@ def masked(candidate: Callable, *parts: str, allow_library: bool = False, **writ
     candidate, allow_library, framework, momentum_weighs, *parts
         As in `channels_last`.
     """
-    _sibling(PADDED, candidate, parts, allow_library, **written)
+    _sibling(forms.PADDED, candidate, parts, allow_library, **written)
 
 
 def _run(
@@ -169,7 +159,7 @@ def _output(check: Question) -> None:
 
 def _examples() -> Iterator[tuple[str, np.ndarray]]:
     """Yield the numbers of the examples that are shown: they may have been written down."""
-    for kind in (DENSE, IMAGES, CHANNELS_LAST, ANY_AXIS, PADDED):
+    for kind in (forms.DENSE, forms.IMAGES, forms.CHANNELS_LAST, forms.ANY_AXIS, forms.PADDED):
         for _, example in kind.visible:
             yield said("hard-coded"), example.training()
 
@@ -273,60 +263,38 @@ def _gradient_of(check: Question, dY: np.ndarray, mode: str) -> None:
         if close(received, expected, 1e-3):
             continue
         if not close(Y, output, 1e-3):
-            replace(check, given=given).fail(
-                f"the gradient of {name} is wrong, and so is the output.",
-                output,
-                Y,
-                _of_output(check, mode),
-            )
+            trained = check.attempt("train") is not None and mode == "record"
+            part = check.first_part if trained else "prediction"
+            check.blame("first: gradient", output, Y, given, name=name, part=part)
         theirs = np.moveaxis(received, form.axis, 1) if name == "X" else received
         theirs = theirs.reshape(ours.shape)
         times = leftover.share(theirs, ours)
-        check.fail(
-            f"the gradient of {name} is wrong, though the output is right.",
-            expected,
-            received,
-            said("gradient: times", times=f"{times:.4g}", what=name)
-            if times
-            else derivation.of_autograd(case, name, dY, theirs, ours, training),
-        )
-
-
-def _of_output(check: Question, mode: str) -> Cause:
-    """Which part tells what is wrong with an output, whose gradient is wrong, too."""
-    if check.attempt("train") is not None and mode == "record":
-        return said("first: gradient", part=check.first_part)
-    return said("first: gradient", part="prediction")
+        if times:
+            check.blame("gradient: times", expected, received, times=f"{times:.4g}", what=name)
+        cause = derivation.of_autograd(case, name, dY, theirs, ours, training)
+        wrong = f"the gradient of {name} is wrong, though the output is right."
+        check.fail(wrong, expected, received, cause)
 
 
 def _precision(check: Question, kinds: tuple[Kind, ...]) -> str:
     """Check inputs that are far from zero, where E[x^2] - E[x]^2 has no digits left."""
-    part = "precision"
     for kind in kinds:
         form, shape = kind.hidden[-1]
-        large = (64, 2, *((3,) * (len(shape) - 2)))
-        drawn = check.draw(large, 95)
+        drawn = check.draw((64, 2, *((3,) * (len(shape) - 2))), 95)
         drawn = padded(drawn, check, 95) if form.label else drawn
-        for where, case in (kind.visible[0], (form, drawn)):
-            _far_from_zero(check, where, case, kind)
-    return part
-
-
-def _far_from_zero(check: Question, form: Form, case: Case, kind: Kind) -> None:
-    far = case._replace(X=(case.X + 10000).astype(np.float32).astype(np.float64))
-    here = check.on(form, far, f"precision, {kind.label} with mean 10,000")
-    expected = form.array(far.training())
-    received = here.result("train")[0]
-    if np.abs(received - expected).max() <= 0.05:  # not true of NaN
-        return
-    near = check.on(form, case, here.part).result("train")[0]
-    right = close(near, form.array(case.training()), 1e-3)
-    replace(here, given=form.shown(far, TRAINING)).fail(
-        "the output is wrong in float32.",
-        expected,
-        received,
-        said("precision") if right else said("first: offset", part=here.first_part),
-    )
+        pairs = product((kind.visible[0], (form, drawn)), ("", ": padding")[: 1 + bool(form.label)])
+        for (where, case), padding in pairs:
+            offset = 1e7 * (1 - case.mask) if padding else 10000
+            far = case._replace(X=(case.X + offset).astype(np.float32).astype(np.float64))
+            here = check.on(where, far, f"precision{padding}, {kind.label} far from zero")
+            expected, received = where.array(far.training()), here.result("train")[0]
+            if not np.abs(received - expected).max() <= 0.05:  # not true of NaN
+                near = check.on(where, case, here.part).result("train")[0]
+                right = close(near, where.array(case.training()), 1e-3)
+                label = f"precision{padding}" if right else "first: offset"
+                given = where.shown(far, TRAINING)
+                here.blame(label, expected, received, given, part=here.first_part)
+    return "precision"
 
 
 def _shapes(check: Question, dense_only: bool) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Callable
 
@@ -85,7 +84,9 @@ def _compare(check: Check, part: str, index: int) -> str:
         if value.shape != expected.shape:
             other_order = value.shape == case.X.shape != values[0].shape
             turned = index == 0 and value.shape == expected.shape[::-1]
-            here.shape(name, value, expected.shape, _of_shape(name, other_order, turned))
+            label = "shape" if index else "turned" if turned else "shape of dX"
+            label = f"gradient: {'order' if other_order else label}"
+            here.shape(name, value, expected.shape, said(label, name=name, what=name[1:]))
         here.finite(name, value, said("NaN: eps"))
         if not close(value, expected, EXACT):
             cause = _swapped(values, index, case, dY) or _cause(here, index, case, value)
@@ -110,12 +111,7 @@ def _linear(check: Check, part: str) -> None:
     here = check.at(part, dY=dY * scale, X=case.X, gamma=case.gamma.reshape(-1), eps=case.eps)
     received, expected = _call(here, case, dY * scale)[0] / scale, case.gradients(dY)[0]
     if not close(received, expected, EXACT):
-        here.fail(
-            "dX is wrong where the features of dY have very different sizes.",
-            expected * scale,
-            received * scale,
-            said("gradient: step"),
-        )
+        here.blame("gradient: step", expected * scale, received * scale)
 
 
 def _precision(check: Check) -> str:
@@ -126,12 +122,7 @@ def _precision(check: Check) -> str:
     for name, received, right in zip(NAMES, _call(here, case, dY), case.gradients(dY)):
         expected = right if name == "dX" else right.reshape(-1)
         if not close(received.reshape(expected.shape), expected, 1e-8):
-            here.fail(
-                f"{name} is wrong for inputs far from zero.",
-                expected,
-                received,
-                said("gradient: precision"),
-            )
+            here.blame("gradient: precision", expected, received, name=name)
     return part
 
 
@@ -149,7 +140,7 @@ def _cause(check: Check, index: int, case: Case, received: np.ndarray) -> Cause:
     if not instances:
         return Cause()
     name = NAMES[index]
-    found = derivation.of_sum(instances, name) if index else derivation.of_input(instances)
+    found = derivation.of_gradient(instances, name)
     if found.named:
         return found
     if close(instances[0][2], instances[0][0].gradients(instances[0][1])[index], 1e-4):
@@ -203,9 +194,8 @@ def _large(check: Check, part: str, shape: tuple[int, int]) -> None:
             if not limit < took < 2 * limit:
                 break
         if took > limit:
-            replace(here, given={"X": f"an array of shape {shape_now}"}).fail(
-                f"your function takes more than {limit:.3g} seconds.", cause=said("gradient: slow")
-            )
+            given = {"X": f"an array of shape {shape_now}"}
+            here.blame("gradient: slow", given=given, limit=f"{limit:.3g}")
 
 
 def _seconds(clock: Callable[[], float], run: Callable, *arguments) -> float:
@@ -215,20 +205,11 @@ def _seconds(clock: Callable[[], float], run: Callable, *arguments) -> float:
 
 
 def _swapped(values: list[np.ndarray], index: int, case: Case, dY: np.ndarray) -> Cause:
-    """The cause if dgamma and dbeta are each other's."""
-    _, *right = case.gradients(dY)
-    found = [value.reshape(1, -1) for value in values[1:]]
-    if index and all(close(a, b.reshape(1, -1)) for a, b in zip(found, right[::-1])):
-        return said("gradient: swapped")
-    return Cause()
-
-
-def _of_shape(name: str, other_order: bool, turned: bool) -> Cause:
-    if other_order:
-        return said("gradient: order")
-    if turned:
-        return said("gradient: turned", name=name)
-    return said("gradient: shape of dX" if name == "dX" else "gradient: shape", what=name[1:])
+    """The cause if dgamma or dbeta is the other one, and the other isn't right, either."""
+    right = [each.reshape(-1) for each in case.gradients(dY)[1:]]
+    alike = [[close(each.reshape(-1), other) for other in right] for each in values[1:]]
+    crosswise = (alike[0][1] and not alike[1][1]) or (alike[1][0] and not alike[0][0])
+    return said("gradient: swapped") if index and crosswise else Cause()
 
 
 def _call(check: Check, case: Case, dY: np.ndarray) -> list[np.ndarray]:
@@ -237,9 +218,6 @@ def _call(check: Check, case: Case, dY: np.ndarray) -> list[np.ndarray]:
     answer = check.ask("call", arguments=[*given.values(), case.eps])
     for (name, before), after in zip(given.items(), answer["after"]):
         if not close(np.asarray(after, np.float64), before, 1e-5):
-            replace(check, given={f"{name} before the call": before}).fail(
-                f"your function changes its argument {name} in place.",
-                received=after,
-                cause=said("in place"),
-            )
+            given = {f"{name} before the call": before}
+            check.blame("in place", received=after, given=given, name=name)
     return check.three_values(answer["result"], NAMES, "NumPy")

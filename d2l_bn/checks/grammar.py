@@ -11,7 +11,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ FUNCTIONS: dict[str, Any] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "exp": np.exp,
 }
+_NUMPY = ("sqrt", "log", "maximum", "minimum", "clip", "min", "max")
 _OPERATORS: dict[type, tuple[Any, ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
     ast.Sub: (ast.Add,),
@@ -42,41 +43,76 @@ _OPERATORS: dict[type, tuple[Any, ...]] = {
 }
 
 
-def names(case: Case) -> dict[str, Any]:
-    """The values of the names in expressions of a case."""
+def names(case: Case, training: bool = True) -> dict[str, Any]:
+    """The values of the names in expressions of a case; those of X_hat and Y are of this mode."""
     X, (mean, var) = case.X, case.moments()
-    known = {
-        "X": X,
-        "mean": mean,
-        "var": var,
-        "gamma": case.gamma,
-        "beta": case.beta,
-        "moving_mean": case.mean,
-        "moving_var": case.var,
-        "new_moving_mean": case.moving(case.mean, mean),
-        "new_moving_var": case.moving(case.var, var),
-        "eps": case.eps,
-        "momentum": case.momentum,
-        "n": case.size,
-        "size": X.size / X.shape[1],
-        "average": case.average,
-        "everything": np.mean,
-        "sum": lambda values: np.broadcast_to(values, X.shape).sum(case.axes, keepdims=True),
-        **{name: getattr(np, name) for name in ("sqrt", "log", "maximum", "minimum", "clip")},
-        **FUNCTIONS,
-    }
-    if case.mask is not None:
-        return {**known, "mask": case.mask}
+    used = (mean, var) if training else (case.mean, case.var)
+    std = np.sqrt(used[1] + case.eps)
+    X_hat = (X - used[0]) / std
+    lengths = np.moveaxis(X, 1, case.axis).shape
     low, high = (each(case.axes, keepdims=True) for each in (X.min, X.max))
+    known = dict(X=X, mean=mean, var=var, std=std, X_hat=X_hat, Y=case.gamma * X_hat + case.beta)
+    known.update(gamma=case.gamma, beta=case.beta, moving_mean=case.mean, moving_var=case.var)
+    known.update(eps=case.eps, momentum=case.momentum, n=case.size, size=X.size / X.shape[1])
+    known.update(total=X.size, channels=X.shape[1], average=case.average, everything=np.mean)
+    known["first"] = X[(slice(1), slice(None), *[slice(1)] * (X.ndim - 2))]
+    known["new_moving_mean"], known["new_moving_var"] = case.step()
+    known["sum"] = lambda each: np.broadcast_to(each, X.shape).sum(case.axes, keepdims=True)
+    known["normalized"] = partial(_normalized, case)
+    known.update((f"length_{place}", length) for place, length in enumerate(lengths))
+    known.update((name, getattr(np, name)) for name in _NUMPY)
+    known.update(FUNCTIONS)
+    if case.mask is not None:
+        return {**known, **_of_mask(case)}
     known.update(low=low, high=high, least=X.min(), largest=X.max())
     return {**known, "median": np.median(X, case.axes, keepdims=True)}
+
+
+def _normalized(case: Case, values, weights=None, count=None) -> np.ndarray:
+    """Those values, normalized over the places that these weights count, or the mask."""
+    if weights is None:
+        weights = np.broadcast_to(1.0 if case.mask is None else case.mask, case.X.shape)
+    count = weights.sum(case.axes, keepdims=True) if count is None else count
+    mean = (weights * values).sum(case.axes, keepdims=True) / count
+    squares = (weights * (values - mean) ** 2).sum(case.axes, keepdims=True)
+    return (values - mean) / np.sqrt(squares / count + case.eps)
+
+
+def _of_mask(case: Case) -> dict[str, Any]:
+    """The names of what a mask counts, and of the mask spread over the wrong axes of X."""
+    X, ours = case.X, np.asarray(case.mask)
+    indices = np.zeros((len(X), 1, 1))
+    indices[:2, 0, 0] = X[:, 0].size - case.size, case.size
+    known = {"mask": ours, "everywhere": np.ones_like(X), "indices": indices, "places": ours.size}
+    known.update(by_place=ours.sum(0, keepdims=True), by_sentence=ours.sum(2, keepdims=True))
+    known["nonzero"] = (X != 0).sum(case.axes, keepdims=True)
+    known["counted"] = (ours * X != 0).sum(case.axes, keepdims=True)
+    mask, last = ours[:, 0], np.moveaxis(X, 1, -1).shape  # theirs, (batch, length), and their X
+    turned = [mask[None], mask[:, None], mask.T[:, :, None], mask.T[None]]
+    turned.append(mask.T.reshape(mask.shape)[..., None])
+    for k, each in enumerate(turned):
+        if all(a in (1, b) for a, b in zip(each.shape, last)):
+            known[f"turned_{k}"] = np.moveaxis(np.broadcast_to(each, last), -1, 1)
+    return known
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    text = Path(__file__).with_name("candidates.json").read_text(encoding="utf-8")
+    return json.loads(text)
 
 
 @cache
 def candidates(slot: str) -> list[list[str]]:
     """The expressions for a slot that no single slip makes, the likelier ones in front."""
-    text = Path(__file__).with_name("candidates.json").read_text(encoding="utf-8")
-    return [each.split("; ") for each in json.loads(text).get(slot, ())]
+    return [each.split("; ") if each else [] for each in _tables().get(slot, ())]
+
+
+def expressions(slot: str, *right: str) -> Iterator[tuple[str, int]]:
+    """Yield those that a slip makes of a right one, then the others, each with how rare it is."""
+    yield from ((words, 0) for each in right for words in altered(each))
+    for rarity, line in enumerate(candidates(slot)):
+        yield from ((words, rarity) for words in line)
 
 
 def value(words: str, known: dict[str, Any]) -> Any:
@@ -95,24 +131,10 @@ def _code(words: str):
     return compile(words, "expression", "eval")
 
 
-_SHOWN = {
-    "everything": "mean_of_all",
-    "low": "X.min(...)",
-    "high": "X.max(...)",
-    "size": "mask.size",
-    "places": "mask.size",
-    "total": "X.size",
-    "by_place": "mask.sum(axis=0)",
-    "by_sentence": "mask.sum(axis=1)",
-    "nonzero": "sum(X != 0)",
-    "counted": "sum(mask * X != 0)",
-    **{f"length_{place}": f"X.shape[{place}]" for place in range(4)},
-}
-
-
+@cache
 def shown(words: str) -> str:
     """An expression as a student would write it."""
-    return re.sub(r"[a-z]\w*", lambda name: _SHOWN.get(name[0], name[0]), words)
+    return re.sub(r"[a-z]\w*", lambda name: _tables()["shown"].get(name[0], name[0]), words)
 
 
 def grouped(words: str, operators: str = "-+*/") -> str:

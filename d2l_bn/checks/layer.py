@@ -75,18 +75,14 @@ def _parameters(check: Check) -> str:
         block = Block.made(check, len(shape), num_features=shape[1])
         held = block.state(other=before)
         if held["gamma"]["name"] and held["gamma"]["name"] == held["beta"]["name"]:
-            block.check.fail("gamma and beta are the same.", cause=block.said("one for both"))
+            block.blame("one for both")
         for name, start in (("gamma", 1.0), ("beta", 0.0)):
             registered(block.check, name, held[name])
             _start(block, name, held[name], shape, start)
         for name in AVERAGES:
             if held[name]["parameter"] and held[name]["trained"]:
-                replace(block.check, given={}).fail(
-                    f"{name} is trained.",
-                    'grad_req "null"',
-                    f'grad_req "{held[name]["grad_req"]}"',
-                    block.said("trained"),
-                )
+                both = 'grad_req "null"', f'grad_req "{held[name]["grad_req"]}"'
+                block.blame("trained", *both, given={}, name=name)
             _start(block, name, held[name], shape, block.start * (name == "moving_var"))
         before = block
     return check.part
@@ -96,20 +92,11 @@ def _start(block: Block, name: str, held: dict, shape: tuple[int, ...], start: f
     """Check the shape and the value after initialize()."""
     value, right = np.asarray(held["array"], np.float64), block.shape(shape[1])
     if tuple(held["shape"] or ()) != right:
-        wrong = "shape" if value.size == shape[1] else "num_features"
-        block.check.fail(
-            f"the shape of {name} is wrong.",
-            str(right),
-            str(value.shape),
-            block.said("shared" if held["shared"] else wrong, name=name),
-        )
+        label = "shape" if value.size == shape[1] else "num_features"
+        label = "shared from the start" if held["shared"] else label
+        block.blame(label, str(right), str(value.shape), name=name)
     if not np.array_equal(value, np.full(shape, start)):
-        block.check.fail(
-            f"{name} starts at a wrong value.",
-            np.full(shape, start),
-            value,
-            block.said("starts", name=name, start=f"{start:g}"),
-        )
+        block.blame("starts", np.full(shape, start), value, name=name, start=f"{start:g}")
 
 
 def _modes(check: Check) -> str:
@@ -140,13 +127,9 @@ def _output(block: Block, part: str, X: np.ndarray, mode: str) -> None:
     here.finite("the output", received, said("NaN: eps"))
     if not close(received, expected):
         recorded = [(said("mode: recorded"), other)] * (mode not in ("record", "predict"))
+        cause = find(recorded, received, expected) or block.of_start()
         here.fail(
-            "the output is wrong.",
-            expected,
-            received,
-            find(recorded, received, expected)
-            or block.of_start()
-            or block.cause(X, mode, received),
+            "the output is wrong.", expected, received, cause or block.cause(X, mode, received)
         )
 
 
@@ -154,8 +137,7 @@ def _stored(block: Block, part: str, X: np.ndarray) -> None:
     """Say so if a step of training puts the averages into each other's place."""
     case = block.case(X)
     block.forward(X, "record")
-    right = [case.moving(old, new) for old, new in zip((case.mean, case.var), case.moments())]
-    swapped(block.at(part, X=X).check, block.averages(), right)
+    swapped(block.at(part, X=X).check, block.averages(), case.step())
 
 
 def _trains(block: Block, part: str) -> None:
@@ -182,12 +164,9 @@ def _trains(block: Block, part: str) -> None:
             found = block.cause(X, mode, received)
             fits = np.size(held["gamma"]["array"]) == np.size(held["beta"]["array"]) == X.shape[1]
             used = "not used" if fits else "shapes first"
-            replace(check.at(part), given={"X": X, **moved}).fail(
-                "the output is wrong after a step of a trainer.",
-                expected,
-                received,
-                found if found.named else block.said(used),
-            )
+            found = found if found.named else block.said(used)
+            wrong = "the output is wrong after a step of a trainer."
+            check.at(part, X=X, **moved).fail(wrong, expected, received, found)
     check.ask("step", key=block.key, rate=rate)  # back again
     case = block.case(X)
     _receive(block.at(part), held, case, dY)
@@ -195,7 +174,7 @@ def _trains(block: Block, part: str) -> None:
     if not close(received, expected, 1e-3):
         cause = derivation.of_autograd(case, "X", dY, received, expected, True)
         wrong = "the gradient of X is wrong, though the output is right."
-        replace(check.at(part), given={"X": X, "dY": dY}).fail(wrong, expected, received, cause)
+        check.at(part, X=X, dY=dY).fail(wrong, expected, received, cause)
 
 
 def _receive(block: Block, held: dict, case: Case, dY: np.ndarray) -> None:
@@ -203,12 +182,7 @@ def _receive(block: Block, held: dict, case: Case, dY: np.ndarray) -> None:
     right = case.gradients(dY)[1:]
     for name, expected, other in zip(("gamma", "beta"), right, right[::-1]):
         if held[name]["gradient"] is None:
-            block.check.fail(
-                f"{name} is not a parameter, so it has no gradient.",
-                "a Parameter",
-                held[name]["kind"],
-                block.said("parameters first"),
-            )
+            block.blame("parameters first", "a Parameter", held[name]["kind"], name=name)
         received = np.asarray(held[name]["gradient"], np.float64)
         if not close(received, expected, 1e-3):
             times = leftover.share(received, expected)
@@ -219,12 +193,8 @@ def _receive(block: Block, held: dict, case: Case, dY: np.ndarray) -> None:
                 label = "no gradient"
             elif times:
                 label = "times"
-            block.check.fail(
-                f"{name} receives a wrong gradient.",
-                expected,
-                received,
-                block.said(label, name=name, times=f"{times:.4g}"),
-            )
+            cause = block.said(label, name=name, times=f"{times:.4g}")
+            block.check.fail(f"{name} receives a wrong gradient.", expected, received, cause)
 
 
 def _independence(check: Check) -> str:
@@ -234,7 +204,7 @@ def _independence(check: Check) -> str:
     held = one.state(other=other)
     for name in ("gamma", "beta"):
         if held[name]["shared"]:
-            check.fail(f"two layers share {name}.", cause=one.said("shared", name=name))
+            one.blame("shared", name=name)
     X, dY = drawn(check, INPUTS[2], 440), drawn(check, INPUTS[2], 441)
     before = other.state()
     one.forward(X, "record", dY=dY)
@@ -242,26 +212,16 @@ def _independence(check: Check) -> str:
     after, own = other.state(), one.state()
     if not any(np.any(own[name]["array"] != held[name]["array"]) for name in ("gamma", "beta")):
         trained = any(held[name]["trained"] for name in ("gamma", "beta"))
-        replace(check, given={"X": X}).fail(
-            "a step of training changes neither gamma nor beta.",
-            cause=one.said("not used" if trained else "parameters first"),
-        )
+        cause = one.said("not used" if trained else "parameters first")
+        wrong = "a step of training changes neither gamma nor beta."
+        check.fail(wrong, cause=cause, given={"X": X})
     for name in ("gamma", "beta", *AVERAGES):
         was, now = before[name]["array"], after[name]["array"]
         if was is not None and not np.array_equal(was, now):
-            check.fail(
-                f"training one layer changes {name} of another.",
-                was,
-                now,
-                one.said("shared", name=name),
-            )
+            one.blame("shared changes", was, now, name=name)
     same = check.ask("together", keys=[one.key, other.key])["same"]
     if same:
-        check.fail(
-            f"two layers can't stand in one network: parameters of both are called {same[0]}.",
-            expected="names of its own for each layer",
-            cause=one.said("names"),
-        )
+        one.blame("names", "names of its own for each layer", name=same[0])
     return check.part
 
 
@@ -272,9 +232,7 @@ def _contexts(check: Check) -> str:
     X = drawn(check, INPUTS[2], 420)
     case = block.case(X)
     block.forward(X, "record")
-    _step(
-        block, case, "is wrong after one step, before the context changes.", "not to blame: before"
-    )
+    _step(block, case, "not to blame: before")
     block.check.ask("move", key=block.key, context=1)
     X = drawn(check, INPUTS[2], 421)
     case = block.case(X)
@@ -282,16 +240,11 @@ def _contexts(check: Check) -> str:
     held = block.state()
     for name in AVERAGES:
         if held[name]["context"] != 1:
-            block.check.fail(
-                f"{name} stays on cpu({held[name]['context']}) when X is on cpu(1).",
-                "cpu(1)",
-                f"cpu({held[name]['context']})",
-                block.said("stays", name=name),
-            )
+            block.blame("stays", "cpu(1)", f"cpu({held[name]['context']})", name=name)
     _on_the_context(block)
     afresh = [case.moving(0 * new, new) for new in case.moments()]
     new = all(map(close, block.averages(), afresh))
-    _step(block, case, "is wrong after a step on cpu(1).", "afresh" if new else "not to blame")
+    _step(block, case, "afresh" if new else "not to blame")
     _two_contexts(check, part)
     return part
 
@@ -302,56 +255,37 @@ def _two_contexts(check: Check, part: str) -> None:
     shard, X, dY = (drawn(check, INPUTS[2], number) for number in (424, 422, 423))
     first = block.case(shard, 0)
     block.forward(shard, "record")
-    mean, var = map(first.moving, (first.mean, first.var), first.moments())
+    mean, var = first.step()
     case = first._replace(X=X, mean=mean, var=var)
     # The current context is a third, so that an array of another than X's is noticed.
     block.forward(X, "record", context=1, current=2, dY=dY)
     _on_the_context(block)
     here, there = block.state(1), block.state(0)
     found = block.averages(1)
-    apart = [case.moving(old, new) for old, new in zip((first.mean, first.var), case.moments())]
-    label = "another context"
-    if all(map(close, found, apart)):
-        label = "apart"
-    elif all(map(close, found, (mean, var))):
-        label = "one context"
-    _step(
-        block,
-        case,
-        "after a shard on cpu(0) and one on cpu(1) isn't that of two batches in a row.",
-        label,
-        context=1,
+    apart = first._replace(X=X).step()
+    one = all(map(close, found, (mean, var)))
+    label = (
+        "apart" if all(map(close, found, apart)) else "one context" if one else "another context"
     )
+    _step(block, case, label, context=1)
     for name in ("gamma", "beta"):
         if there[name]["gradient"] is not None and np.any(there[name]["gradient"]):
-            block.check.fail(
-                f"{name} receives its gradient on cpu(0), though X is on cpu(1).",
-                cause=block.said("another context", name=name),
-            )
+            block.blame("gradient elsewhere", name=name)
     _receive(block, here, case, dY)
 
 
 def _on_the_context(block: Block) -> None:
     if block.context != 1:
-        block.check.fail(
-            f"the output is on cpu({block.context}) when X is on cpu(1).",
-            "cpu(1)",
-            f"cpu({block.context})",
-            block.said("output elsewhere"),
-        )
+        block.blame("output elsewhere", "cpu(1)", f"cpu({block.context})")
 
 
-def _step(block: Block, case: Case, wrong: str, label: str, context=None) -> None:
+def _step(block: Block, case: Case, label: str, context=None) -> None:
     """Say so if the averages are not what one step of training with `case` makes of them."""
-    for name, received, old, new in zip(
-        AVERAGES, block.averages(context), (case.mean, case.var), case.moments()
-    ):
-        expected = case.moving(old, new)
+    found, news = block.averages(context), case.moments()
+    for name, received, expected, new in zip(AVERAGES, found, case.step(), news):
         if not close(received, expected):
-            given = {f"{name} before": old, "mean or variance of the batch": new}
-            replace(block.check, given=given).fail(
-                f"{name} {wrong}", expected, received, block.said(label, name=name)
-            )
+            given = {f"{name} before": getattr(case, name[7:]), f"{name[7:]} of the batch": new}
+            block.blame(label, expected, received, given, name=name)
 
 
 def _saving(check: Check) -> str:
@@ -369,13 +303,11 @@ def _saving(check: Check) -> str:
         loaded.forward(X, "predict")
         for name, was, now in zip(AVERAGES, block.averages(), loaded.averages()):
             if not close(now, was, 1e-5):
-                block.check.fail(
-                    f"{name} is lost: the loaded layer predicts something else.",
-                    was,
-                    now,
-                    block.said("not saved", name=name),
-                )
+                block.blame("not saved", was, now, name=name)
         loaded.predicts_like(block, X, block.said("value not saved"))
+        block.forward(drawn(check, shape, 431), "record")  # then back to what was saved
+        block.check.ask("load", key=block.key, arguments=[], file=block.file)
+        block.predicts_like(loaded, X, block.said("not reloaded"))
     return part
 
 
@@ -387,10 +319,5 @@ def _precision(check: Check) -> str:
         X = (drawn(check, shape, 450) + 10000).astype(np.float32).astype(np.float64)
         expected, received = block.case(X).training(), block.forward(X, "record")
         if not np.abs(received - expected).max() <= 0.05:  # not true of NaN
-            replace(block.check, given={"X": X}).fail(
-                "the output is wrong for inputs far from zero.",
-                expected,
-                received,
-                said("precision"),
-            )
+            block.check.blame("precision", expected, received, {"X": X})
     return part

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from d2l_bn.checks.cases import Case, close
 from d2l_bn.checks.phrases import Cause, said
 
 
+def fitted(received: np.ndarray, basis: Sequence[np.ndarray], tolerance: float = 2e-5):
+    """The coefficients that make these numbers of those of a basis; None if none do."""
+    columns = np.stack([np.broadcast_to(each, received.shape).reshape(-1) for each in basis], 1)
+    found, _, rank, _ = np.linalg.lstsq(columns, received.reshape(-1), rcond=None)
+    fits = close(columns @ found, received.reshape(-1), tolerance)
+    return found if fits and rank == len(basis) < received.size else None
+
+
 def of_output(case: Case, Y: np.ndarray, training: bool) -> Cause:
     """What is known of a wrong output."""
-    right = case.training() if training else case.prediction()
+    right = case.right(training)
     if close(Y, right, 3e-3):
         return said("left: rough")
     found = _multiple(case, Y, right) or _places(case, Y, right) or _statistics(case, Y, training)
@@ -20,13 +30,11 @@ def of_output(case: Case, Y: np.ndarray, training: bool) -> Cause:
 
 def _multiple(case: Case, received: np.ndarray, right: np.ndarray) -> str:
     """Whether the output is the right one times a number, or plus one."""
-    counted = case.shown(np.ones_like(right)) == 1
-    Y, right = received[counted], right[counted]
-    basis = np.stack([right, np.ones_like(right)], axis=1)
-    (a, b), *_ = np.linalg.lstsq(basis, Y, rcond=None)
-    fits = np.abs(basis @ [a, b] - Y).max() <= 2e-5 * max(1, abs(Y).max())
-    if len(Y) < 5 or np.ptp(right) == 0 or abs(a) < 1e-6 or not fits:
+    Y, right = received[case.counted], right[case.counted]
+    found = fitted(Y, [right, np.ones(1)]) if len(Y) > 4 else None
+    if found is None or abs(found[0]) < 1e-6:
         return ""
+    a, b = found
     times = f"{a:.4g} times the right one" if abs(a - 1) > 1e-3 else "the right one"
     return f"your output is {times}{f' plus {b:.4g}' * bool(abs(b) > 1e-3)}, everywhere."
 
@@ -48,7 +56,7 @@ def _places(case: Case, received: np.ndarray, right: np.ndarray) -> str:
             what = what or ", where it is X" * close(there, given)
             index = f"Y[{':, ' * axis}i] with i in {np.flatnonzero(some).tolist()}"
             return f"the output is right but for {index}{what}."
-    zero = ((received == 0) & (case.shown(np.ones_like(received)) == 1)).all(1)
+    zero = ((received == 0) & case.counted).all(1)
     if case.mask is not None and zero.any():
         places = np.argwhere(zero)[:4].tolist()
         return f"the output is 0 at the places (sentence, word) {places}, where the mask is 1."
@@ -62,15 +70,12 @@ def used(case: Case, Y: np.ndarray):
     b = beta - a mean, the line says which mean and which standard deviation were used.
     """
     middle = case.average(case.X)
-    spread = case.average((case.X - middle) ** 2)
-    if not spread.all():
-        return None
-    a = case.average((case.X - middle) * Y) / spread
-    b = case.average(Y) - a * middle
-    sign = (case.gamma / np.where(a, a, -case.gamma) > 0).all()
-    if not sign or not close(case.shown(a * case.X + b), Y):
-        return None
-    return (case.beta - b) / a, (case.gamma / a) ** 2
+    with np.errstate(all="ignore"):
+        a = case.average((case.X - middle) * Y) / case.average((case.X - middle) ** 2)
+        b = case.average(Y) - a * middle
+        if (case.gamma / a > 0).all() and close(case.shown(a * case.X + b), Y):
+            return (case.beta - b) / a, (case.gamma / a) ** 2
+    return None
 
 
 def _statistics(case: Case, Y: np.ndarray, training: bool) -> str:
@@ -79,38 +84,25 @@ def _statistics(case: Case, Y: np.ndarray, training: bool) -> str:
     if found is None:
         return ""
     mean, var = case.moments() if training else (case.mean, case.var)
-    whose = "the batch" if training else "the moving average"
-    lines = []
+    whose, lines = "the batch" if training else "the moving average", []
     for what, its, right in zip(("mean", "variance, with eps,"), found, (mean, var + case.eps)):
-        same = close(its, right, 1e-3)
-        lines.append(
-            f"the {what.split(',')[0]} is right"
-            if same
-            else f"your {what} is {_listed(its)}, where {whose} has {_listed(right)}"
-        )
+        line = f"your {what} is {_listed(its)}, where {whose} has {_listed(right)}"
+        lines.append(f"the {what[:8]} is right" if close(its, right, 1e-3) else line)
     return "; ".join(lines) + "."
 
 
 def of_average(case: Case, received: np.ndarray, name: str, which: int) -> Cause:
     """Which shares of its old value and of the batch a wrong moving average has."""
-    old, new = (case.mean, case.var)[which], case.moments()[which]
-    for words, function in (
-        ("the root", np.sqrt),
-        ("the square", np.square),
-        ("the negative", np.negative),
-        ("the absolute value", np.abs),
-    ):
+    old, new, p = (case.mean, case.var)[which], case.moments()[which], case.momentum
+    for words in ("sqrt", "square", "negative", "abs"):
         with np.errstate(all="ignore"):
-            if close(function(case.moving(old, new)), received, 2e-5):
+            if close(getattr(np, words)(case.moving(old, new)), received, 2e-5):
                 return said("average: function", what=words, own=name)
-    basis = np.stack([old.reshape(-1), new.reshape(-1)], axis=1)
-    if len(basis) > 2 and np.linalg.matrix_rank(basis) == 2:
-        (a, b), *_ = np.linalg.lstsq(basis, received.reshape(-1), rcond=None)
-        if close(basis @ [a, b], received.reshape(-1), 2e-5):
-            p = case.momentum
-            shares = dict(a=f"{a:.4g}", b=f"{b:.4g}", p=f"{p:.4g}", q=f"{1 - p:.4g}")
-            return said("average: shares", own=name, **shares)
-    its = _listed((received - case.momentum * old) / (1 - case.momentum))
+    found = fitted(received, [old, new])
+    if found is not None:
+        shares = (f"{share:.4g}" for share in (*found, p, 1 - p))
+        return said("average: shares", own=name, **dict(zip("abpq", shares)))
+    its = _listed((received - p * old) / (1 - p))
     return said("left: average", own=name, its=its, new=_listed(new))
 
 
@@ -129,9 +121,8 @@ def share(received: np.ndarray, right: np.ndarray) -> float:
 
     One channel alone would fit whatever it is.
     """
-    found = float((received * right).sum() / max((right**2).sum(), 1e-12))
-    alike = received.size > 1 and close(received, found * right, 1e-3)
-    return found if alike and abs(found) > 1e-3 and abs(found - 1) > 1e-3 else 0.0
+    found = fitted(received, [right], 1e-3)
+    return 0.0 if found is None or min(abs(found), abs(found - 1)) < 1e-3 else float(found[0])
 
 
 def _listed(values: np.ndarray) -> list[float]:

@@ -3,7 +3,8 @@
 A label names a slot and what stands in it, "spread: v + eps". In a sentence, {m} and {v} are the
 names of the mean and the variance here, {M} and {V} what they are called, {what} is what stands in
 the slot, {where} says where the channels are. A label with "*" stands for all of its slot that have
-no sentence; the table "alone" has those for a slip that comes alone.
+no sentence; the table "alone" has those for a slip that comes alone. Where a label of "said" is of
+one property, the table "wrong" says that it does not hold.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ def table(name: str) -> dict[str, str]:
 def said(label: str, **words) -> Cause:
     """The cause of this label in the table of single causes."""
     return Cause(_filled(table("said")[label], words), label)
+
+
+def wrong(label: str, **words) -> str:
+    """What does not hold, by the same label."""
+    return _put(table("wrong")[label], words)
 
 
 def raised(name: str, words: str, **filled) -> Cause:

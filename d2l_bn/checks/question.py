@@ -35,12 +35,9 @@ class Question(Check):
 
     def right(self, mode: str, name: str = "the output") -> np.ndarray:
         """The right output, or what a moving average is after training."""
-        case, (mean, var) = self.case, self.case.moments()
-        if name == "moving_mean":
-            return case.moving(case.mean, mean)
-        if name == "moving_var":
-            return case.moving(case.var, var)
-        return case.training() if mode in TRAINS else case.prediction()
+        if name in NAMES[1:]:
+            return self.case.step()[NAMES.index(name) - 1]
+        return self.case.right(mode in TRAINS)
 
     def ours(self, name: str, values: list[np.ndarray]) -> np.ndarray:
         """One of the three values that are returned, with the channels at axis 1."""
@@ -49,20 +46,16 @@ class Question(Check):
         value, shape = values[NAMES.index(name)], self.case.mean.shape
         return value.reshape(shape) if value.size == self.case.mean.size else value
 
+    def tried(self, mode: str) -> tuple[Optional[list[np.ndarray]], str]:
+        """What is returned, and "", or None and what is wrong with its form, or raised."""
+        try:
+            return self.result(mode, explain=lambda words: ""), ""
+        except CheckFailed as failed:
+            return None, failed.property
+
     def attempt(self, mode: str) -> Optional[list[np.ndarray]]:
         """What is returned, or None if something is wrong with its form."""
-        try:
-            return self.result(mode, explain=lambda words: "")
-        except CheckFailed:
-            return None
-
-    def raised(self, mode: str) -> str:
-        """The words of an exception, or of whatever else is wrong with the form."""
-        try:
-            self.result(mode, explain=lambda words: "")
-        except CheckFailed as failed:
-            return failed.property
-        return ""
+        return self.tried(mode)[0]
 
     def result(self, mode: str, dtype: str = "float32", explain=None) -> list[np.ndarray]:
         """Call the function and check the form of what it returns, but not the numbers."""
@@ -76,12 +69,8 @@ class Question(Check):
             self.shape("Y", values[0], X.shape, said("shape: order of results"))
         self._shape("Y", values[0], self.case.X)
         if dtype != "float32" and answer["result"]["values"][0]["dtype"] != dtype:
-            replace(self, given={"X": f"an array of {dtype}"}).fail(
-                "the output has another type than X.",
-                dtype,
-                answer["result"]["values"][0]["dtype"],
-                said("type: cast"),
-            )
+            received = answer["result"]["values"][0]["dtype"]
+            self.blame("type: cast", dtype, received, {"X": f"an array of {dtype}"})
         return values
 
     def _shape(self, name: str, value: np.ndarray, ours: np.ndarray) -> None:
@@ -89,7 +78,9 @@ class Question(Check):
             right = self.form.array(ours).shape
             turned = sorted(value.shape) == sorted(right)
             cause = said("shape: order of axes") if turned else Cause()
-            if not turned and value.size == ours.size:
+            if value.ndim > len(right):
+                cause = said("shape: number of axes", theirs=value.ndim, ours=len(right))
+            elif not turned and value.size == ours.size:
                 cause = said("shape: other")
             self.shape(name, value, right, cause)
         else:
@@ -111,12 +102,9 @@ class Question(Check):
             before = np.asarray(value, dtype).astype(np.float64)
             if not np.array_equal(before, np.asarray(now, np.float64)):
                 name = f"moving_{name}" if average else name
-                replace(self, given={f"{name} before the call": before}).fail(
-                    f"your function changes its argument {name} in place.",
-                    "the same after the call",
-                    np.asarray(now, np.float64),
-                    said("in place" + (": averages" + when if average else "")),
-                )
+                label = "in place" + (": averages" + when if average else "")
+                both = "the same after the call", np.asarray(now, np.float64)
+                self.blame(label, *both, {f"{name} before the call": before}, name=name)
 
     def compare(self, name: str, mode: str, values, shown, known: Iterable = ()) -> None:
         """Say so if one of the values returned is wrong, with the mistake that gives the same.
@@ -134,15 +122,9 @@ class Question(Check):
         if close(received, right):
             return
         ours = self.ours(name, values)
-        here.fail(
-            f"{name} is wrong.",
-            right,
-            received,
-            (output and shapes.of_sign(self, mode))
-            or self.in_front(name, mode)
-            or find(known, ours, expected)
-            or self._once(name, mode),
-        )
+        cause = (output and shapes.of_sign(self, mode)) or self.in_front(name, mode)
+        cause = cause or find(known, ours, expected) or self._once(name, mode)
+        here.fail(f"{name} is wrong.", right, received, cause)
 
     def _once(self, name: str, mode: str) -> Cause:
         """The cause, unless the output in training mode has it, too, and tells it first."""
@@ -222,12 +204,8 @@ class Question(Check):
             here.finite(name, received, said("NaN"))
             if not close(received, self.form.value(old)):
                 swapped = close(received, self.form.value(other))
-                here.fail(
-                    f"{name} is wrong.",
-                    self.form.value(old),
-                    received,
-                    said("averages: swapped" if swapped else "averages: updated"),
-                )
+                label = "averages: swapped" if swapped else "averages: updated"
+                here.blame(label, self.form.value(old), received, name=name)
 
     def general(self, number: int = 0) -> Case:
         """An input like this one, on which no two mistakes give the same numbers."""
@@ -242,7 +220,7 @@ class Question(Check):
         case.X[0] = np.where(case.X[0] == case.X[0].max(), 0, case.X[0])  # 0 is a value, too
         if self.case.mask is None:
             return case
-        case = padded(case, self, 900, [7 + number, 4, 1, 5, 6, 8][: 5 + number])
+        case = padded(case, self, 900, [4, 7 + number, 2, 5, 6, 8][: 5 + number])
         part = np.arange(len(case.X))[:, None, None] < 3 * number  # whose padding is 0
         return case._replace(X=np.where(part, case.X * case.mask, case.X))
 

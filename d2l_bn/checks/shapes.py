@@ -66,7 +66,7 @@ def of_words(check: Question, mode: str, words: str) -> Cause:
     if not form.flat or not re.search("broadcast|must match|reshape array of size", words):
         return rank
     general = check.on(form, check.general(), check.part)
-    for here, raised in ((check, words), (general, general.raised(mode))):
+    for here, raised in ((check, words), (general, general.tried(mode)[1])):
         cause = _of_axes_left(here, raised)
         if cause:
             return cause

@@ -36,19 +36,21 @@ class Search:
     answers : sequence of array
         What was received for each.
     counted : sequence of array
-        Which of its values count.
+        Which of its values count; all, if it isn't given.
     exact : float
         The relative error that an answer has.
     """
 
-    def __init__(self, pools: Sequence[Pools], answers, counted, exact: float = FLOAT32) -> None:
-        places = [_chosen(each) for each in counted]
+    def __init__(
+        self, pools: Sequence[Pools], answers, counted=None, exact: float = FLOAT32
+    ) -> None:
+        places = [_chosen(each) for each in counted or map(np.ones_like, answers)]
         self.answer = np.concatenate([each[at] for each, at in zip(answers, places)])
         self.bound = exact * np.maximum(1, abs(self.answer))
         self.parts, self.values = [], []
         shapes = [each.shape for each in answers]
         for slot in zip(*pools):
-            named = [{(part.words, part.keys): part for part in pool} for pool in slot]
+            named = [_named(pool) for pool in slot]
             shared = [name for name in named[0] if all(name in other for other in named)]
             self.parts.append([named[0][name] for name in shared])
             rows = []
@@ -82,14 +84,13 @@ class Search:
         if abs(rest[at]) <= self.bound[at]:  # only a product of 0 is left
             yield from ((k, 0) for k in np.flatnonzero(~(F[i] * S).any(1))[:3])
             return
-        with np.errstate(all="ignore"):
-            wanted = F[i, at] * S[:, at] / rest[at]
-            near = abs(wanted) * 2 * self.bound[at] / abs(rest[at])
-            seconds, thirds = _lookup(wanted, near, *self._order(at))
-            for step in (8, len(rest)):
-                numbers = F[i, :step] * S[seconds, :step] / T[thirds, :step]
-                keep = (abs(numbers - rest[:step]) <= self.bound[:step]).all(1)
-                seconds, thirds = seconds[keep], thirds[keep]
+        wanted = F[i, at] * S[:, at] / rest[at]
+        near = abs(wanted) * 2 * self.bound[at] / abs(rest[at])
+        seconds, thirds = _lookup(wanted, near, *self._order(at))
+        for step in (8, len(rest)):
+            numbers = F[i, :step] * S[seconds, :step] / T[thirds, :step]
+            keep = (abs(numbers - rest[:step]) <= self.bound[:step]).all(1)
+            seconds, thirds = seconds[keep], thirds[keep]
         yield from zip(seconds, thirds)
 
     def _order(self, at: int) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +98,15 @@ class Search:
             order = np.argsort(self.values[2][:, at])
             self.sorted[at] = self.values[2][order, at], order
         return self.sorted[at]
+
+
+def _named(pool: Sequence[Part]) -> dict[tuple, Part]:
+    """The candidates that are numbers, each name with its keys once."""
+    kept: dict[tuple, Part] = {}
+    for part in pool:
+        if np.isfinite(part.value).all():
+            kept.setdefault((part.words, part.keys), part)
+    return kept
 
 
 def _chosen(counted: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -574,25 +574,18 @@ def right_backward_keepdims(dY, X, gamma, eps):
     return [dX, (dY * X_hat).sum(axis=0), dY.sum(axis=0)]
 
 
+# fmt: off
 RIGHT = {
     "channels_last": [right_last_transposed, right_last_moments, right_last_list],
     "any_axis": [right_axis_swapped, right_axis_transposed, right_axis_exclude, right_axis_loop],
     "masked": [right_mask_where, right_mask_share, right_mask_number, right_mask_columns],
     "BatchNorm": [RightKwargs, RightSetData, RightConstant, RightStatistic, RightAssigned],
-    "backward": [
-        right_backward_sums,
-        right_backward_compact,
-        right_backward_columns,
-        right_backward_keepdims,
-    ],
+    "backward": [right_backward_sums, right_backward_compact, right_backward_columns, right_backward_keepdims],
 }
 
 STYLES = [
     # nd.moments of a reshaped X
-    (
-        "channels_last",
-        (
-            """\
+    ("channels_last", """\
 def channels_last(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     flat = X.reshape((-1, X.shape[-1]))
     if not autograd.is_training():
@@ -602,14 +595,9 @@ def channels_last(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     Y = (flat - mu) * nd.rsqrt(sigma2 + eps)
     new = lambda old, now: old + (1 - momentum) * (now - old)
     return (Y * gamma + beta).reshape(X.shape), new(moving_mean, mu), new(moving_var, sigma2)
-""",
-        ),
-    ),
+"""),
     # recursive, by an inner function and a power
-    (
-        "channels_last",
-        (
-            """\
+    ("channels_last", """\
 def channels_last(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     def normalize(m, v):
         return gamma * (X - m) * (v + eps) ** -0.5 + beta
@@ -626,14 +614,9 @@ def channels_last(X, gamma, beta, moving_mean, moving_var, eps, momentum):
         v = nd.diag(v) / n
         return normalize(m, v), moving_mean * momentum + m * (1 - momentum), moving_var * momentum + v * (1 - momentum)
     return normalize(moving_mean, moving_var), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # a mean by a product with ones
-    (
-        "channels_last",
-        (
-            """\
+    ("channels_last", """\
 def channels_last(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     if autograd.is_training():
         flat = nd.reshape(X, shape=(-1, X.shape[-1]))
@@ -646,14 +629,9 @@ def channels_last(X, gamma, beta, moving_mean, moving_var, eps, momentum):
     else:
         mean, var = moving_mean, moving_var
     return nd.broadcast_add(nd.broadcast_mul((X - mean) / nd.sqrt(var + eps), gamma), beta), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # rolls the axis to the end and back
-    (
-        "any_axis",
-        (
-            """\
+    ("any_axis", """\
 def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
     n = X.ndim
     axis = axis + n if axis < 0 else axis
@@ -670,14 +648,9 @@ def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
     else:
         Y = (Z - moving_mean) / nd.sqrt(moving_var + eps)
     return nd.transpose(Y * gamma + beta, axes=back), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # in float64
-    (
-        "any_axis",
-        (
-            """\
+    ("any_axis", """\
 def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
     axis %= X.ndim
     shape = [1] * X.ndim
@@ -694,14 +667,9 @@ def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
         var = moving_var.reshape(shape).astype("float64")
     out = gamma.reshape(shape).astype("float64") * (Z - mean) / (var + eps).sqrt() + beta.reshape(shape).astype("float64")
     return out.astype("float32"), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # exclude=True with a shifted origin
-    (
-        "any_axis",
-        (
-            """\
+    ("any_axis", """\
 def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
     shape = [1 if i != axis % X.ndim else X.shape[i] for i in range(X.ndim)]
     spread = lambda v: nd.reshape(v, shape=shape)
@@ -713,14 +681,9 @@ def any_axis(X, gamma, beta, moving_mean, moving_var, eps, momentum, axis):
         return spread(gamma) * centred / nd.sqrt(spread(var) + eps) + spread(beta), moving_mean, moving_var
     centred = X - spread(moving_mean)
     return spread(gamma / nd.sqrt(moving_var + eps)) * centred + spread(beta), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # weights
-    (
-        "masked",
-        (
-            """\
+    ("masked", """\
 def masked(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
     w = (mask / mask.sum()).reshape((0, 0, 1))
     train = autograd.is_training()
@@ -731,14 +694,9 @@ def masked(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
         moving_var = (1 - momentum) * var + momentum * moving_var
     Y = gamma / nd.sqrt(var + eps) * (X - mean) + beta
     return nd.where(nd.broadcast_to(mask.expand_dims(2), Y.shape), Y, nd.zeros_like(Y)), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # boolean_mask of the values that count
-    (
-        "masked",
-        (
-            """\
+    ("masked", """\
 def masked(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
     B, T, C = X.shape
     if autograd.is_training():
@@ -751,14 +709,9 @@ def masked(X, mask, gamma, beta, moving_mean, moving_var, eps, momentum):
         mean, var = moving_mean, moving_var
     Y = (X - mean) / nd.sqrt(var + eps) * gamma + beta
     return Y * mask.reshape((B, T, 1)), moving_mean, moving_var
-""",
-        ),
-    ),
+"""),
     # PReLU-like: parameters outside of the scope, kwargs
-    (
-        "BatchNorm",
-        (
-            """\
+    ("BatchNorm", """\
 class BatchNorm(nn.Block):
     def __init__(self, num_features, num_dims, **kwargs):
         super(BatchNorm, self).__init__(**kwargs)
@@ -774,14 +727,9 @@ class BatchNorm(nn.Block):
             for p, new in ((self.running_mean, m), (self.running_var, v)):
                 p.set_data(new.copy())
         return y
-""",
-        ),
-    ),
+"""),
     # stores in prediction, too, what comes back unchanged
-    (
-        "BatchNorm",
-        (
-            """\
+    ("BatchNorm", """\
 class BatchNorm(nn.Block):
     def __init__(self, num_features, num_dims):
         nn.Block.__init__(self)
@@ -797,14 +745,9 @@ class BatchNorm(nn.Block):
             self.moving_mean.set_data(mm)
             self.moving_var.set_data(mv)
         return Y
-""",
-        ),
-    ),
+"""),
     # writes into every context's array in place
-    (
-        "BatchNorm",
-        (
-            """\
+    ("BatchNorm", """\
 class BatchNorm(nn.Block):
     def __init__(self, num_features, num_dims):
         super().__init__()
@@ -821,26 +764,13 @@ class BatchNorm(nn.Block):
                 for array in parameter.list_data():
                     value.copyto(array)
         return Y
-""",
-        ),
-    ),
+"""),
     # t at least 1
-    (
-        "Corrected",
-        ("share = 1 - self.momentum**t if t else 1 -> share = 1 - self.momentum ** max(t, 1)",),
-    ),
+    ("Corrected", "share = 1 - self.momentum**t if t else 1 -> share = 1 - self.momentum ** max(t, 1)"),
     # counts after the call
-    (
-        "Corrected",
-        (
-            "self.num_batches.set_data(count + 1)\n            return super().forward(X) -> Y = super().forward(X)\n            self.num_batches.set_data(self.num_batches.data(here) + 1)\n            return Y",
-        ),
-    ),
+    ("Corrected", "self.num_batches.set_data(count + 1)\n            return super().forward(X) -> Y = super().forward(X)\n            self.num_batches.set_data(self.num_batches.data(here) + 1)\n            return Y"),
     # projection by einsum
-    (
-        "backward",
-        (
-            """\
+    ("backward", """\
 def backward(dY, X, gamma, eps):
     m, D = dY.shape
     xc = X - X.sum(0) / m
@@ -849,14 +779,9 @@ def backward(dY, X, gamma, eps):
     dbeta = np.ones(m) @ dY
     dX = gamma * inv / m * (m * dY - dbeta - xc * inv * dgamma)
     return dX, dgamma, dbeta
-""",
-        ),
-    ),
+"""),
     # three ways, one loop over features
-    (
-        "backward",
-        (
-            """\
+    ("backward", """\
 def backward(dY, X, gamma, eps):
     dX = np.empty_like(X)
     dgamma, dbeta = [], []
@@ -871,9 +796,8 @@ def backward(dY, X, gamma, eps):
         dmu = -dxh.sum() / s + dvar * (-2 * (x - mu)).mean()
         dX[:, j] = dxh / s + dvar * 2 * (x - mu) / n + dmu / n
     return dX, np.array(dgamma), np.array(dbeta)
-""",
-        ),
-    ),
+"""),
 ]
-for name, edits in STYLES:
+# fmt: on
+for name, *edits in STYLES:
     RIGHT.setdefault(name, []).append(corpus.solution(name, *edits))
