@@ -170,7 +170,7 @@ WRONG = {  # a label, and the edits
         ),
         ("raised: before Module.__init__() call", "super().__init__() -> pass"),
         (
-            "layer: shared",
+            "layer: shared from the start",
             "def __init__ -> shared = nn.Parameter(torch.ones(1, 3))\n    def __init__",
             f"{GAMMA} -> self.shared",
         ),
@@ -181,7 +181,7 @@ WRONG = {  # a label, and the edits
     ],
     "channels_last": [("spread: sqrt(v)", "(var + eps) -> (var)")],
     "any_axis": [("axis: sign", "X.moveaxis(axis -> X.moveaxis(axis or -1")],
-    "masked": [("mask: padding counts & padding: not 0", "if mask is None -> if True")],
+    "masked": [("mask: everywhere & padding: not 0", "if mask is None -> if True")],
     "backward": [
         ("path through the mean, 0", " - g.mean(0) -> "),
         ("ready-made", "return dX -> torch.autograd.backward([])\n    return dX"),
