@@ -47,7 +47,7 @@ def said(label: str, **words) -> Cause:
 
 def wrong(label: str, **words) -> str:
     """What does not hold, by the same label."""
-    return _put(table("wrong")[label], words)
+    return _filled(table("wrong")[label], words)
 
 
 def raised(name: str, words: str, **filled) -> Cause:
