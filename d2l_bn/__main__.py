@@ -29,6 +29,9 @@ def program() -> int:
 
     command = next(iter(sys.argv[1:]), "")
     together = command == "train" and launched()
+    for name in set(os.environ).difference(threads.READ_BY_MXNET):
+        if name.startswith(threads.NOT_READ):  # by some MXNet computes NaN, by some it fails
+            del os.environ[name]
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook, whose child this may be, isn't for us
     try:
         choice = threads.choice(1 if together else 2)

@@ -20,12 +20,12 @@ from d2l_bn.system.spinning import spin_where_idle
 
 ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
 COUNTS = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
-FEWER = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT")  # OpenMP then starts fewer threads than MXNet wants
 MOST = 1024  # with many thousands OpenMP crashes
 # GCC's OpenMP library then spins as by itself, but not at all where it has more threads than there
 # are cores, which `d2l_bn.system.spinning` sees to.
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300000"}
 READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
+NOT_READ = ("OMP_", "GOMP_", "MXNET_", "MKLDNN_", "DNNL_", "DMLC_")  # all others that start so
 GROUP = Path("/sys/fs/cgroup")  # in a container, its own
 QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))  # cgroup v2, v1
 
@@ -50,15 +50,12 @@ def choice(most: int = 2) -> dict[str, str]:
     Raises
     ------
     InputError
-        For a variable of the user's with which MXNet would end at its import, or compute NaN.
+        For a variable of the user's with which MXNet would end at its import.
     """
     for name in COUNTS:
         value = os.environ.get(name, "1")
         if not (value.isascii() and value.isdecimal() and 0 < int(value) <= MOST):
             _refuse(name, f"one whole number from 1 to {MOST}")
-    for name in FEWER:
-        if os.environ.get(name, "false").lower() != "false":
-            _refuse(name, "left unset, since MXNet's numbers are wrong with fewer threads")
     if os.environ.get("MXNET_ENGINE_TYPE", ENGINES[0]) not in ENGINES:
         _refuse("MXNET_ENGINE_TYPE", f"one of {', '.join(ENGINES)}")
     wanted = {"MXNET_ENGINE_TYPE": ENGINES[0], "OMP_NUM_THREADS": str(min(most, cores()))}
