@@ -28,12 +28,12 @@ def program() -> int:
     from d2l_bn.system.interrupts import end_at_crash
 
     command = next(iter(sys.argv[1:]), "")
-    together = command == "train" and launched()
     for name in set(os.environ).difference(threads.READ_BY_MXNET):
-        if name.startswith(threads.NOT_READ):  # by some MXNet computes NaN, by some it fails
+        if name.startswith(threads.LEFT_OUT):  # by some MXNet computes NaN, by some it fails
             del os.environ[name]
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook, whose child this may be, isn't for us
     try:
+        together = command == "train" and launched()
         choice = threads.choice(1 if together else 2)
         if together:
             supervise(choice)
