@@ -103,6 +103,6 @@ def tell_supervisor(**message: object) -> None:
     next message has to come, and what it is `doing` meanwhile; and whether this process ends
     because another one is `lost`.
     """
-    descriptor = os.environ.get(SUPERVISOR)
-    if descriptor is not None:
+    descriptor = os.environ.get(SUPERVISOR, "")
+    if descriptor.isdecimal():
         os.write(int(descriptor), (json.dumps(message) + "\n").encode())

@@ -43,7 +43,7 @@ def fetch(folder: Path) -> None:
             for name in wanted:
                 cache.fetch(name, downloader=downloader)
             return
-        except requests.RequestException as error:
+        except (requests.RequestException, TypeError) as error:  # of a proxy without a host
             problems.append(type(error).__name__)
         except ValueError:  # how pooch says that a file is not the one that was asked for
             problems.append("another file came")

@@ -105,6 +105,13 @@ def test_a_bad_host_is_passed_over(nowhere, good, hosts, answer):  # noqa: F811
     assert len(os.listdir(nowhere)) == 4
 
 
+def test_a_proxy_without_a_host_is_no_traceback(nowhere, hosts, monkeypatch):  # noqa: F811
+    hosts("http://example.invalid/")
+    monkeypatch.setenv("http_proxy", "http://user:password@")
+    with pytest.raises(InputError, match="1 hosts tried: TypeError"):
+        download.fetch(nowhere)
+
+
 def test_hosts_complete_each_other(nowhere, good, hosts):  # noqa: F811
     def partly(name):
         return good(name) if "train" in name else None
