@@ -41,8 +41,7 @@ def program() -> int:
             os.environ.update(choice)
         for limit, option in ((resource.RLIMIT_AS, "v"), (resource.RLIMIT_DATA, "d")):
             if 0 <= resource.getrlimit(limit)[0] < ADDRESS_SPACE:
-                needed = f"{ADDRESS_SPACE:,} bytes of addresses (ulimit -{option})"
-                raise MemoryError(f"MXNet needs {needed}")
+                raise MemoryError(f"MXNet needs {ADDRESS_SPACE:,} bytes (ulimit -{option})")
         from d2l_bn.program.command_line import main  # loads MXNet
 
         if command in COMPUTING:

@@ -266,8 +266,8 @@ STARTS = {  # how the program is started in a folder of somebody else's, and wha
     "as it is": ("", 0, ""),
     "a notebook's pictures": ("MPLBACKEND=module://nowhere", 0, ""),
     "without docstrings": ("PYTHONOPTIMIZE=2", 1, "unset PYTHONOPTIMIZE"),
-    "little memory": ("ulimit -v 600000;", 1, "addresses (ulimit -v)"),
-    "little data": ("ulimit -d 300000;", 1, "addresses (ulimit -d)"),
+    "little memory": ("ulimit -v 600000;", 1, "bytes (ulimit -v)"),
+    "little data": ("ulimit -d 300000;", 1, "bytes (ulimit -d)"),
 }
 
 
