@@ -90,11 +90,12 @@ def _require_shared_memory() -> None:
     """Refuse a machine on which MPI would die of SIGBUS."""
     with contextlib.suppress(OSError):  # where there is no such folder MPI takes another way
         room = os.statvfs(SHARED)
-        needed, there = here() * SHARED_BY_EACH, room.f_blocks * room.f_frsize / 1e6
+        there = room.f_blocks * room.f_frsize / 1e6 * os.access(SHARED, os.W_OK)
+        needed = here() * SHARED_BY_EACH
         if there < needed:
             raise InputError(
                 f"{here()} processes need {needed:.0f} MB of shared memory, and {SHARED} has "
-                f"{there:.0f} MB: docker run --shm-size={needed:.0f}m, or fewer processes"
+                f"{there:.0f} MB to write in: docker run --shm-size={needed:.0f}m, or fewer"
             )
 
 

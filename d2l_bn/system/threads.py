@@ -25,7 +25,7 @@ MOST = 1024  # with many thousands OpenMP crashes
 # are cores, which `d2l_bn.system.spinning` sees to.
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300000"}
 READ_BY_MXNET = ("MXNET_ENGINE_TYPE", *COUNTS, *WAITING)
-LEFT_OUT = ("OMP_", "GOMP_", "MXNET_", "MKLDNN_", "DNNL_", "DMLC_", "TQDM_")  # others that start so
+LEFT_OUT = ("OMP_", "GOMP_", "MXNET_", "MKLDNN_", "DNNL_", "DMLC_", "OPENCV_", "TQDM_")  # others
 GROUP = Path("/sys/fs/cgroup")  # in a container, its own
 QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))  # cgroup v2, v1
 

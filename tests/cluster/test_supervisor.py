@@ -254,6 +254,13 @@ def test_a_difference_names_the_rank_and_both_values():
         processes.compare("numpy", "1.26.4")
 
 
+def test_shared_memory_that_none_may_write_in_is_refused(monkeypatch):
+    monkeypatch.setattr(meeting, "SHARED", "/")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="and / has 0 MB to write in: docker run --shm-size"):
+        meeting._require_shared_memory()
+
+
 def test_what_killed_starts_have_left_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(meeting, "SHARED", str(tmp_path))
     for name in ("mpich_shm_old", "mpich_shm_new", "other"):

@@ -74,9 +74,9 @@ def test_about_chooses_nothing(chosen):
 
 @pytest.mark.slow
 def test_what_mxnet_reads_besides_is_left_out(chosen):
-    """With the first three MXNet computes NaN; the next end in tracebacks, the last waits."""
+    """With the first three MXNet computes NaN; two end in tracebacks, one aborts, one waits."""
     names = "OMP_DYNAMIC OMP_THREAD_LIMIT OMP_MAX_ACTIVE_LEVELS"
-    names += " MXNET_UPDATE_ON_KVSTORE TQDM_FILE DMLC_ROLE"
+    names += " MXNET_UPDATE_ON_KVSTORE TQDM_FILE OPENCV_TRACE DMLC_ROLE"
     others = dict.fromkeys(names.split(), "abc")
     assert chosen(*MODULE, "train", "--help", read=others, **others) == {}
 
