@@ -44,9 +44,10 @@ class Sandbox:
             options += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
             options += ["--setenv", "WORKER_UID", str(_last_user() - next(self.numbers) % USERS)]
         else:
-            options += ["--unshare-user"]
-        # bwrap's own first process would have no limits, and whoever is its user can write into it
-        options += ["--as-pid-1", "--die-with-parent", "--new-session"]
+            # bwrap's own first process would have no limits, and its user can write into it. For
+            # root it is there: when bwrap ends, it may not end a process of another user.
+            options += ["--unshare-user", "--as-pid-1"]
+        options += ["--die-with-parent", "--new-session"]
         options += ["--proc", "/proc", "--dev", "/dev"]
         options += ["--ro-bind", "/dev/null", "/dev/zero"]  # of which shared memory can be made
         for folder in ("/tmp", "/dev/shm"):
