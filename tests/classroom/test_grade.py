@@ -200,8 +200,9 @@ HOLDS = [  # code of a student, and the error that it ends with
         "OSError",
     ),
     (
-        "import os\nos.kill(1, 9)\nassert [n for n in os.listdir('/proc') if n.isdigit()] == ['1']",
-        "",
+        "import os\nseen = {name for name in os.listdir('/proc') if name.isdigit()}\n"
+        "assert not seen - {'1', str(os.getpid())}\nos.kill(1, 9)\nraise PermissionError",  # root's is of another user, ours doesn't listen
+        "PermissionError",
     ),
     ("raise SystemExit", "SystemExit"),
     ("raise KeyboardInterrupt", "KeyboardInterrupt"),
