@@ -58,7 +58,6 @@ class Here(Respondent):
 
     def __init__(self, candidate, watch, framework: Framework) -> None:
         self.framework = framework
-        language.framework = framework.name
         self.answers = ANSWERS[framework.name]({"candidate": candidate}, watch)
 
     def ask(self, what: str, **request) -> dict:
@@ -96,6 +95,7 @@ class Check:
         """
         if not isinstance(candidate, Respondent):
             candidate = Here(candidate, lambda: Watch(by_hand), Framework(*written))
+        language.framework = candidate.framework.name
         return Check(candidate, ready_made=ready_made)
 
     def at(self, part: str, **given) -> Check:
