@@ -20,6 +20,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from d2l_bn.figures.explorables import Explorable
+from d2l_bn.figures.sheet import poster
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -99,6 +100,8 @@ def translated(notebook: NotebookNode, english: Path, language: str) -> Notebook
             cell.source = SETUP.format(language) + cell.source
         for name in EXPLORE.findall(cell.source) if cell.get("outputs") else ():
             cell.outputs[0].data["text/html"] = Explorable(name, language)._repr_html_()
+        if cell.source.endswith("\nposter()") and cell.outputs:
+            cell.outputs[0].data["image/svg+xml"] = poster(language).svg()
     return notebook
 
 

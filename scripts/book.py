@@ -91,6 +91,8 @@ def collect(source: Path, language: str = "") -> None:
     """Write what Sphinx reads to the folder `source`."""
     say = words(language)
     shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns(*languages()))
+    for drawn in (BOOK / language).glob("poster.*"):
+        shutil.copy(drawn, source)
     for name in SCRIPTS:
         (source / f"{name}.html").write_text(Explorable(name, language)._repr_html_())
     for english in [*BOOK.glob("*.md"), *BOOK.glob("solutions/*.md"), TEACHER]:

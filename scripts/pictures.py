@@ -87,6 +87,16 @@ def title(svg: str) -> str:
     return f"Batch normalization on one sheet, {hashlib.sha256(svg.encode()).hexdigest()[:8]}"
 
 
+def print_poster(folder: Path, language: str = "") -> None:
+    """Write the poster as SVG, and as PDF where that has become another one."""
+    svg = poster(language).svg()
+    (folder / "poster.svg").write_text(svg + "\n")
+    pdf, name = folder / "poster.pdf", title(svg)
+    if not pdf.exists() or name.encode() not in pdf.read_bytes():  # its date would change it
+        paper = PAPER.format(title=name, svg=svg)
+        chromium(paper, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
+
+
 def still(name: str) -> str:
     """The drawing of an explorable, 640 pixels wide, in both colours and without its scripts."""
     last = f"<script>{BEFORE[name]} draw();</script></html>"
@@ -118,12 +128,9 @@ def main() -> None:
     """Draw all of them."""
     (BOOK / "with-and-without.csv").write_text(table())
     (BOOK / "with-and-without.svg").write_text(front().svg() + "\n")
-    svg = poster().svg()
-    (BOOK / "poster.svg").write_text(svg + "\n")
-    pdf, name = BOOK / "poster.pdf", title(svg)
-    if not pdf.exists() or name.encode() not in pdf.read_bytes():  # its date would change it
-        paper = PAPER.format(title=name, svg=svg)
-        chromium(paper, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
+    print_poster(BOOK)
+    for words in BOOK.glob("*/words.json"):
+        print_poster(words.parent, words.parent.name)
     (FOLDER / "images.js").write_text(small_images())
     for name in SCRIPTS:
         (FOLDER / f"{name}.svg").write_text(still(name))

@@ -117,8 +117,9 @@ def formulas(text: str) -> list[str]:
 
 
 def links(text: str) -> list[str]:
-    """Where links lead; that of each README to the other counts as one."""
+    """Where links lead; that of each README to the other counts as one, and so do the posters."""
     text = re.sub(r"README\.[\w-]+\.md", "README.md", text)
+    text = re.sub(r"book/\w+/poster", "book/poster", text)
     return re.findall(r'(?<=\]\()[^)\s]+|(?<=<)https?:[^>]+|(?<=href=")[^"]+|(?<=src=")[^"]+', text)
 
 

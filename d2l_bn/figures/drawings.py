@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 LIGHT = {
     "paper": "#ffffff",
@@ -32,17 +33,23 @@ Point = tuple[float, float]
 
 
 class Drawing:
-    """Shapes and words on a sheet of `width` by `height` pixels, which `alt` puts into words."""
+    """Shapes and words on a sheet of `width` by `height` pixels, which `alt` puts into words.
 
-    def __init__(self, width: int, height: int, alt: str) -> None:
+    `say` has words of another language for the English; what isn't in it stays as it is.
+    """
+
+    def __init__(
+        self, width: int, height: int, alt: str, say: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.width = width
         self.height = height
-        self.alt = alt
+        self.say = say
+        self.alt = say.get(alt, alt)
         self.parts: list[str] = []
 
     def text(self, x: float, y: float, words: str, look: str = "ink", anchor: str = "middle"):
         """Words around the point (x, y); several lines if they hold line breaks."""
-        lines = words.split("\n")
+        lines = self.say.get(words, words).split("\n")
         top = y + 0.35 * SIZE - 0.6 * SIZE * (len(lines) - 1)
         for number, line in enumerate(lines):
             place = f'x="{x:.1f}" y="{top + 1.2 * SIZE * number:.1f}" text-anchor="{anchor}"'

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 from d2l_bn.figures.drawings import Drawing, cube
 
 WIDTH, HEIGHT = 540, 716
@@ -51,9 +55,16 @@ GRADIENT = (
 )
 
 
-def poster() -> Drawing:
-    """The whole of batch normalization as one drawing, for a wall or a first page."""
-    drawing = Drawing(WIDTH, HEIGHT, ALT)
+def poster(language: str = "") -> Drawing:
+    """The whole of batch normalization as one drawing, for a wall or a first page.
+
+    Its words are in the language, by default that of the variable ``D2L_BN_LANGUAGE``, if there is
+    a table of them.
+    """
+    language = language or os.environ.get("D2L_BN_LANGUAGE", "")
+    table = Path(__file__).with_name(f"sheet.{language}.json")
+    say = json.loads(table.read_text(encoding="utf-8")) if table.exists() else {}
+    drawing = Drawing(WIDTH, HEIGHT, ALT, say)
     drawing.parts.append(f"<style>{LETTERS}</style>")
     drawing.text(MIDDLE, 26, "Batch normalization on one sheet", "ink strong large")
     cube(drawing, 24, 106, {0, 1, 2, 3}, {3}, "one")

@@ -37,10 +37,11 @@ def test_the_picture_of_the_first_page_is_that_of_its_table():
     assert pictures.front().svg() + "\n" == committed
 
 
-def test_the_poster_is_that_of_the_code_and_so_is_its_pdf():
-    svg = pictures.poster().svg()
-    assert (CHECKOUT / "book" / "poster.svg").read_text() == svg + "\n"
-    pdf = (CHECKOUT / "book" / "poster.pdf").read_bytes()
+@pytest.mark.parametrize("language", ["", "zh"])
+def test_the_poster_is_that_of_the_code_and_so_is_its_pdf(language):
+    svg = pictures.poster(language).svg()
+    assert (CHECKOUT / "book" / language / "poster.svg").read_text() == svg + "\n"
+    pdf = (CHECKOUT / "book" / language / "poster.pdf").read_bytes()
     assert pictures.title(svg).encode() in pdf and len(re.findall(rb"/Type /Page\b", pdf)) == 1
 
 

@@ -56,6 +56,13 @@ def test_nothing_leaves_the_sheet(drawing):
             assert x - left >= -2 and x - left + reach <= drawing.width + 8, element.text
 
 
+def test_all_words_of_the_poster_are_translated():
+    english, chinese = words(poster()), words(poster("zh"))
+    alike = [a for a, b in zip(english, chinese) if a == b]
+    assert len(english) == len(chinese) and not any(re.search("[a-z]{2}", line) for line in alike)
+    assert poster("xx").svg() == poster().svg() and poster().alt != poster("zh").alt
+
+
 def test_both_palettes_have_the_same_names_and_can_be_read():
     assert drawings.LIGHT.keys() == drawings.DARK.keys()
     for colours in (drawings.LIGHT, drawings.DARK):
