@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
 from classroom import ClassroomError
-from classroom.translation import page, translated
+from classroom.translation import page, translated, words
 
-STUB = 'raise NotImplementedError("write your solution here, in place of this line")'
+STUB = "raise NotImplementedError("  # how the line begins that stands in place of a solution
+CODE, TEXT = "write your solution here, in place of this line", "YOUR ANSWER HERE"
 README = Path(__file__).with_name("students.md")
 
 
@@ -31,7 +32,10 @@ def release(source: Path, out: Path, only: Collection[str] = (), language: str =
     if not paths:
         raise ClassroomError(f"--only must begin a name in {source}, got {' '.join(only)}")
     notebooks = {path: translated(read(path), path, language) for path in paths}
-    files = {path.name: nbformat.writes(student_version(n)) + "\n" for path, n in notebooks.items()}
+    say = words(language)
+    files = {
+        path.name: nbformat.writes(student_version(n, say)) + "\n" for path, n in notebooks.items()
+    }
     files["README.md"] = page(README, language)
     if out.exists() and {path.name for path in out.iterdir()} - known:
         raise ClassroomError(f"{out} holds other files than a release: choose another with --out")
@@ -51,20 +55,22 @@ def read(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
-def student_version(notebook: NotebookNode) -> NotebookNode:
+def student_version(notebook: NotebookNode, say: Mapping[str, str]) -> NotebookNode:
     """The notebook as nbgrader hands it out; `notebook` itself is changed.
 
-    ClassroomError if nbgrader isn't installed.
+    `say` has what stands in place of solutions in another language. ClassroomError if nbgrader
+    isn't installed.
     """
     try:
         from nbgrader import preprocessors as steps
     except ImportError as error:
         remedy = "pip install -c constraints.txt -e '.[classroom]'"
         raise ClassroomError(f"needs nbgrader, which is not installed: {remedy}") from error
+    code = f'{STUB}"{say.get(CODE, CODE)}")'
     for step in (
         steps.CheckCellMetadata(),
         steps.LockCells(),
-        steps.ClearSolutions(code_stub={"python": STUB}),
+        steps.ClearSolutions(code_stub={"python": code}, text_stub=say.get(TEXT, TEXT)),
         steps.ClearOutput(),
         steps.ClearHiddenTests(),
         steps.ComputeChecksums(),

@@ -104,7 +104,7 @@ def collect(source: Path, language: str = "") -> None:
         chapters.lead_on(notebook, path, "../exercises", say)
         write(notebook, source / "chapters" / path.name)
     for path in chapters.exercises():
-        exercise = student_version(chapter(path, language))
+        exercise = student_version(chapter(path, language), say)
         write(for_readers(exercise, origin(path, language), say), source / "exercises" / path.name)
         solved = solution(chapter(path, language), say)
         write(for_readers(solved, origin(path, language), say), source / "solutions" / path.name)

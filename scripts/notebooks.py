@@ -34,14 +34,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--language", choices=languages(), default="")
     chosen = parser.parse_args(arguments).language
-    out, copies = OUT / chosen, {}
+    out, copies, say = OUT / chosen, {}, words(chosen)
     for path in chapters.paths():
         notebook = translated(nbformat.read(path, as_version=4), path, chosen)
-        chapters.lead_on(notebook, path, "exercises", words(chosen))
+        chapters.lead_on(notebook, path, "exercises", say)
         copies[path.name] = nbformat.writes(folded(notebook)) + "\n"
     for path in chapters.exercises():
-        notebook = translated(nbformat.read(path, as_version=4), path, chosen)
-        copies[f"exercises/{path.name}"] = nbformat.writes(folded(student_version(notebook))) + "\n"
+        notebook = student_version(translated(nbformat.read(path, as_version=4), path, chosen), say)
+        copies[f"exercises/{path.name}"] = nbformat.writes(folded(notebook)) + "\n"
     for name in place(copies, out):
         print(f"{chapters.show(out / name)} is left as it is, since you have changed it")
     beside = "in_tensorflow"  # what chapter 7 imports

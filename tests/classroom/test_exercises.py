@@ -139,7 +139,7 @@ def test_a_notebook_gives_all_points_or_none(name, solved):
     """As a student runs it, in a kernel; marking runs the empty ones, too."""
     notebook = notebook_of(name)
     if not solved:
-        notebook = student_version(notebook)
+        notebook = student_version(notebook, {})
         assert STUB in "".join(cell.source for cell in notebook.cells)
     nbclient.NotebookClient(notebook, timeout=600, allow_errors=True).execute()
     marks = {
