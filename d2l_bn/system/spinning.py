@@ -35,7 +35,24 @@ def spin_where_idle(threads: int) -> None:
 
 
 def _go_on(needed: int, cores: list[int], *, crowded: bool) -> None:
-    threading.Thread(target=_watch, args=(needed, cores, crowded), daemon=True).start()
+    if _can_start(len(cores) if crowded else 1):
+        threading.Thread(target=_watch, args=(needed, cores, crowded), daemon=True).start()
+    else:
+        _keep_to(cores)
+
+
+def _can_start(threads: int) -> bool:
+    """Whether the system lets as many threads start. OpenMP's library ends the program if not."""
+    go = threading.Event()
+    trial = [threading.Thread(target=go.wait, daemon=True) for _ in range(threads)]
+    with contextlib.suppress(RuntimeError):
+        for thread in trial:
+            thread.start()
+    started = [thread for thread in trial if thread.ident]
+    go.set()
+    for thread in started:
+        thread.join()
+    return len(started) == threads
 
 
 def _watch(needed: int, cores: list[int], crowded: bool) -> None:

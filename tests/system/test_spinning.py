@@ -107,3 +107,18 @@ def test_two_threads_on_64_cores_keep_to_one_where_the_rest_is_taken(
     with contextlib.suppress(StopIteration):
         spinning._watch(threads, list(range(64)), crowded=False)
     assert done == ([] if kept is None else [list(kept), True])
+
+
+def test_where_no_more_threads_start_it_watches_no_longer_and_keeps_all_cores(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")  # as under `ulimit -u`
+
+    cores = sorted(os.sched_getaffinity(0))
+    with monkeypatch.context() as patch:
+        patch.setattr(spinning.threading.Thread, "start", start)
+        try:
+            os.sched_setaffinity(0, cores[:1])
+            spinning._go_on(2, cores, crowded=True)
+            assert sorted(os.sched_getaffinity(0)) == cores
+        finally:
+            os.sched_setaffinity(0, cores)
