@@ -157,6 +157,19 @@ def test_the_recipes_of_the_book_are_those_of_the_experiment(recipe):
     assert f" | {cells} |" in PAGE.read_text()
 
 
+def test_other_accuracies_of_the_book_are_those_of_the_experiments():
+    """The plain network, the source's recipe, and the best three of the settings to choose from."""
+    plain, source = (
+        [row["test_accuracy"] for row in at_the_end("full_data", **run)]
+        for run in ({"recipe": "default", "norm": "none"}, {"recipe": "source", "norm": "scratch"})
+    )
+    settings = plots.held_out(tables.read("choice")).values()
+    best = sorted(map(np.mean, settings), reverse=True)[:3]
+    text = " ".join(PAGE.read_text().split())
+    assert half_width(plain, 3) in text and ", ".join(f"{each:.3f}" for each in source) in text
+    assert "{:.4f}, and the next two, {:.4f} and {:.4f},".format(*best) in text
+
+
 def test_the_picture_of_the_first_page_is_that_of_the_experiments():
     need_table("full_data")
     assert pictures.table() == (CHECKOUT / "book" / "with-and-without.csv").read_text()
