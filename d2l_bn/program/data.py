@@ -55,9 +55,9 @@ def _convert(options: argparse.Namespace) -> None:
         raise InputError(f"test must be a fraction between 0 and 1, got {options.test}")
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder, with a folder of pictures for each class")
-    require_place(out)
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out} must be a new or an empty folder; choose another with --out")
+    require_place(out)
     classes = sorted_by_class(folder)
     checked_names(classes, folder)
     if not 2 <= len(classes) <= 256:

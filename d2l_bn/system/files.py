@@ -43,12 +43,12 @@ def require_output(path: Path, suffix: str = "") -> None:
 
     With a `suffix`, a file that is there must have it: a slip may name one that isn't a figure.
     """
-    require_place(path)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         kind = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
         raise InputError(f"{path} is {kind}, and only a file can be written: choose another")
     if path.exists() and path.suffix.lower() != suffix and suffix:
         raise InputError(f"{path} is a file, and no {suffix} to be replaced: choose another")
+    require_place(path)
 
 
 def require_place(path: Path) -> None:
