@@ -120,7 +120,7 @@ def _join(given: list[tuple[str, str]]) -> list[str]:
     for place, (name, text) in enumerate(given):
         item = name + _indent(text, 5 + len(name)) + "," * (place < len(given) - 1)
         if not lines or "\n" in item or len(lines[-1]) + len(item) >= WIDTH:
-            lines += (("     " if lines else "  on ") + item).splitlines()
+            lines += (("     " if lines else translated("  on ")) + item).splitlines()
         else:
             lines[-1] += f" {item}"
     return [_cut(line, WIDTH) for line in lines]

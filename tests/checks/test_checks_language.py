@@ -61,7 +61,7 @@ def test_a_student_reads_chinese(monkeypatch, candidate, words):
     with pytest.raises(checks.CheckFailed) as failed:
         checks.batch_norm(candidate, "dense")
     lines = str(failed.value).splitlines()
-    assert lines[0].startswith("全连接层的输入，训练模式：")
+    assert lines[0].startswith("全连接层的输入，训练模式：") and "\n  在 X = " in "\n".join(lines)
     assert words in "".join(line.strip() for line in lines)
     assert all(sum(1 + (char > "⹿") for char in line) <= 80 for line in lines)
 
